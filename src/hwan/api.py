@@ -1,0 +1,32 @@
+"""The road from Python: ``hwan.train(hwan.recipes.cyclegan(size=128), data="horses2zebras", out="run")``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from hwan.config import Config
+from hwan.progress import watch
+from hwan.training import run
+
+
+def train(
+    config: Config,
+    data: str | Path | Sequence[str | Path],
+    out: str | Path,
+    device: str = "auto",
+    resume: bool = False,
+) -> Path:
+    """Train ``config`` on ``data`` (a folder with trainA and trainB, or the two folders) into ``out``.
+
+    Shows progress and returns the run folder, whose ``generator_ab`` and ``generator_ba``
+    ``hwan.load`` reads. Ctrl-C saves; ``resume=True`` goes on exactly. Raises what
+    ``hwan.training.run.train`` raises, and ``KeyboardInterrupt`` after a stop.
+    """
+    folders = [Path(data)] if isinstance(data, str | Path) else [Path(folder) for folder in data]
+    stopped = watch(run.train(config, folders, Path(out), device, resume))
+    if stopped:
+        raise KeyboardInterrupt(
+            f"stopped and saved at image {stopped.images} of {stopped.total}; resume=True goes on"
+        )
+    return Path(out)

@@ -1,0 +1,156 @@
+"""Each image decoded and resized once, before any augmentation, into one memory-mapped file.
+
+(The Keras CycleGAN example caches *after* its random crop and flip, so every epoch repeats the
+first one's draws. Here nothing random is ever cached.)
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from tempfile import mkdtemp
+
+import numpy as np
+
+from hwan.config import DataConfig, read_json
+from hwan.data.folders import list_images
+from hwan.errors import UsageError
+from hwan.image import Pixels, decode, resize
+
+VERSION = 1  # raise when the bytes written for the same images and settings would change
+
+
+@dataclass(frozen=True)
+class Index:
+    """What the flat file holds: image i is ``shapes[i]`` (H, W, C), one after another."""
+
+    shapes: list[tuple[int, int, int]]
+    names: list[str]
+    broken: list[str]
+    enlarged: int
+
+
+@dataclass(frozen=True)
+class Cache:
+    """One domain, decoded: ``cache[i]`` is a picture's pixels (H, W, C), not copied."""
+
+    flat: np.ndarray
+    offsets: Sequence[int]
+    index: Index
+
+    def __len__(self) -> int:
+        return len(self.index.shapes)
+
+    def __getitem__(self, i: int) -> Pixels:
+        shape = self.index.shapes[i]
+        start = self.offsets[i]
+        return self.flat[start : start + int(np.prod(shape))].reshape(shape)
+
+
+def cache_root() -> Path:
+    """``$HWAN_CACHE``, else ``hwan`` in the user's cache folder."""
+    if chosen := os.environ.get("HWAN_CACHE"):
+        return Path(chosen)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hwan"
+
+
+def open_cache(folder: Path, config: DataConfig, channels: int) -> Cache:
+    """The images under ``folder``, decoded and resized by ``config``; made on first use.
+
+    The cache's name is a hash of every file's path, size and time of change and of the settings, so
+    a changed folder is decoded anew. Two processes may make the same cache: the first to finish
+    wins. Broken files are listed in ``index.broken`` and skipped.
+
+    Raises ``UsageError`` when no image is left, or, with ``config.strict``, on the first broken one.
+    """
+    files = list_images(folder)
+    if not files:
+        raise UsageError(
+            f"a domain has at least one image; {folder} has none",
+            "no image file",
+            "put JPEG, PNG, WebP, BMP, TIFF or GIF files there",
+        )
+    place = cache_root() / _key(files, folder, config, channels)
+    if not place.is_dir():
+        _make(place, files, folder, config, channels)
+    index = Index(**read_json(place / "index.json"))
+    if config.strict and index.broken:
+        raise UsageError(
+            "with data.strict every image is readable",
+            index.broken[0],
+            "replace or remove it, or leave --data.strict out",
+        )
+    if not index.shapes:
+        raise UsageError(
+            f"a domain has at least one readable image; {folder} has none",
+            f"{len(index.broken)} broken files, first: {index.broken[0]}",
+            "replace them; `hwan data check` lists all",
+        )
+    ends = np.cumsum([int(np.prod(shape)) for shape in index.shapes])
+    flat = np.memmap(place / "pixels.bin", np.uint8, mode="r", shape=(int(ends[-1]),))
+    return Cache(flat, [0, *(int(end) for end in ends[:-1])], index)
+
+
+def _key(files: Sequence[Path], folder: Path, config: DataConfig, channels: int) -> str:
+    stats = [(str(f.relative_to(folder)), f.stat().st_size, f.stat().st_mtime_ns) for f in files]
+    settings = (VERSION, str(folder.resolve()), config.resized, config.fit, channels)
+    return hashlib.sha256(json.dumps([settings, stats]).encode()).hexdigest()[:32]
+
+
+def _make(
+    place: Path, files: Sequence[Path], folder: Path, config: DataConfig, channels: int
+) -> None:
+    place.parent.mkdir(parents=True, exist_ok=True)
+    part = Path(mkdtemp(prefix=".part-", dir=place.parent))
+    index = Index([], [], [], 0)
+    enlarged = 0
+    try:
+        with ThreadPoolExecutor() as pool, (part / "pixels.bin").open("wb") as out:
+            # Pillow lets other threads run while it decodes and resizes.
+            for file, result in zip(
+                files, pool.map(lambda f: _read(f, config, channels), files), strict=True
+            ):
+                if isinstance(result, UsageError):
+                    index.broken.append(f"{file.relative_to(folder)}: {result.received}")
+                    continue
+                pixels, was_small = result
+                enlarged += was_small
+                index.shapes.append(pixels.shape)
+                index.names.append(str(file.relative_to(folder)))
+                out.write(np.ascontiguousarray(pixels).data)
+        text = json.dumps(asdict(Index(index.shapes, index.names, index.broken, enlarged)))
+        (part / "index.json").write_text(text, encoding="utf-8")
+        try:
+            part.rename(place)
+        except OSError:
+            if not place.is_dir():  # anything but another process having been first
+                raise
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def _read(file: Path, config: DataConfig, channels: int) -> tuple[Pixels, bool] | UsageError:
+    try:
+        pixels = decode(file, channels).pixels
+    except UsageError as error:
+        return error
+    return fit(pixels, config), min(pixels.shape[:2]) < config.resized
+
+
+def fit(pixels: Pixels, config: DataConfig) -> Pixels:
+    """Resize to ``config.resized``: the shorter side (cover), or both (stretch). Small images grow."""
+    height, width, _ = pixels.shape
+    if config.fit == "stretch":
+        return resize(pixels, config.resized, config.resized)
+    scale = config.resized / min(height, width)
+    return resize(
+        pixels,
+        max(config.resized, round(height * scale)),
+        max(config.resized, round(width * scale)),
+    )

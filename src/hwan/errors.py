@@ -1,0 +1,26 @@
+"""The two ways hwan refuses: the caller's mistake, and a training that went wrong."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class UsageError(Exception):
+    """Bad usage or bad input (exit code 2): the rule, what came instead, and how to mend it."""
+
+    def __init__(self, rule: str, received: object, fix: str) -> None:
+        super().__init__(f"{rule}\n  received: {received}\n  fix: {fix}")
+        self.rule, self.received, self.fix = rule, received, fix
+
+
+class TrainingDiverged(RuntimeError):
+    """A loss or a weight became NaN or infinite (exit code 1); the last good state is kept."""
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """A ``fix`` line for an unknown name: the nearest known one, then all of them."""
+    names = sorted(known)
+    close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    hint = f"perhaps you meant {close[0]!r}; " if close else ""
+    return f"{hint}known: {', '.join(names)}"

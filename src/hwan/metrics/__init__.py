@@ -1,0 +1,1 @@
+"""Figures: pairwise, health, and the baselines to beat."""

@@ -1,0 +1,61 @@
+"""The generator folder: config.json and model.safetensors, all that deploying reads. Nothing pickled."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import safetensors.torch
+from safetensors import SafetensorError
+from torch import nn
+
+from hwan.config import GeneratorConfig, from_dict, read_json
+from hwan.errors import UsageError
+from hwan.image import write_atomic
+from hwan.nets import build_generator
+
+
+@dataclass(frozen=True)
+class GeneratorCard:
+    """What config.json says of a generator."""
+
+    generator: GeneratorConfig
+    channels_in: int
+    channels_out: int
+    direction: str
+    """ab or ba: which domain it reads and which it writes."""
+    size: int
+    """Side of the crops it was trained on, pixels."""
+    images: int
+    """Images seen in training."""
+    method: str
+    format: str = "hwan-generator-1"
+
+
+def save_generator(folder: Path, net: nn.Module, card: GeneratorCard) -> None:
+    """Write ``net`` and its card into ``folder``, replacing what is there file by file."""
+    tensors = {
+        name: tensor.detach().cpu().contiguous() for name, tensor in net.state_dict().items()
+    }
+    write_atomic(folder / "model.safetensors", safetensors.torch.save(tensors))
+    write_atomic(folder / "config.json", (json.dumps(asdict(card), indent=2) + "\n").encode())
+
+
+def load_generator(folder: Path) -> tuple[nn.Module, GeneratorCard]:
+    """The network, in evaluation mode on the CPU, and its card.
+
+    Raises ``UsageError`` for a folder that is no generator folder, or whose files disagree.
+    """
+    card = from_dict(GeneratorCard, read_json(folder / "config.json"), str(folder / "config.json"))
+    weights = folder / "model.safetensors"
+    try:
+        net = build_generator(card.generator, card.channels_in, card.channels_out)
+        net.load_state_dict(safetensors.torch.load(weights.read_bytes()))
+    except (OSError, SafetensorError, RuntimeError) as error:
+        raise UsageError(
+            f"{weights} holds the weights config.json describes",
+            str(error)[:300],
+            "copy the whole generator folder again",
+        ) from error
+    return net.eval().requires_grad_(False), card

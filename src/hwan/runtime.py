@@ -1,0 +1,60 @@
+"""What the machine is: device, precision, seeds."""
+
+from __future__ import annotations
+
+import random
+from typing import Literal
+
+import numpy as np
+import torch
+
+from hwan.config import Precision
+from hwan.errors import UsageError
+
+AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+def pick_device(name: str = "auto") -> torch.device:
+    """``auto`` takes CUDA, then Apple's MPS, then the CPU. Raises ``UsageError`` for an absent one."""
+    if name == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise UsageError(
+            "the device is one this machine has",
+            f"{name} ({reason})",
+            "leave --device out, or give cpu, cuda or mps",
+        ) from error
+    return device
+
+
+def pick_precision(wanted: Precision, device: torch.device) -> Literal["fp32", "bf16", "fp16"]:
+    """Resolve ``auto``: bf16 where a GPU has it in hardware, fp16 on older GPUs (a T4), else fp32."""
+    if wanted != "auto":
+        return wanted
+    if device.type != "cuda":
+        return "fp32"
+    return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
+
+
+def seed_all(seed: int) -> None:
+    """Seed every generator a library might draw from; hwan's own draws name their seed."""
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    torch.manual_seed(seed)
+
+
+def describe(device: torch.device) -> str:
+    """The machine in words, for logs and reports."""
+    import platform
+
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine()
+    return (
+        f"{device.type} ({name}), {torch.get_num_threads()} CPU threads, "
+        f"Python {platform.python_version()}, torch {torch.__version__}"
+    )

@@ -1,0 +1,57 @@
+"""The state file: everything needed to go on exactly, checksummed, and the one before it."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from hwan.errors import UsageError
+from hwan.image import write_atomic
+
+MAGIC = b"hwan-state-1 "
+
+
+def save_state(folder: Path, state: dict[str, Any]) -> None:
+    """Write ``latest.pt``, flushed to the disk, keeping the former one as ``previous.pt``.
+
+    At every moment of this at least one whole state is in the folder.
+    """
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    payload = buffer.getbuffer()
+    header = MAGIC + hashlib.sha256(payload).hexdigest().encode() + b"\n"
+    latest, previous, new = folder / "latest.pt", folder / "previous.pt", folder / "new.pt"
+    write_atomic(new, header + payload)
+    if latest.exists():
+        latest.replace(previous)
+    new.replace(latest)
+
+
+def load_state(folder: Path, device: torch.device) -> tuple[dict[str, Any], str]:
+    """The newest whole state, and a note if that is not the latest one ("" otherwise).
+
+    Raises ``UsageError`` when there is none.
+    """
+    problems = []
+    for name in ("latest.pt", "previous.pt"):
+        try:
+            state = _read(folder / name, device)
+        except (OSError, ValueError) as error:
+            problems.append(f"{name}: {error}")
+            continue
+        return state, "".join(f"{problem}; going on from {name}" for problem in problems)
+    raise UsageError(
+        f"{folder} holds a training state", "; ".join(problems), "start a new run in another folder"
+    )
+
+
+def _read(path: Path, device: torch.device) -> dict[str, Any]:
+    header, _, payload = path.read_bytes().partition(b"\n")
+    if header != MAGIC + hashlib.sha256(payload).hexdigest().encode():
+        raise ValueError("checksum does not match")
+    state: dict[str, Any] = torch.load(io.BytesIO(payload), map_location=device, weights_only=True)
+    return state

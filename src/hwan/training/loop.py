@@ -1,0 +1,165 @@
+"""The training loop: one generator of status records. The caller logs, draws, saves and stops."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from hwan.config import Config
+from hwan.data.loader import Batch
+from hwan.image import to_tensor
+from hwan.methods import METHODS
+from hwan.methods.players import Images, Method, Player
+from hwan.runtime import AUTOCAST, pick_precision, seed_all
+from hwan.training.schedule import Average, lr_factor
+
+
+@dataclass(frozen=True)
+class Status:
+    """One step done: ``losses`` are weighted scalars, still on the device."""
+
+    seen: int
+    lr: float
+    losses: Mapping[str, Tensor]
+
+
+class Training:
+    """Everything that changes while training, and nothing else; ``state_dict`` is all of it."""
+
+    def __init__(self, config: Config, device: torch.device) -> None:
+        seed_all(config.train.seed)  # dropout draws from torch's own generator
+        self.config, self.device, self.seen = config, device, 0
+        self.method: Any = METHODS[config.method](config).to(device)
+        self.precision = pick_precision(config.train.precision, device)
+        betas = (config.train.beta1, config.train.beta2)
+        self.optimisers = {
+            player.name: torch.optim.Adam(parameters(player), config.train.lr, betas)
+            for player in self.method.players
+        }
+        self.scaler = torch.amp.GradScaler(device.type, enabled=self.precision == "fp16")
+        generators = self.method.generators
+        self.average = Average(generators, config.train.ema) if config.train.ema else None
+
+    @property
+    def generators(self) -> Mapping[str, nn.Module]:
+        """What is saved, drawn and tested: the averaged generators where averaging is on."""
+        return self.average.networks if self.average else self.method.generators
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "seen": self.seen,
+            "method": self.method.state_dict(),
+            "optimisers": {
+                name: optimiser.state_dict() for name, optimiser in self.optimisers.items()
+            },
+            "scaler": self.scaler.state_dict(),
+            "average": {k: net.state_dict() for k, net in self.average.networks.items()}
+            if self.average
+            else None,
+            "random": torch.get_rng_state(),
+            "random_cuda": torch.cuda.get_rng_state(self.device)
+            if self.device.type == "cuda"
+            else None,
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self.seen = state["seen"]
+        self.method.load_state_dict(state["method"])
+        for name, optimiser in self.optimisers.items():
+            optimiser.load_state_dict(state["optimisers"][name])
+        self.scaler.load_state_dict(state["scaler"])
+        if self.average:
+            for name, net in self.average.networks.items():
+                net.load_state_dict(state["average"][name])
+        torch.set_rng_state(state["random"])
+        if self.device.type == "cuda" and state["random_cuda"] is not None:
+            torch.cuda.set_rng_state(state["random_cuda"], self.device)
+
+    def finite(self) -> bool:
+        """Whether every weight is a number."""
+        return all(bool(torch.isfinite(p).all()) for p in self.method.parameters())
+
+
+def parameters(player: Player) -> list[nn.Parameter]:
+    """Every weight a player updates."""
+    return [weight for network in player.networks for weight in network.parameters()]
+
+
+def loop(training: Training, batches: Iterator[Batch], total: int) -> Iterator[Status]:
+    """Train until ``total`` images are seen, yielding after every step.
+
+    The last step may be one batch longer than asked. Nothing is drawn from a random generator
+    between a step's end and the next one's start, so a caller may save, stop or draw in between.
+    """
+    config = training.config.train
+    training.method.train()
+    while training.seen < total:
+        factor = lr_factor(training.seen / total, config.decay)
+        micro = [next(batches) for _ in range(config.accumulate)]
+        losses = step(training, micro, config.lr * factor)
+        training.seen += config.batch * config.accumulate
+        if training.average:
+            training.average.update(
+                training.method.generators, config.batch * config.accumulate, training.seen
+            )
+        yield Status(training.seen, config.lr * factor, losses)
+
+
+def step(training: Training, micro: list[Batch], lr: float) -> dict[str, Tensor]:
+    """One update of every player, in the method's order, over the batches of ``micro`` together.
+
+    A player whose gradient runs through the generators needs their forward pass alive; with several
+    batches it is run again for it, so that no more than one batch's graph is held at a time.
+    """
+    method: Method = training.method
+    alone = len(micro) == 1
+    kept: list[Images | None] = [forward(training, micro[0])] if alone else [None] * len(micro)
+    totals: dict[str, Tensor] = {}
+    for player in method.players:
+        optimiser = training.optimisers[player.name]
+        optimiser.zero_grad(set_to_none=True)
+        freeze(method.players, player)
+        for i, batch in enumerate(micro):
+            images = kept[i]
+            if images is None or (player.generates and not alone):
+                images = forward(training, batch)
+                kept[i] = {name: image.detach() for name, image in images.items()}
+            with autocast(training):
+                losses = player.objective(images)
+            objective = torch.stack(list(losses.values())).sum() / len(micro)
+            training.scaler.scale(objective).backward()  # type: ignore[no-untyped-call]
+            for name, value in losses.items():
+                totals[name] = totals.get(name, 0) + value.detach() / len(micro)
+        for group in optimiser.param_groups:
+            group["lr"] = lr
+        training.scaler.step(optimiser)
+    training.scaler.update()
+    freeze(method.players, None)
+    return totals
+
+
+def forward(training: Training, batch: Batch) -> Images:
+    """The method's images of one batch, which becomes floats in [-1, 1] on the device."""
+    real_a, real_b = (
+        to_tensor(x.to(training.device, non_blocking=True)) for x in (batch.a, batch.b)
+    )
+    with autocast(training):
+        images: Images = training.method(real_a, real_b)
+    return images
+
+
+def freeze(players: tuple[Player, ...], playing: Player | None) -> None:
+    """Only ``playing``'s weights ask for gradients; with None, everybody's."""
+    for player in players:
+        for weight in parameters(player):
+            weight.requires_grad_(playing is None or player is playing)
+
+
+def autocast(training: Training) -> torch.autocast:
+    """Mixed precision for forward passes and losses; weights stay fp32."""
+    dtype = AUTOCAST.get(training.precision)
+    return torch.autocast(training.device.type, dtype, enabled=dtype is not None)

@@ -1,0 +1,279 @@
+"""A run folder: what one training writes, and how it is gone on with.
+
+RUN/config.json  data.json  log.jsonl  samples/000400.png
+RUN/state/{latest,previous}.pt  generator_ab/  generator_ba/
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import signal
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from hwan import config as configs
+from hwan.config import Config
+from hwan.data.cache import Cache, open_cache
+from hwan.data.folders import locate
+from hwan.data.loader import stream
+from hwan.errors import TrainingDiverged, UsageError
+from hwan.image import write_atomic
+from hwan.nets.folder import GeneratorCard, save_generator
+from hwan.runtime import describe, pick_device
+from hwan.training.checkpoint import load_state, save_state
+from hwan.training.loop import Status, Training, loop
+from hwan.training.samples import Samples
+
+LOG_ROWS = 500  # about how many rows a whole training logs, besides one a tick
+SAVE_SECONDS = 600.0  # a state is written at least this often, ticks or no ticks
+
+
+@dataclass(frozen=True)
+class Note:
+    """Something to tell the user once."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of log.jsonl: means since the row before. At a ``tick`` samples were drawn, ``health``
+    measured on them, and the state saved."""
+
+    images: int
+    total: int
+    lr: float
+    losses: dict[str, float]
+    images_per_second: float
+    tick: bool
+    health: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Interrupted:
+    """Stopped by Ctrl-C or SIGTERM after ``images``; the state is saved."""
+
+    images: int
+    total: int
+
+
+Event = Note | Row | Interrupted
+
+
+def train(
+    config: Config, data: Sequence[Path], out: Path, device: str = "auto", resume: bool = False
+) -> Iterator[Event]:
+    """Train ``config`` on ``data`` (as ``locate`` takes it) into the run folder ``out``.
+
+    Yields notes, log rows and, when stopped by Ctrl-C, ``Interrupted``. With ``resume`` it goes on
+    from the folder's state, and equals the uninterrupted training bit for bit on the same machine.
+
+    Raises ``UsageError`` for bad input and a folder already in use, ``TrainingDiverged`` when a loss
+    or weight is no longer finite (the last good state stays).
+    """
+    if (out / "config.json").exists() and not resume:
+        raise UsageError(
+            "a new run needs a new folder",
+            f"{out} holds a run",
+            "add --resume to go on with it, or give another --out",
+        )
+    layout = locate(data)
+    a = open_cache(layout.train_a, config.data, config.data.channels_a)
+    b = open_cache(layout.train_b, config.data, config.data.channels_b)
+    training = Training(config, pick_device(device))
+    notes = [*_remarks("A", a, config), *_remarks("B", b, config)]
+    window = Window({}, 0)
+    if resume:
+        state, note = load_state(out / "state", training.device)
+        window = _restore(training, state)
+        _cut_log(out / "log.jsonl", training.seen)
+        notes += [note] * bool(note) + [f"going on from image {training.seen}"]
+        if (counts := [len(a), len(b)]) != state["counts"]:
+            notes.append(
+                f"the data changed ({state['counts']} images before, {counts} now): the "
+                "training goes on, but not as it would have without the stop"
+            )
+    out.mkdir(parents=True, exist_ok=True)
+    configs.save(config, out / "config.json")
+    paths = [str(path.resolve()) for path in data]
+    write_atomic(out / "data.json", json.dumps({"data": paths}).encode())
+    yield Note(
+        f"{len(a)} images in A, {len(b)} in B; {describe(training.device)}; {training.precision}"
+    )
+    yield from map(Note, notes)
+    yield from _run(training, window, a, b, Samples(layout, config), out)
+
+
+def total_images(config: Config, a: int, b: int) -> int:
+    """Length of a training in images seen: an epoch is the larger domain once."""
+    return max(1, round(config.train.epochs * max(a, b)))
+
+
+def _run(
+    training: Training, window: Window, a: Cache, b: Cache, samples: Samples, out: Path
+) -> Iterator[Event]:
+    config = training.config
+    total = total_images(config, len(a), len(b))
+    batches = stream(a, b, config.data, config.train.seed, training.seen, config.train.batch)
+    if training.seen == 0:
+        samples.draw(training, out / "samples")
+    last_save = last_row = time.perf_counter()
+    row_at = before = training.seen
+    with stop_signals() as stopped, (out / "log.jsonl").open("a", encoding="utf-8") as log:
+        for status in loop(training, batches, total):
+            window.add(status)
+            tick = _crossed(before, status.seen, config.train.ticks, total)
+            if tick or _crossed(before, status.seen, LOG_ROWS, total):
+                now = time.perf_counter()
+                speed, last_row = (status.seen - row_at) / (now - last_row), now
+                row_at, losses = status.seen, window.means()
+                _check(losses, training, out)
+                health = samples.draw(training, out / "samples") if tick else {}
+                row = Row(status.seen, total, status.lr, losses, speed, tick, health)
+                log.write(json.dumps(dataclasses.asdict(row)) + "\n")
+                log.flush()
+                window = Window({}, 0)
+                yield row
+            before = status.seen
+            if tick or stopped or time.perf_counter() - last_save > SAVE_SECONDS:
+                _check(window.means(), training, out)
+                save_state(
+                    out / "state",
+                    {
+                        **training.state_dict(),
+                        "counts": [len(a), len(b)],
+                        "window": dataclasses.asdict(window),
+                    },
+                )
+                save_generators(training, out)
+                last_save = time.perf_counter()
+            if stopped and status.seen < total:
+                yield Interrupted(status.seen, total)
+                return
+
+
+def _crossed(before: int, after: int, count: int, total: int) -> bool:
+    """Whether one of ``count`` even marks up to ``total`` lies in (before, after]: no state to keep."""
+    return after * count // total > before * count // total
+
+
+@dataclass
+class Window:
+    """Losses summed since the last row, kept on the device and read back only for a row."""
+
+    sums: dict[str, Tensor]
+    steps: int
+
+    def add(self, status: Status) -> None:
+        self.sums = {k: v + self.sums.get(k, 0) for k, v in status.losses.items()}
+        self.steps += 1
+
+    def means(self) -> dict[str, float]:
+        return {name: float(value) / self.steps for name, value in self.sums.items()}
+
+
+def _check(losses: dict[str, float], training: Training, out: Path) -> None:
+    bad = [name for name, value in losses.items() if not math.isfinite(value)]
+    if bad or not training.finite():
+        raise TrainingDiverged(
+            f"{', '.join(bad) or 'a weight'} is no longer a number at image {training.seen}. "
+            f"The last good state stays in {out / 'state'}; start again from it or anew with a "
+            f"smaller --train.lr (now {training.config.train.lr:g}) or --train.precision fp32"
+        )
+
+
+def save_generators(training: Training, out: Path) -> None:
+    """Write ``out/generator_ab`` and ``out/generator_ba`` from the (averaged) generators."""
+    config = training.config
+    channels = {"a": config.data.channels_a, "b": config.data.channels_b}
+    for name, net in training.generators.items():
+        direction = name.removeprefix("generator_")
+        card = GeneratorCard(
+            config.generator,
+            channels[direction[0]],
+            channels[direction[1]],
+            direction,
+            config.data.size,
+            training.seen,
+            config.method,
+        )
+        save_generator(out / name, net, card)
+
+
+def _remarks(domain: str, cache: Cache, config: Config) -> Iterator[str]:
+    index = cache.index
+    if index.broken:
+        yield (
+            f"{len(index.broken)} broken files in {domain} skipped: "
+            + "; ".join(index.broken[:3])
+            + (" …" if len(index.broken) > 3 else "")
+        )
+    if index.enlarged:
+        yield (
+            f"{index.enlarged} of {len(cache)} images in {domain} are smaller than "
+            f"{config.data.resized} and were enlarged"
+        )
+    if len(cache) == 1:
+        yield f"domain {domain} has one image: the training sees only crops of it"
+
+
+def _restore(training: Training, state: dict[str, Any]) -> Window:
+    try:
+        training.load_state_dict(state)
+        return Window(**state["window"])
+    except (KeyError, RuntimeError, ValueError, TypeError) as error:
+        raise UsageError(
+            "a run goes on with the networks and options it was saved with",
+            str(error)[:300],
+            "leave the changed option out",
+        ) from error
+
+
+def _cut_log(path: Path, seen: int) -> None:
+    """Drop rows later than the state: they will come again."""
+    if path.exists():
+        rows = [
+            line
+            for line in path.read_text(encoding="utf-8").splitlines()
+            if line.endswith("}") and json.loads(line)["images"] <= seen
+        ]
+        write_atomic(path, "".join(row + "\n" for row in rows).encode())
+
+
+class Stopped:
+    """True once a signal has asked for an end."""
+
+    asked = False
+
+    def __bool__(self) -> bool:
+        return self.asked
+
+
+@contextmanager
+def stop_signals() -> Iterator[Stopped]:
+    """Turn the first Ctrl-C or SIGTERM into a request to stop after the step; a second one is at once."""
+    stopped = Stopped()
+    if threading.current_thread() is not threading.main_thread():
+        yield stopped  # Python lets only the main thread listen
+        return
+
+    def ask(number: int, frame: object) -> None:
+        if stopped:
+            raise KeyboardInterrupt
+        stopped.asked = True
+
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stopped
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

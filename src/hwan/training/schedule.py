@@ -1,0 +1,42 @@
+"""What changes as training goes on: the learning rate, and the averaged generators."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+
+import torch
+from torch import nn
+
+
+def lr_factor(progress: float, decay: float) -> float:
+    """1 until ``decay``, then linearly to 0 at ``progress`` 1 (CycleGAN, section 4: 100 + 100 epochs).
+
+    The reference code steps once an epoch; here it falls with every step.
+    """
+    return 1.0 if progress < decay or decay >= 1 else max(0.0, (1 - progress) / (1 - decay))
+
+
+class Average:
+    """Exponential moving averages of networks, by half-life in images seen.
+
+    The half-life is held to a twentieth of the images seen so far, so that early weights are
+    forgotten (Karras et al. 2020, StyleGAN2, ramp-up of the reference code).
+    """
+
+    def __init__(self, networks: Mapping[str, nn.Module], half_life: float) -> None:
+        self.half_life = half_life
+        self.networks = {
+            name: copy.deepcopy(net).eval().requires_grad_(False) for name, net in networks.items()
+        }
+
+    @torch.no_grad()
+    def update(self, networks: Mapping[str, nn.Module], step: int, seen: int) -> None:
+        """Move towards ``networks`` after a step of ``step`` images, ``seen`` in all."""
+        keep = 0.5 ** (step / max(min(self.half_life, seen / 20), 1e-8))
+        for name, net in networks.items():
+            average = self.networks[name]
+            for mean, now in zip(average.parameters(), net.parameters(), strict=True):
+                mean.lerp_(now, 1 - keep)
+            for kept, fresh in zip(average.buffers(), net.buffers(), strict=True):
+                kept.copy_(fresh)

@@ -1,0 +1,192 @@
+"""The Translator: a generator applied to an image of any size, to files and to folders."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from PIL import Image
+from torch import Tensor
+from torch.nn.functional import pad
+
+from hwan.data.folders import list_images
+from hwan.errors import UsageError
+from hwan.image import WRITERS, Pixels, decode, save, to_pil, to_pixels, to_tensor
+from hwan.nets import sizes
+from hwan.nets.folder import GeneratorCard, load_generator
+from hwan.runtime import pick_device
+
+
+class Translator:
+    """``Translator(net, card)(picture)`` is the translated picture, of the same size."""
+
+    def __init__(
+        self, generator: torch.nn.Module, card: GeneratorCard, device: str = "cpu"
+    ) -> None:
+        self.device = pick_device(device)
+        self.generator = generator.to(self.device).eval()
+        self.card = card
+        self.multiple, self.least = sizes(card.generator)
+
+    def __call__(self, source: Path | str | bytes | Image.Image | np.ndarray) -> Image.Image:
+        """Translate one image: a path, a file's bytes, a Pillow image, or uint8 (H, W, C) pixels."""
+        if isinstance(source, np.ndarray):
+            if source.ndim != 3 or source.dtype != np.uint8:
+                raise UsageError(
+                    "an array is uint8 (H, W, C), 0 to 255",
+                    f"{source.dtype} {source.shape}",
+                    "convert it; grey[:, :, None] adds a channel",
+                )
+            return to_pil(self.pixels(source))
+        source = Path(source) if isinstance(source, str) else source
+        return to_pil(self.pixels(decode(source, self.card.channels_in).pixels))
+
+    def pixels(self, pixels: Pixels) -> Pixels:
+        """(H, W, channels_in) uint8 to (H, W, channels_out) uint8.
+
+        Raises ``UsageError`` for another number of channels.
+        """
+        if pixels.shape[2] != self.card.channels_in:
+            raise UsageError(
+                f"this generator reads {self.card.channels_in} channels",
+                f"an image of shape {pixels.shape}",
+                "decode it with that many",
+            )
+        out: Pixels = to_pixels(self.tensor(to_tensor(torch.from_numpy(pixels.copy())[None])))[0]
+        return out
+
+    @torch.inference_mode()
+    def tensor(self, images: Float[Tensor, "b ci h w"]) -> Float[Tensor, "b co h w"]:
+        """(B, C, H, W) in [-1, 1], any H and W: padded, run, and cropped back."""
+        height, width = images.shape[2:]
+        padded = pad_to(images.to(self.device), self.multiple, self.least)
+        top, left = (padded.shape[2] - height) // 2, (padded.shape[3] - width) // 2
+        out: Tensor = self.generator(padded)
+        return out[:, :, top : top + height, left : left + width]
+
+
+def pad_to(images: Float[Tensor, "b c h w"], multiple: int, least: int) -> Float[Tensor, "b c y x"]:
+    """Grow H and W evenly at both ends to a multiple, at least ``least``: by reflection where the
+    image is large enough to reflect, else by repeating its border."""
+    for axis in (2, 3):
+        side = images.shape[axis]
+        target = max(least, -(-side // multiple) * multiple)
+        before, after = (target - side) // 2, target - side - (target - side) // 2
+        if before or after:
+            edges = [0, 0, before, after] if axis == 2 else [before, after, 0, 0]
+            mode = "reflect" if max(before, after) < side else "replicate"
+            images = pad(images, edges, mode=mode)
+    return images
+
+
+def find_generator(run: Path, direction: str = "ab") -> Path:
+    """The generator folder behind RUN: RUN itself, or its ``generator_ab`` / ``generator_ba``.
+
+    Raises ``UsageError`` when there is none.
+    """
+    if (run / "model.safetensors").is_file():
+        return run
+    folder = run / f"generator_{direction}"
+    if not (folder / "model.safetensors").is_file():
+        raise UsageError(
+            "RUN is a run folder with a trained generator, or a generator folder",
+            run,
+            "give the --out of a training; it writes generators from its first tick on",
+        )
+    return folder
+
+
+def load(folder: Path | str, device: str = "auto") -> Translator:
+    """The Translator of a generator folder."""
+    return Translator(*load_generator(Path(folder)), device=device)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One file of a folder translation: where it went, or why not; ``notes`` on its decoding."""
+
+    source: Path
+    target: Path
+    error: str = ""
+    notes: tuple[str, ...] = ()
+
+
+def plan(
+    inputs: Sequence[Path], out: Path, suffix: str = "", overwrite: bool = False
+) -> list[tuple[Path, Path]]:
+    """(source, target) of every image in ``inputs``, files and folders.
+
+    Files keep their name, folders their structure inside ``out``. A format hwan does not write
+    (GIF) becomes PNG, and so does every file when ``suffix`` is ".png". Sources that would then
+    share a target keep their full names ("a.gif.png").
+
+    Raises ``UsageError`` for a missing input, one without images, a suffix not written, two inputs
+    of one name, or (without ``overwrite``) a target that is there already; a source is never
+    written over.
+    """
+    if suffix and suffix not in WRITERS:
+        raise UsageError("--format is one of " + ", ".join(WRITERS), suffix, "give .png, say")
+    if not inputs:
+        raise UsageError(
+            "a translation reads images or folders",
+            "none",
+            "name them after the run: hwan translate RUN IMAGES --out DIR",
+        )
+    kept: list[tuple[Path, Path]] = []
+    for item in inputs:
+        if not item.exists():
+            raise UsageError(
+                "an input is an image file or a folder", f"{item}: not there", "check it"
+            )
+        files = list_images(item) if item.is_dir() else (item,)
+        if not files:
+            raise UsageError("an input folder holds images", f"{item}: none", "check the folder")
+        base = item if item.is_dir() else item.parent
+        kept += [(file, out / file.relative_to(base)) for file in files]
+    uses = Counter(target.with_suffix(_suffix(target, suffix)) for _, target in kept)
+    planned: dict[Path, Path] = {}
+    for source, target in kept:
+        ending = _suffix(target, suffix)
+        final = target.with_suffix(ending)
+        if uses[final] > 1 and target.suffix != ending:
+            final = target.with_name(target.name + ending)
+        if final in planned:
+            raise UsageError(
+                "every input has a name of its own",
+                f"{planned[final]} and {source}",
+                "translate them into different folders",
+            )
+        planned[final] = source
+    sources = {source.resolve() for source in planned.values()}
+    for final in planned:
+        if final.resolve() in sources or (final.exists() and not overwrite):
+            raise UsageError(
+                "a translation does not replace a file",
+                f"{final} is there already",
+                "give another --out, or --overwrite for earlier translations",
+            )
+    return [(source, final) for final, source in planned.items()]
+
+
+def _suffix(target: Path, wanted: str) -> str:
+    return wanted or (target.suffix if target.suffix.lower() in WRITERS else ".png")
+
+
+def translate_files(
+    translator: Translator, pairs: Iterable[tuple[Path, Path]]
+) -> Iterator[Outcome]:
+    """Translate every pair, one after another; a broken file is reported and does not stop the rest."""
+    for source, target in pairs:
+        try:
+            picture = decode(source, translator.card.channels_in)
+            save(translator.pixels(picture.pixels), target)
+        except (UsageError, OSError) as error:
+            reason = str(error.received) if isinstance(error, UsageError) else str(error)
+            yield Outcome(source, target, reason)
+        else:
+            yield Outcome(source, target, notes=picture.notes)

@@ -1,0 +1,80 @@
+"""Which folders hold which domain, and which files in them are images."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from hwan.data.folders import Layout, list_images, locate
+from hwan.errors import UsageError
+
+
+def folders(root: Path, *names: str) -> Path:
+    for name in names:
+        (root / name).mkdir(parents=True)
+    return root
+
+
+def test_one_folder_with_training_only(tmp_path: Path) -> None:
+    root = folders(tmp_path, "trainA", "trainB")
+    assert locate([root]) == Layout(root / "trainA", root / "trainB")
+
+
+def test_one_folder_with_everything(tmp_path: Path) -> None:
+    names = ("trainA", "trainB", "testA", "testB", "truthA", "truthB")
+    root = folders(tmp_path, *names)
+    assert locate([root]) == Layout(*(root / name for name in names))
+
+
+def test_what_is_absent_is_none(tmp_path: Path) -> None:
+    layout = locate([folders(tmp_path, "trainA", "trainB", "testB", "truthA")])
+    assert layout.test_a is None
+    assert layout.truth_b is None
+    assert layout.test_b == tmp_path / "testB"
+    assert layout.truth_a == tmp_path / "truthA"
+
+
+def test_two_folders_are_a_and_b(tmp_path: Path) -> None:
+    folders(tmp_path, "x", "y")
+    assert locate([tmp_path / "y", tmp_path / "x"]) == Layout(tmp_path / "y", tmp_path / "x")
+
+
+def test_a_missing_folder_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="nowhere"):
+        locate([tmp_path / "nowhere"])
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(UsageError, match="file"):
+        locate([tmp_path, tmp_path / "file"])
+
+
+def test_a_folder_without_domains_says_what_it_holds(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="none"):
+        locate([tmp_path])
+    with pytest.raises(UsageError, match="horses, trainA"):
+        locate([folders(tmp_path, "trainA", "horses")])
+
+
+@pytest.mark.parametrize("count", [0, 3])
+def test_another_count_is_refused(tmp_path: Path, count: int) -> None:
+    with pytest.raises(UsageError, match=f"{count} folders"):
+        locate([tmp_path] * count)
+
+
+def test_images_at_any_depth_in_order(tmp_path: Path) -> None:
+    folders(tmp_path, "sub/deep", ".hidden", "dir.png")
+    wanted = ["a.JPG", "b.jpeg", "sub/a.webp", "sub/deep/z.tiff", "z.png"]
+    unwanted = ["notes.txt", ".dot.png", ".hidden/x.png", "png", "noext", "sub/list.csv"]
+    for name in [*reversed(wanted), *unwanted]:
+        (tmp_path / name).touch()
+    assert [p.relative_to(tmp_path).as_posix() for p in list_images(tmp_path)] == wanted
+
+
+def test_a_data_set_below_a_hidden_folder_is_seen(tmp_path: Path) -> None:
+    root = folders(tmp_path / ".cache", "trainA") / "trainA"
+    (root / "a.png").touch()
+    assert list_images(root) == (root / "a.png",)
+
+
+def test_an_empty_folder_has_no_images(tmp_path: Path) -> None:
+    assert list_images(tmp_path) == ()

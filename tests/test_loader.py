@@ -1,0 +1,116 @@
+"""The stream of batches: a function of the seed and the image number, fresh and complete each epoch."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from hwan.config import DataConfig
+from hwan.data.augment import centre_crop, random_crop
+from hwan.data.cache import Cache, Index, cache_root, open_cache
+from hwan.data.loader import DOMAIN_A, DOMAIN_B, batch, draw, stream
+from hwan.errors import UsageError
+
+CONFIG = DataConfig(size=8, resize=12)
+
+
+def cache_of(shapes: list[tuple[int, int, int]], start: int = 0) -> Cache:
+    """Image i is filled with start + i."""
+    pictures = [np.full(shape, start + i, np.uint8) for i, shape in enumerate(shapes)]
+    flat = np.concatenate([picture.reshape(-1) for picture in pictures])
+    ends = np.cumsum([picture.size for picture in pictures])
+    index = Index(shapes, [str(i) for i in range(len(shapes))], [], 0)
+    return Cache(flat, [0, *(int(e) for e in ends[:-1])], index)
+
+
+def test_each_epoch_shows_every_image_once_in_an_order_of_its_own() -> None:
+    cache = cache_of([(12, 12, 3)] * 10)
+    seen = [int(draw(cache, CONFIG, 3, DOMAIN_A, n)[0, 0, 0]) for n in range(30)]
+    epochs = [seen[:10], seen[10:20], seen[20:]]
+    assert all(sorted(epoch) == list(range(10)) for epoch in epochs)
+    assert epochs[0] != epochs[1] != epochs[2]
+
+
+def test_domains_are_drawn_independently() -> None:
+    cache = cache_of([(12, 12, 3)] * 10)
+    a = [int(draw(cache, CONFIG, 3, DOMAIN_A, n)[0, 0, 0]) for n in range(10)]
+    b = [int(draw(cache, CONFIG, 3, DOMAIN_B, n)[0, 0, 0]) for n in range(10)]
+    assert a != b
+
+
+def test_augmentation_is_fresh_each_epoch() -> None:
+    """What the Keras example gets wrong by caching after its crop."""
+    picture = np.arange(20 * 20 * 3, dtype=np.uint32).astype(np.uint8).reshape(20, 20, 3)
+    cache = Cache(picture.reshape(-1), [0], Index([(20, 20, 3)], ["x"], [], 0))
+    crops = {draw(cache, CONFIG, 0, DOMAIN_A, n).tobytes() for n in range(40)}
+    assert len(crops) > 30
+
+
+@given(start=st.integers(0, 500), size=st.integers(1, 5), seed=st.integers(0, 9))
+@settings(max_examples=15, deadline=None)
+def test_a_stream_begins_anywhere(start: int, size: int, seed: int) -> None:
+    a, b = cache_of([(12, 15, 3)] * 7), cache_of([(13, 12, 3)] * 4, start=100)
+    running = stream(a, b, CONFIG, seed, start, size)
+    for i in range(3):
+        got, expected = next(running), batch(a, b, CONFIG, seed, start + i * size, size)
+        assert got.a.equal(expected.a)
+        assert got.b.equal(expected.b)
+        assert got.a.shape == (size, 8, 8, 3)
+    running.close()  # type: ignore[attr-defined]
+
+
+@given(height=st.integers(8, 30), width=st.integers(8, 30), seed=st.integers(0, 99))
+@settings(max_examples=30, deadline=None)
+def test_a_crop_is_a_window_or_its_mirror(height: int, width: int, seed: int) -> None:
+    picture = np.random.default_rng(1).integers(0, 256, (height, width, 1), dtype=np.uint8)
+    crop = random_crop(picture, 8, True, np.random.default_rng(seed))
+    windows = [picture[y : y + 8, x : x + 8] for y in range(height - 7) for x in range(width - 7)]
+    assert any((crop == w).all() or (crop == w[:, ::-1]).all() for w in windows)
+    assert any((centre_crop(picture, 8) == w).all() for w in windows)
+
+
+def write(path: Path, height: int, width: int, value: int = 90) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", (width, height), (value, value, value)).save(path)
+
+
+def test_cache_resizes_once_keeps_shape_and_is_reused(tmp_path: Path) -> None:
+    for i, (height, width) in enumerate([(40, 60), (30, 24), (6, 6)]):
+        write(tmp_path / "deep" / f"{i}.png", height, width, 10 * i)
+    first = open_cache(tmp_path, CONFIG, 3)
+    assert [tuple(s) for s in first.index.shapes] == [(12, 18, 3), (15, 12, 3), (12, 12, 3)]
+    assert first.index.enlarged == 1
+    assert [int(first[i][0, 0, 0]) for i in range(3)] == [0, 10, 20]
+    made = {path: path.stat().st_mtime_ns for path in cache_root().rglob("pixels.bin")}
+    open_cache(tmp_path, CONFIG, 3)
+    assert {path: path.stat().st_mtime_ns for path in cache_root().rglob("pixels.bin")} == made
+    stretched = open_cache(tmp_path, DataConfig(size=8, resize=12, fit="stretch"), 1)
+    assert [tuple(s) for s in stretched.index.shapes] == [(12, 12, 1)] * 3
+
+
+def test_cache_notices_a_changed_file(tmp_path: Path) -> None:
+    write(tmp_path / "x.png", 20, 20, 50)
+    assert int(open_cache(tmp_path, CONFIG, 3)[0][0, 0, 0]) == 50
+    write(tmp_path / "x.png", 20, 20, 70)
+    assert int(open_cache(tmp_path, CONFIG, 3)[0][0, 0, 0]) == 70
+
+
+def test_broken_files_are_named_and_skipped_or_fail_when_strict(tmp_path: Path) -> None:
+    write(tmp_path / "good.png", 20, 20)
+    (tmp_path / "bad.jpg").write_bytes(b"not an image")
+    assert open_cache(tmp_path, CONFIG, 3).index.names == ["good.png"]
+    assert open_cache(tmp_path, CONFIG, 3).index.broken[0].startswith("bad.jpg: ")
+    strict = DataConfig(size=8, resize=12, strict=True)
+    with pytest.raises(UsageError, match=r"bad\.jpg"):
+        open_cache(tmp_path, strict, 3)
+
+
+def test_an_empty_domain_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="at least one image"):
+        open_cache(tmp_path, CONFIG, 3)
+    (tmp_path / "bad.png").write_bytes(b"")
+    with pytest.raises(UsageError, match="at least one readable image"):
+        open_cache(tmp_path, CONFIG, 3)
