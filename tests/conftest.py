@@ -8,7 +8,15 @@ from jaxtyping import install_import_hook
 
 # Installed before anything of hwan is imported.
 hook = install_import_hook(
-    ["hwan.image", "hwan.losses", "hwan.nets", "hwan.methods", "hwan.metrics", "hwan.translate"],
+    [
+        "hwan.image",
+        "hwan.losses",
+        "hwan.diffaugment",
+        "hwan.nets",
+        "hwan.methods",
+        "hwan.metrics",
+        "hwan.translate",
+    ],
     "beartype.beartype",
 )
 

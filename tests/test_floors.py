@@ -10,7 +10,7 @@ import hwan
 ROOT = Path(hwan.__file__).parent
 FLOORS = {
     "errors": 0, "image": 0, "config": 0, "runtime": 0,
-    "nets": 1, "losses": 1, "data": 1, "metrics": 1,
+    "nets": 1, "losses": 1, "diffaugment": 1, "data": 1, "metrics": 1,
     "methods": 2, "translate": 2, "export": 2, "report": 2, "chart": 2,
     "training": 3, "recipes": 3, "evaluate": 3, "run_report": 3,
     "progress": 4, "api": 4,
@@ -46,7 +46,7 @@ def test_floors(path: Path) -> None:
             other = floor(module)
             assert FLOORS[other] <= FLOORS[own], f"{own} imports {module}"
             if own == "methods":
-                siblings = {"hwan.methods.players", "hwan.methods.pool"}
+                siblings = {f"hwan.methods.{name}" for name in ("players", "pool", "adversary")}
                 assert other != "methods" or path.stem == "__init__" or module in siblings
         elif module.split(".")[0] in OPTIONAL:
             assert own == OPTIONAL[module.split(".")[0]]

@@ -62,8 +62,8 @@ def test_cyclegan_losses_and_weights(monkeypatch: pytest.MonkeyPatch) -> None:
     networks = {
         "G_A": method.generator_ab,
         "G_B": method.generator_ba,
-        "D_A": method.discriminator_b,
-        "D_B": method.discriminator_a,
+        "D_A": method.adversary_b.discriminator,
+        "D_B": method.adversary_a.discriminator,
     }
     for name, net in networks.items():
         load_in_order(net, golden["init"][name])

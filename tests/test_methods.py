@@ -164,4 +164,4 @@ def test_the_discriminators_turn_leaves_the_generators_alone() -> None:
     images = cyclegan(torch.randn(1, 3, 32, 32), torch.randn(1, 3, 32, 32))
     sum(cyclegan.judge(images).values()).backward()  # type: ignore[union-attr]
     assert all(p.grad is None for p in cyclegan.generator_ab.parameters())
-    assert all(p.grad is not None for p in cyclegan.discriminator_b.parameters())
+    assert all(p.grad is not None for p in cyclegan.adversary_b.parameters())

@@ -10,7 +10,7 @@ import dataclasses
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, get_args
 
 from hwan.errors import UsageError, nearest
 
@@ -20,6 +20,8 @@ Padding = Literal["reflect", "replicate", "zero"]
 Upsampling = Literal["transposed", "nearest"]
 Init = Literal["normal", "kaiming"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
+Gan = Literal["lsgan", "nonsaturating", "minimax", "hinge", "wgan-gp"]
+Augmentation = Literal["colour", "translation", "cutout"]
 
 
 def _rule(holds: bool, rule: str, received: object, fix: str) -> None:
@@ -157,17 +159,40 @@ class DiscriminatorConfig:
 class LossConfig:
     """Weights of the objective. Defaults: the CycleGAN paper's (section 4, 5.2)."""
 
-    gan: Literal["lsgan"] = "lsgan"
-    """The adversarial objective: least squares."""
+    gan: Gan = "lsgan"
+    """The adversarial objective: least squares; cross entropy with the generator's -log D
+    (nonsaturating, what other code calls vanilla) or log(1 - D) (minimax); hinge; Wasserstein."""
+    gp: float = 10.0
+    """Weight of the gradient penalty of wgan-gp; the others have none."""
+    r1: float = 0.0
+    """Weight (gamma) of the R1 penalty on the discriminators' gradient at real images; 0: off."""
+    diffaugment: tuple[Augmentation, ...] = ()
+    """Random changes of all that the discriminators see (DiffAugment), for small data sets."""
     cycle_a: float = 10.0
     """Weight of the forward cycle, A to B and back to A."""
     cycle_b: float = 10.0
     """Weight of the backward cycle, B to A and back to B."""
     identity: float = 0.5
     """Weight of the identity loss, as a share of that domain's cycle weight; 0 leaves it out."""
+    partial_cycle: bool = False
+    """Each generator learns only from the cycle it closes, not from the one it begins, as in the
+    Keras example; the paper's learns from both."""
 
     def __post_init__(self) -> None:
-        _at_least("loss", self, cycle_a=0, cycle_b=0, identity=0)
+        _at_least("loss", self, cycle_a=0, cycle_b=0, identity=0, gp=0, r1=0)
+        names = get_args(Augmentation)
+        _rule(
+            isinstance(self.diffaugment, tuple) and set(self.diffaugment) <= set(names),
+            "loss.diffaugment is some of " + ", ".join(names),
+            self.diffaugment,
+            "give --loss.diffaugment colour translation cutout, or leave it out",
+        )
+        _rule(
+            self.gan != "wgan-gp" or self.gp > 0,
+            "the Wasserstein objective needs its gradient penalty",
+            f"loss.gp {self.gp}",
+            "give --loss.gp 10, the paper's",
+        )
 
 
 @dataclass(frozen=True)
@@ -249,6 +274,14 @@ class Config:
             "the identity loss needs as many channels in A as in B",
             f"A {a}, B {b}",
             "give --loss.identity 0",
+        )
+        # Gulrajani et al. 2017, section 4; R1 is of each image's own gradient just as well.
+        penalty = self.loss.gan == "wgan-gp" or self.loss.r1 > 0
+        _rule(
+            not penalty or self.discriminator.norm != "batch",
+            "wgan-gp and r1 need a discriminator that judges each image by itself",
+            "discriminator.norm batch",
+            "give --discriminator.norm instance",
         )
         # PatchGAN: each strided layer halves, then two stride-1 4x4 convolutions take a pixel each, and
         # instance norm needs more than one pixel between them.

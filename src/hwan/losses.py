@@ -1,4 +1,8 @@
-"""GAN objectives, cycle and identity: pure functions on tensors."""
+"""GAN objectives, gradient penalties, cycle, identity, PatchNCE: pure functions on tensors.
+
+Everything is computed in fp32, whatever precision the networks ran in. Logits are a discriminator's
+raw output; D = sigmoid(logits) where a paper speaks of a probability.
+"""
 
 from __future__ import annotations
 
@@ -8,18 +12,39 @@ from dataclasses import dataclass
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.nn import functional as F
+
+from hwan.config import Gan
 
 Scalar = Float[Tensor, ""]
 Logits = Float[Tensor, "b 1 h w"]
 Tensor4 = Float[Tensor, "b c h w"]
+Judgement = Tensor | tuple[Tensor, ...]
+"""A discriminator's output: logits (B, 1, h, w), or a tuple of such, one for a scale or a member."""
+Discriminator = Callable[[Tensor], Judgement]
 
 
 @dataclass(frozen=True)
 class GanObjective:
-    """``generator(fake_logits)`` and ``discriminator(real_logits, fake_logits)``, each to be minimised."""
+    """``generator(fake)`` and ``discriminator(real, fake)``, each to be minimised.
 
-    generator: Callable[[Tensor], Tensor]
-    discriminator: Callable[[Tensor, Tensor], Tensor]
+    Both take logits, or a tuple of them over which the losses are averaged.
+    """
+
+    generator_loss: Callable[[Tensor], Tensor]
+    discriminator_loss: Callable[[Tensor, Tensor], Tensor]
+
+    def generator(self, fake: Judgement) -> Scalar:
+        return torch.stack([self.generator_loss(logits) for logits in parts(fake)]).mean()
+
+    def discriminator(self, real: Judgement, fake: Judgement) -> Scalar:
+        pairs = zip(parts(real), parts(fake), strict=True)
+        return torch.stack([self.discriminator_loss(r, f) for r, f in pairs]).mean()
+
+
+def parts(judgement: Judgement) -> tuple[Tensor, ...]:
+    """Every tensor of logits in a discriminator's output."""
+    return judgement if isinstance(judgement, tuple) else (judgement,)
 
 
 def lsgan_generator(fake: Logits) -> Scalar:
@@ -35,9 +60,112 @@ def lsgan_discriminator(real: Logits, fake: Logits) -> Scalar:
     return ((real.float() - 1).square().mean() + fake.float().square().mean()) / 2
 
 
-GAN_OBJECTIVES = {"lsgan": GanObjective(lsgan_generator, lsgan_discriminator)}
+def minimax_generator(fake: Logits) -> Scalar:
+    """E[log(1 - D(G(x)))] (Goodfellow et al. 2014, equation 1): the game as it is written.
+
+    Its gradient by the logit is -D, so it vanishes just where the discriminator is sure of a fake.
+    """
+    return -F.softplus(
+        fake.float()
+    ).mean()  # log(1 - sigmoid(l)) = -softplus(l), which never overflows
+
+
+def nonsaturating_generator(fake: Logits) -> Scalar:
+    """-E[log D(G(x))] (Goodfellow et al. 2014, section 3, in words).
+
+    Its gradient by the logit is D - 1: largest where the discriminator is sure of a fake.
+    """
+    return F.softplus(-fake.float()).mean()
+
+
+def cross_entropy_discriminator(real: Logits, fake: Logits) -> Scalar:
+    """-(E[log D(y)] + E[log(1 - D(G(x)))]) / 2: equation 1 of Goodfellow et al. 2014, negated.
+
+    pix2pix (Isola et al. 2017, section 3.3) takes the half to slow D against G.
+    """
+    return (F.softplus(-real.float()).mean() + F.softplus(fake.float()).mean()) / 2
+
+
+def negative_mean(fake: Logits) -> Scalar:
+    """-E[D(G(x))]: the generator against a hinge (Lim & Ye 2017) or a Wasserstein critic."""
+    return -fake.float().mean()
+
+
+def hinge_discriminator(real: Logits, fake: Logits) -> Scalar:
+    """E[max(0, 1 - D(y))] + E[max(0, 1 + D(G(x)))] (Lim & Ye 2017, the margin form; no half)."""
+    return F.relu(1 - real.float()).mean() + F.relu(1 + fake.float()).mean()
+
+
+def wgan_discriminator(real: Logits, fake: Logits) -> Scalar:
+    """E[D(G(x))] - E[D(y)] (Arjovsky et al. 2017); ``gradient_penalty`` completes it."""
+    return fake.float().mean() - real.float().mean()
+
+
+GAN_OBJECTIVES: dict[Gan, GanObjective] = {
+    "lsgan": GanObjective(lsgan_generator, lsgan_discriminator),
+    "nonsaturating": GanObjective(nonsaturating_generator, cross_entropy_discriminator),
+    "minimax": GanObjective(minimax_generator, cross_entropy_discriminator),
+    "hinge": GanObjective(negative_mean, hinge_discriminator),
+    "wgan-gp": GanObjective(negative_mean, wgan_discriminator),
+}
+
+
+def gradient_penalty(
+    discriminator: Discriminator,
+    real: Tensor4,
+    fake: Tensor4,
+    random: torch.Generator | None = None,
+    weight: float = 10.0,
+) -> Scalar:
+    """weight E[(|grad D(x)| - 1)^2] (Gulrajani et al. 2017, equation 3), the norm over one image.
+
+    x = e y + (1 - e) G(x), with e uniform in [0, 1], one draw an image from ``random`` (on the CPU;
+    None: torch's own). Both batches have one size.
+    """
+    share = torch.rand(len(real), 1, 1, 1, generator=random).to(real.device)
+    between = share * real.detach().float() + (1 - share) * fake.detach().float()
+    norm: Tensor = torch.linalg.vector_norm(_gradient(discriminator, between).flatten(1), dim=1)
+    return weight * (norm - 1).square().mean()
+
+
+def r1(discriminator: Discriminator, real: Tensor4, gamma: float = 1.0) -> Scalar:
+    """gamma / 2 E[|grad D(y)|^2] on real images (Mescheder et al. 2018, equation 9)."""
+    return gamma / 2 * _gradient(discriminator, real).flatten(1).square().sum(1).mean()
+
+
+def _gradient(discriminator: Discriminator, images: Tensor4) -> Tensor4:
+    """The gradient of each image's score by its pixels, itself differentiable by the weights.
+
+    An image's score is the mean of its logits, as in the objectives: the papers' discriminators have
+    one logit. The reference code sums them instead, a gradient larger by the number of patches.
+    Images must be judged one by one (no batch norm), or a gradient holds parts of its neighbours'.
+    """
+    # fp32 under autocast too: squares of small gradients are below what fp16 holds, and its loss
+    # scaling does not reach inside.
+    with torch.autocast(images.device.type, enabled=False):
+        images = images.detach().float().requires_grad_()
+        scores = [part.float().flatten(1).mean(1) for part in parts(discriminator(images))]
+        total = torch.stack(scores).mean(0).sum()
+        (gradient,) = torch.autograd.grad(total, images, create_graph=True)
+    return gradient
 
 
 def l1(a: Tensor4, b: Tensor4) -> Scalar:
     """Mean |a - b|: the cycle loss (CycleGAN, equation 2) and the identity loss (section 5.2)."""
     return torch.mean(torch.abs(a.float() - b.float()))
+
+
+def patch_nce(
+    query: Float[Tensor, "b n c"], key: Float[Tensor, "b n c"], temperature: float = 0.07
+) -> Scalar:
+    """Contrast patches of the output with the input's (CUT, Park et al. 2020, equations 3 and 4).
+
+    ``query`` and ``key`` hold the features of the same N places in the output and the input. The
+    positive of a query is the key of its place, the negatives the other N - 1 keys of its own image.
+    Features are put on the unit sphere here. No gradient runs into ``key``, as in the paper's code.
+    """
+    query, key = (F.normalize(x.float(), dim=2) for x in (query, key.detach()))
+    with torch.autocast(query.device.type, enabled=False):
+        likeness = query @ key.transpose(1, 2) / temperature  # (B, N, N), positives on the diagonal
+    places = torch.arange(query.shape[1], device=query.device).expand(len(query), -1)
+    return F.cross_entropy(likeness.flatten(0, 1), places.flatten())

@@ -13,39 +13,33 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from hwan.config import Config
-from hwan.losses import GAN_OBJECTIVES, l1
+from hwan.losses import l1
+from hwan.methods.adversary import Adversary
 from hwan.methods.players import Images, Losses, Player
-from hwan.methods.pool import Pool
-from hwan.nets import build_discriminator, build_generator
+from hwan.nets import build_generator
 from hwan.nets.blocks import initialise
 
 
 class CycleGAN(nn.Module):
-    """``generator_ab`` (G: A -> B), ``generator_ba`` (F: B -> A); ``discriminator_b`` judges domain B.
+    """``generator_ab`` (G: A -> B), ``generator_ba`` (F: B -> A); ``adversary_b`` judges domain B.
 
-    (The reference code calls the one that judges B "D_A", because it faces G_A.)
+    (The reference code calls the discriminator that judges B "D_A", because it faces G_A.)
     """
 
     def __init__(self, config: Config) -> None:
         super().__init__()
         a, b = config.data.channels_a, config.data.channels_b
         self.loss = config.loss
-        self.gan = GAN_OBJECTIVES[config.loss.gan]
-        self.generator_ab = build_generator(config.generator, a, b)
-        self.generator_ba = build_generator(config.generator, b, a)
-        self.discriminator_a = build_discriminator(config.discriminator, a)
-        self.discriminator_b = build_discriminator(config.discriminator, b)
-        self.pool_a = Pool(config.train.pool, seed=config.train.seed)
-        self.pool_b = Pool(config.train.pool, seed=config.train.seed + 1)
+        seed, shape = config.train.seed, config.generator
+        weights = torch.Generator().manual_seed(seed)
+        self.generator_ab = build_generator(shape, a, b)
+        self.generator_ba = build_generator(shape, b, a)
         self.generators = {"generator_ab": self.generator_ab, "generator_ba": self.generator_ba}
-        judges = (self.discriminator_a, self.discriminator_b)
-        seed = torch.Generator().manual_seed(config.train.seed)
-        for nets, shape in (
-            (self.generators.values(), config.generator),
-            (judges, config.discriminator),
-        ):
-            for net in nets:
-                initialise(net, shape.init, shape.gain, seed)
+        for net in self.generators.values():
+            initialise(net, shape.init, shape.gain, weights)
+        self.adversary_a = Adversary(config, a, seed, weights)
+        self.adversary_b = Adversary(config, b, seed + 1, weights)
+        judges = (self.adversary_a.discriminator, self.adversary_b.discriminator)
         self.players = (
             Player("generators", (self.generator_ab, self.generator_ba), self.fool, generates=True),
             Player("discriminators", judges, self.judge, generates=False),
@@ -57,13 +51,19 @@ class CycleGAN(nn.Module):
         """Every image of a step, from real ones in [-1, 1]; ``idt_*`` only where identity is on."""
         fake_b = self.generator_ab(real_a)
         fake_a = self.generator_ba(real_b)
+        half_a, half_b = fake_a, fake_b
+        if self.loss.partial_cycle:
+            # The paper's cycle loss teaches both generators on its way. The Keras example (keras.io,
+            # "CycleGAN") gives G only the gradient of |G(F(y)) - y| and F only that of |F(G(x)) - x|:
+            # each has to undo the other, and neither to stay undoable. That is to stop in between.
+            half_a, half_b = fake_a.detach(), fake_b.detach()
         images = {
             "real_a": real_a,
             "fake_b": fake_b,
-            "rec_a": self.generator_ba(fake_b),
+            "rec_a": self.generator_ba(half_b),
             "real_b": real_b,
             "fake_a": fake_a,
-            "rec_b": self.generator_ab(fake_a),
+            "rec_b": self.generator_ab(half_a),
         }
         if self.loss.identity and self.training:
             images |= {"idt_a": self.generator_ba(real_a), "idt_b": self.generator_ab(real_b)}
@@ -73,8 +73,8 @@ class CycleGAN(nn.Module):
         """The generators' objective."""
         weights = self.loss
         losses = {
-            "gan_ab": self.gan.generator(self.discriminator_b(images["fake_b"])),
-            "gan_ba": self.gan.generator(self.discriminator_a(images["fake_a"])),
+            "gan_ab": self.adversary_b.fool(images["fake_b"]),
+            "gan_ba": self.adversary_a.fool(images["fake_a"]),
             "cycle_a": weights.cycle_a * l1(images["rec_a"], images["real_a"]),
             "cycle_b": weights.cycle_b * l1(images["rec_b"], images["real_b"]),
         }
@@ -89,15 +89,7 @@ class CycleGAN(nn.Module):
 
     def judge(self, images: Images) -> Losses:
         """The discriminators' objective, on a mix of this step's fakes and the pool's."""
-        shown_a, shown_b = (
-            self.pool_a(images["fake_a"].detach()),
-            self.pool_b(images["fake_b"].detach()),
-        )
         return {
-            "d_a": self.gan.discriminator(
-                self.discriminator_a(images["real_a"]), self.discriminator_a(shown_a)
-            ),
-            "d_b": self.gan.discriminator(
-                self.discriminator_b(images["real_b"]), self.discriminator_b(shown_b)
-            ),
+            **self.adversary_a.judge(images["real_a"], images["fake_a"], "a"),
+            **self.adversary_b.judge(images["real_b"], images["fake_b"], "b"),
         }
