@@ -23,7 +23,7 @@ from hwan.image import Pixels, decode, resize, save, to_tensor, write_atomic
 from hwan.metrics.baselines import Statistics, lab_statistics, mean_image, reinhard
 from hwan.metrics.health import diversity
 from hwan.metrics.pairwise import l1, psnr, ssim
-from hwan.translate import find_generator, load
+from hwan.translate import load
 
 OURS = "hwan"
 PAIRED = {"ssim": ssim, "psnr": psnr, "l1": l1}
@@ -103,7 +103,7 @@ def evaluate(run: Path, layout: Layout, device: str = "auto") -> Iterator[Row]:
     Raises ``UsageError`` for a folder that is no run, and data without test folders.
     """
     config = configs.load(run / "config.json")
-    translators = {d: load(find_generator(run, d), device) for d in ("ab", "ba")}
+    translators = {d: load(run, device, d) for d in ("ab", "ba")}
     for side in sides(layout, config):
         there, back = translators[side.direction], translators[side.direction[::-1]]
         truths = truth_names(side)
@@ -118,9 +118,13 @@ def evaluate(run: Path, layout: Layout, device: str = "auto") -> Iterator[Row]:
                 continue
             name = file.relative_to(side.test)
             output = there.pixels(source)
-            save(output, run / "evaluation" / side.direction / name.with_suffix(".png"))
+            save(output, translation(run, side.direction, name))
             figures = {}
-            if (truth := truths.get(name.with_suffix(""))) and mean is not None and statistics:
+            if (
+                (truth := truths.get(name) or truths.get(name.with_suffix("")))
+                and mean is not None
+                and statistics
+            ):
                 figures = _against(
                     decode(truth, side.channels_out).pixels, source, output, mean, statistics, truth
                 )
@@ -135,10 +139,17 @@ def evaluate(run: Path, layout: Layout, device: str = "auto") -> Iterator[Row]:
 
 
 def truth_names(side: Side) -> dict[Path, Path]:
-    """Each known truth by its relative path without the suffix."""
+    """Each known truth by its relative path, with the suffix and without."""
     if side.truth is None:
         return {}
-    return {path.relative_to(side.truth).with_suffix(""): path for path in list_images(side.truth)}
+    exact = {path.relative_to(side.truth): path for path in list_images(side.truth)}
+    return {name.with_suffix(""): path for name, path in exact.items()} | exact
+
+
+def translation(run: Path, direction: str, name: Path) -> Path:
+    """Where the test writes its translation of image ``name``: a PNG, "a.jpg" as "a.jpg.png"."""
+    ending = "" if name.suffix == ".png" else ".png"
+    return run / "evaluation" / direction / name.with_name(name.name + ending)
 
 
 def _against(

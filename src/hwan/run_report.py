@@ -15,7 +15,7 @@ from hwan import config as configs
 from hwan.chart import Curves
 from hwan.config import Config
 from hwan.data.folders import Layout
-from hwan.evaluate import OURS, Row, Summary, sides, truth_names
+from hwan.evaluate import OURS, Row, Summary, sides, translation, truth_names
 from hwan.image import decode
 from hwan.nets.folder import load_generator
 from hwan.report import Compare, CompareItem, Facts, Frames, Report, Section, Table, write
@@ -113,8 +113,9 @@ def _compare(
     truths = truth_names(side)
     items = []
     for row in (r for r in rows if r.direction == direction):
-        truth = truths.get(Path(row.name).with_suffix(""))
-        after = run / "evaluation" / direction / Path(row.name).with_suffix(".png")
+        name = Path(row.name)
+        truth = truths.get(name) or truths.get(name.with_suffix(""))
+        after = translation(run, direction, name)
         ssim = f"SSIM {row.figures[OURS]['ssim']:.3f}, " if row.figures else ""
         items.append(
             CompareItem(

@@ -14,6 +14,7 @@ from PIL import Image
 from torch import Tensor
 from torch.nn.functional import pad
 
+from hwan.config import read_json
 from hwan.data.folders import list_images
 from hwan.errors import UsageError
 from hwan.image import WRITERS, Pixels, decode, save, to_pil, to_pixels, to_tensor
@@ -84,13 +85,21 @@ def pad_to(images: Float[Tensor, "b c h w"], multiple: int, least: int) -> Float
     return images
 
 
-def find_generator(run: Path, direction: str = "ab") -> Path:
-    """The generator folder behind RUN: RUN itself, or its ``generator_ab`` / ``generator_ba``.
+def find_generator(run: Path, direction: str = "") -> Path:
+    """The generator folder behind RUN: RUN itself, or its ``generator_ab`` (the default) or ``_ba``.
 
-    Raises ``UsageError`` when there is none.
+    Raises ``UsageError`` when there is none, or when a generator folder has the other direction.
     """
     if (run / "model.safetensors").is_file():
+        own = read_json(run / "config.json").get("direction")
+        if direction and own != direction:
+            raise UsageError(
+                f"a generator has one direction; {run} has {own}",
+                direction,
+                "give the run folder, or the other generator",
+            )
         return run
+    direction = direction or "ab"
     folder = run / f"generator_{direction}"
     if not (folder / "model.safetensors").is_file():
         raise UsageError(
@@ -101,9 +110,9 @@ def find_generator(run: Path, direction: str = "ab") -> Path:
     return folder
 
 
-def load(folder: Path | str, device: str = "auto") -> Translator:
-    """The Translator of a generator folder."""
-    return Translator(*load_generator(Path(folder)), device=device)
+def load(run: Path | str, device: str = "auto", direction: str = "") -> Translator:
+    """The Translator of a generator folder, or of a run's ``direction`` ("ab" if not said)."""
+    return Translator(*load_generator(find_generator(Path(run), direction)), device=device)
 
 
 @dataclass(frozen=True)
