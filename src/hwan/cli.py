@@ -126,7 +126,7 @@ def run_training(given: Train) -> int:
             f"go on:  hwan train {given.out} --resume"
         )
         return 130
-    report = write_run_report(given.out, locate(data))
+    report = write_run_report(given.out, locate(data, given.config.data.pairs, given.config.data.swap))
     print(
         f"{given.out}: trained\n  report     {report}\n  test       hwan evaluate {given.out}\n"
         f"  translate  hwan translate {given.out} IMAGES --out DIR"
@@ -158,12 +158,11 @@ def run_evaluation(given: Evaluate) -> None:
     from rich.table import Table
 
     from hwan import evaluate as test
-    from hwan.config import load
     from hwan.progress import track
     from hwan.run_report import judge, write_run_report
 
     layout = test.run_data(given.run, given.data)
-    total = test.count(layout, load(given.run / "config.json"))
+    total = test.count(given.run, layout)
     rows = list(track(test.evaluate(given.run, layout, given.device), total, "testing"))
     if len(rows) < total:
         print(f"{total - len(rows)} unreadable test images left out; `hwan data check` names them")
@@ -197,7 +196,7 @@ class Translate:
     direction: Direction | None = None
     """Of a run: ab (if not said) or ba."""
     format: str = ""
-    """Write every file in this format (.png, .jpg, .webp …); else each in its own."""
+    """Write every file in this format (.png, .tiff, .npy, .jpg …); else each in its own."""
     overwrite: bool = False
     """Replace earlier translations."""
     device: str = "auto"
@@ -210,8 +209,9 @@ def translate(args: list[str]) -> int:
     from hwan.translate import load, plan, translate_files
 
     suffix = "." + given.format.lower().lstrip(".") if given.format else ""
-    pairs = plan(given.inputs, given.out, suffix, given.overwrite)
     translator = load(given.run, given.device, given.direction or "")
+    kind = translator.card.kind_out
+    pairs = plan(given.inputs, given.out, suffix, given.overwrite, kind)
     failed, notes = [], Counter[str]()
     for outcome in track(translate_files(translator, pairs), len(pairs), "translating"):
         notes.update(outcome.notes)
@@ -260,6 +260,8 @@ class Check:
 
     data: Positional[tuple[Path, ...]]
     """A folder with trainA and trainB, or the two folders A B."""
+    pairs: Literal["none", "names", "sides", "self"] = "none"
+    """How A and B belong together, as in --data.pairs of a training."""
 
 
 def data(args: list[str]) -> int:
@@ -273,7 +275,7 @@ def data(args: list[str]) -> int:
     from hwan.data.check import check, describe
     from hwan.data.folders import locate
 
-    findings = check(locate(given.data))
+    findings = check(locate(given.data, given.pairs))
     print(describe(findings))
     return 0 if findings.clean else 1
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args, get_type_hints
@@ -21,7 +22,12 @@ Upsampling = Literal["transposed", "nearest"]
 Init = Literal["normal", "kaiming"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 Gan = Literal["lsgan", "nonsaturating", "minimax", "hinge", "wgan-gp"]
+Pairing = Literal["none", "names", "sides", "self"]
+MethodName = Literal["cyclegan", "gan", "pix2pix", "cut"]
 Augmentation = Literal["colour", "translation", "cutout"]
+Depth = Literal["8", "16", "float"]
+Limits = tuple[float, float]
+UNIT: Limits = (0.0, 1.0)
 
 
 def _rule(holds: bool, rule: str, received: object, fix: str) -> None:
@@ -37,6 +43,41 @@ def _at_least(section: str, values: object, **least: float) -> None:
         _rule(bound <= value < float("inf"), rule, value, f"give {bound} or more")
 
 
+def _limits(name: str, depth: Depth, limits: Limits) -> None:
+    """A range of values rises, is finite, and is only declared of floats."""
+    low, high = limits
+    _rule(
+        math.isfinite(high - low) and low < high,
+        f"{name} is two numbers, the lower first",
+        limits,
+        "give -1000 2000, say",
+    )
+    _rule(
+        depth == "float" or tuple(limits) == UNIT,
+        f"{name} is declared for depth float; 8 bit is 0..255 and 16 bit 0..65535",
+        f"depth {depth}, range {limits}",
+        "give depth float, or leave the range out",
+    )
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What the pixels of a domain are: arrays (H, W, ``channels``) of uint8 in 0..255 (depth 8), of
+    uint16 in 0..65535 (16), or of float32 in ``range`` (float). All become -1..1 for a network."""
+
+    channels: int = 3
+    depth: Depth = "8"
+    range: Limits = UNIT
+
+    def __post_init__(self) -> None:
+        _at_least("kind", self, channels=1)
+        _limits("kind.range", self.depth, self.range)
+
+    def __str__(self) -> str:
+        depth = f"{self.range[0]:g} to {self.range[1]:g}" if self.depth == "float" else "bit"
+        return f"{self.channels} x {self.depth} {depth}"
+
+
 @dataclass(frozen=True)
 class DataConfig:
     """How images become training crops."""
@@ -49,24 +90,52 @@ class DataConfig:
     """cover: resize the shorter side and keep the shape; stretch: squash to a square, as the reference."""
     flip: bool = True
     """Mirror left and right at random, drawn anew each time an image is seen."""
+    rotate: float = 0.0
+    """Turn by up to so many degrees either way at random; the borders are reflected."""
+    jitter: float = 0.0
+    """Change brightness, contrast and saturation by a factor of 1 minus to 1 plus this, at random."""
     channels_a: int = 3
-    """Channels of domain A: 1 (grey) or 3 (colour)."""
+    """Channels of domain A: 1 (grey), 3 (colour) or any other number."""
     channels_b: int = 3
-    """Channels of domain B: 1 (grey) or 3 (colour)."""
+    """Channels of domain B: 1 (grey), 3 (colour) or any other number."""
+    depth_a: Depth = "8"
+    """Depth of domain A's values: 8 or 16 bit, or float."""
+    depth_b: Depth = "8"
+    """Depth of domain B's values: 8 or 16 bit, or float."""
+    range_a: Limits = UNIT
+    """Least and greatest value of domain A, where its depth is float (CT: -1000 2000)."""
+    range_b: Limits = UNIT
+    """Least and greatest value of domain B, where its depth is float."""
+    pairs: Pairing = "none"
+    """How A and B belong together: not at all; by file names; side by side in one file; or self: each
+    image is both (grey to colour)."""
+    swap: bool = False
+    """Exchange A and B."""
     strict: bool = False
     """Fail on the first broken image file, instead of skipping and counting it."""
 
     def __post_init__(self) -> None:
-        _at_least("data", self, size=8, resize=0)
+        _at_least("data", self, size=8, resize=0, rotate=0, jitter=0)
+        _rule(self.jitter <= 1, "data.jitter is at most 1", self.jitter, "give 0.2, say")
         _rule(
             self.resize == 0 or self.resize >= self.size,
             "data.resize is at least data.size",
             f"resize {self.resize}, size {self.size}",
             f"give --data.resize {self.size} or more, or 0 for the papers' ratio",
         )
-        for name in ("channels_a", "channels_b"):
-            value = vars(self)[name]
-            _rule(value in (1, 3), f"data.{name} is 1 (grey) or 3 (colour)", value, "give 1 or 3")
+        _at_least("data", self, channels_a=1, channels_b=1)
+        _limits("data.range_a", self.depth_a, self.range_a)
+        _limits("data.range_b", self.depth_b, self.range_b)
+
+    @property
+    def kind_a(self) -> Kind:
+        """What domain A's pixels are."""
+        return Kind(self.channels_a, self.depth_a, self.range_a)
+
+    @property
+    def kind_b(self) -> Kind:
+        """What domain B's pixels are."""
+        return Kind(self.channels_b, self.depth_b, self.range_b)
 
     @property
     def resized(self) -> int:
@@ -168,12 +237,25 @@ class LossConfig:
     """Weight of the backward cycle, B to A and back to B."""
     identity: float = 0.5
     """Weight of the identity loss, as a share of that domain's cycle weight; 0 leaves it out."""
+    adversarial: float = 1.0
+    """Weight of the adversarial loss in pix2pix; 0 leaves the L1 distance alone."""
+    l1: float = 100.0
+    """Weight of the L1 distance to the true picture, where pairs teach (pix2pix)."""
+    paired: float = 0.0
+    """Weight of the L1 distance on pairs beside the unpaired images (pairedA, pairedB); 0: none."""
+    nce: float = 1.0
+    """Weight of the contrastive loss between patches of input and output (cut)."""
+    nce_identity: bool = True
+    """Also on an image of B given back as itself (CUT; FastCUT leaves it out)."""
+    nce_patches: int = 256
+    """Patches drawn from each layer for the contrastive loss."""
     partial_cycle: bool = False
     """Each generator learns only from the cycle it closes, not from the one it begins, as in the
     Keras example; the paper's learns from both."""
 
     def __post_init__(self) -> None:
         _at_least("loss", self, cycle_a=0, cycle_b=0, identity=0, gp=0, r1=0)
+        _at_least("loss", self, adversarial=0, l1=0, paired=0, nce=0, nce_patches=2)
         names = get_args(Augmentation)
         _rule(
             isinstance(self.diffaugment, tuple) and set(self.diffaugment) <= set(names),
@@ -239,7 +321,7 @@ class TrainConfig:
 class Config:
     """All of one training: what a recipe returns and a run folder keeps as config.json."""
 
-    method: Literal["cyclegan"] = "cyclegan"
+    method: MethodName = "cyclegan"
     """Networks and objective."""
     data: DataConfig = field(default_factory=DataConfig)
     generator: GeneratorConfig = field(default_factory=GeneratorConfig)
@@ -264,7 +346,27 @@ class Config:
         )
         a, b = self.data.channels_a, self.data.channels_b
         _rule(
-            a == b or self.loss.identity == 0,
+            self.method != "pix2pix" or self.data.pairs != "none",
+            "pix2pix learns from pairs",
+            "data.pairs none",
+            "give --data.pairs names (trainA, trainB), sides (A left, B right) or self",
+        )
+        _rule(
+            self.loss.paired == 0 or self.method == "cyclegan",
+            "loss.paired is of cyclegan, the one method that learns from both",
+            f"method {self.method}",
+            "leave it out",
+        )
+        contrasts = self.method == "cut"
+        _rule(
+            not contrasts or a == b,
+            "cut reads features of its own output, so A and B have as many channels",
+            f"A {a}, B {b}",
+            "take another method",
+        )
+        uses_identity = self.method in ("cyclegan", "gan")
+        _rule(
+            a == b or self.loss.identity == 0 or not uses_identity,
             "the identity loss needs as many channels in A as in B",
             f"A {a}, B {b}",
             "give --loss.identity 0",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import glob
 import io
 import json
 import math
@@ -13,13 +14,15 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from hwan import config as configs
-from hwan.config import Config, read_json
+from hwan.config import Config, Kind, read_json
 from hwan.data.cache import open_cache
-from hwan.data.folders import Layout, list_images, locate
+from hwan.data.folders import Layout, Source, list_images, locate
 from hwan.errors import UsageError
-from hwan.image import Pixels, decode, resize, save, to_tensor, write_atomic
+from hwan.formats import SUFFIXES
+from hwan.image import Pixels, resize, save, suffix_for, to_tensor, write_atomic
 from hwan.metrics.baselines import Statistics, lab_statistics, mean_image, reinhard
 from hwan.metrics.health import diversity
 from hwan.metrics.pairwise import l1, psnr, ssim
@@ -59,144 +62,151 @@ class Side:
     """What one direction reads, and what its output is held against."""
 
     direction: str
-    test: Path
-    truth: Path | None
-    trained: Path
-    channels_in: int
-    channels_out: int
+    test: Source
+    truth: Source | None
+    trained: Source
+    kind_in: Kind
+    kind_out: Kind
+
+    def truth_of(self, name: Path) -> Pixels | None:
+        """What test image ``name`` should become, where that is known: the file of its name, else the
+        one that differs in its suffix alone."""
+        if self.truth is None:
+            return None
+        exact = self.truth.folder / name
+        same = [exact] if exact.is_file() else sorted(exact.parent.glob(f"{glob.escape(name.stem)}.*"))
+        found = next((path for path in same if path.suffix.lower() in SUFFIXES), None)
+        return self.truth.read(found, self.kind_out).pixels if found else None
 
 
-def sides(layout: Layout, config: Config) -> tuple[Side, Side]:
-    """Both directions of a data set. Raises ``UsageError`` where there are no test folders."""
+def sides(run: Path, layout: Layout, config: Config) -> tuple[Side, ...]:
+    """The directions ``run`` has generators for. Raises ``UsageError`` where there is no test folder."""
     if layout.test_a is None or layout.test_b is None:
         raise UsageError(
-            "the test needs held-out images in testA and testB",
-            f"{layout.train_a.parent} without them",
+            "the test needs held-out images in testA and testB (of pairs in one file: test or val)",
+            f"{layout.train_a.folder.parent} without them",
             "set some images of each domain aside there; never test on trained ones",
         )
-    a, b = config.data.channels_a, config.data.channels_b
-    return (
+    a, b = config.data.kind_a, config.data.kind_b
+    both = (
         Side("ab", layout.test_a, layout.truth_b, layout.train_b, a, b),
         Side("ba", layout.test_b, layout.truth_a, layout.train_a, b, a),
     )
+    return tuple(side for side in both if (run / f"generator_{side.direction}").is_dir())
 
 
 def run_data(run: Path, data: Sequence[Path] = ()) -> Layout:
     """The data set of a run: ``data`` where given, else what it was trained on."""
-    return locate(list(data) or [Path(path) for path in read_json(run / "data.json")["data"]])
+    config = configs.load(run / "config.json").data
+    folders = list(data) or [Path(path) for path in read_json(run / "data.json")["data"]]
+    return locate(folders, config.pairs, config.swap)
 
 
-def count(layout: Layout, config: Config) -> int:
+def count(run: Path, layout: Layout) -> int:
     """How many rows ``evaluate`` will yield at most."""
-    return sum(len(list_images(side.test)) for side in sides(layout, config))
+    config = configs.load(run / "config.json")
+    return sum(len(list_images(side.test.folder)) for side in sides(run, layout, config))
 
 
 def evaluate(run: Path, layout: Layout, device: str = "auto") -> Iterator[Row]:
-    """Translate and measure all test images of both directions of ``run``, one row each.
+    """Translate and measure all test images of every direction of ``run``, one row each.
 
-    Each translation is written to ``run/evaluation/{ab,ba}/NAME.png``. SSIM, PSNR and L1 are taken
-    where ``truthB/NAME`` (for testA/NAME) or ``truthA`` is there, on 8-bit pictures of the original
-    size, for hwan and for three baselines: the input itself, the mean training picture of the target
-    domain, and Reinhard colour transfer to that domain. ``cycle_l1`` is the error there and back.
-    Both L1 are shares of the range, 0 to 1. Unreadable files are passed over.
+    Each translation is written to ``run/evaluation/{ab,ba}/NAME.png`` (.tiff where PNG does not hold
+    it). SSIM, PSNR and L1 are taken where the truth is known (``truthB/NAME`` for testA/NAME, or its
+    partner in a set of pairs), on pictures of the original size and depth, for hwan and for three
+    baselines: the input itself, the mean training picture of the target domain, and Reinhard colour
+    transfer to that domain. ``cycle_l1`` is the error there and back, nan without a way back. Both L1
+    are shares of the range, 0 to 1. Unreadable files are passed over.
 
     Raises ``UsageError`` for a folder that is no run, and data without test folders.
     """
     config = configs.load(run / "config.json")
-    translators = {d: load(run, device, d) for d in ("ab", "ba")}
-    for side in sides(layout, config):
-        there, back = translators[side.direction], translators[side.direction[::-1]]
-        truths = truth_names(side)
-        domain = open_cache(side.trained, config.data, side.channels_out)
-        pictures = [domain[i] for i in range(len(domain))]
-        statistics = lab_statistics(pictures) if truths else None
-        mean = mean_image(pictures, config.data.size, config.data.size) if truths else None
-        for file in list_images(side.test):
+    both = sides(run, layout, config)
+    translators = {side.direction: load(run, device, side.direction) for side in both}
+    for side in both:
+        there, back = translators[side.direction], translators.get(side.direction[::-1])
+        statistics, mean = _domain(side, config) if side.truth else (None, None)
+        for file in list_images(side.test.folder):
             try:
-                source = decode(file, side.channels_in).pixels
+                source = side.test.read(file, side.kind_in).pixels
             except UsageError:
                 continue
-            name = file.relative_to(side.test)
+            name = file.relative_to(side.test.folder)
             output = there.pixels(source)
-            save(output, translation(run, side.direction, name))
+            save(output, translation(run, side, name))
+            truth = side.truth_of(name)
             figures = {}
-            if (
-                (truth := truths.get(name) or truths.get(name.with_suffix("")))
-                and mean is not None
-                and statistics
-            ):
-                figures = _against(
-                    decode(truth, side.channels_out).pixels, source, output, mean, statistics, truth
-                )
-            yield Row(
-                side.direction,
-                str(name),
-                figures,
-                _figure(l1, back.pixels(output), source),
-                resize(source, THUMB, THUMB),
-                resize(output, THUMB, THUMB),
-            )
+            if truth is not None and statistics is not None and mean is not None:
+                figures = _against(truth, name, side, source, output, mean, statistics)
+            cycle = float("nan")
+            if back:
+                pictures = (back.pixels(output), source)
+                cycle = _figure(l1, *(_tensor(x, side.kind_in) for x in pictures))
+            small = [resize(picture, THUMB, THUMB) for picture in (source, output)]
+            yield Row(side.direction, str(name), figures, cycle, *small)
 
 
-def truth_names(side: Side) -> dict[Path, Path]:
-    """Each known truth by its relative path, with the suffix and without."""
-    if side.truth is None:
-        return {}
-    exact = {path.relative_to(side.truth): path for path in list_images(side.truth)}
-    return {name.with_suffix(""): path for name, path in exact.items()} | exact
+def _domain(side: Side, config: Config) -> tuple[Statistics, Pixels]:
+    """Colour statistics and mean picture of the training images of the target domain."""
+    cache = open_cache(side.trained, config.data, side.kind_out)
+    pictures = [cache[i] for i in range(len(cache))]
+    size = config.data.size
+    return lab_statistics(pictures, side.kind_out), mean_image(pictures, size, size)
 
 
-def translation(run: Path, direction: str, name: Path) -> Path:
-    """Where the test writes its translation of image ``name``: a PNG, "a.jpg" as "a.jpg.png"."""
-    ending = "" if name.suffix == ".png" else ".png"
-    return run / "evaluation" / direction / name.with_name(name.name + ending)
+def translation(run: Path, side: Side, name: Path) -> Path:
+    """Where the test writes its translation of image ``name``, without loss: "a.jpg" as "a.jpg.png"."""
+    ending = suffix_for(side.kind_out)
+    kept = name if name.suffix == ending else name.with_name(name.name + ending)
+    return run / "evaluation" / side.direction / kept
 
 
 def _against(
-    truth: Pixels, source: Pixels, output: Pixels, mean: Pixels, statistics: Statistics, path: Path
-) -> dict[str, dict[str, float]]:
+    truth: Pixels, name: Path, side: Side, source: Pixels, output: Pixels, mean: Pixels,
+    statistics: Statistics,
+) -> dict[str, dict[str, float]]:  # fmt: skip
     height, width, channels = truth.shape
     if output.shape != truth.shape:
         raise UsageError(
             "a truth has the size of its test image",
-            f"{path}: {truth.shape[:2]}, translated {output.shape[:2]}",
+            f"{name}: {truth.shape[:2]}, translated {output.shape[:2]}",
             "give the picture that belongs to it",
         )
-    systems = {
+    pictures = {
         OURS: output,
         "mean picture": resize(mean, height, width),
-        "Reinhard": reinhard(source, statistics),
+        "Reinhard": reinhard(source, statistics, side.kind_in, side.kind_out),
     }
-    if source.shape[2] == channels:
-        systems["input as it is"] = source
+    systems = {system: _tensor(picture, side.kind_out) for system, picture in pictures.items()}
+    shown = _tensor(source, side.kind_in)
+    if source.shape[2] in (1, channels):  # grey is shown as grey in any number of channels
+        systems["input as it is"] = shown.expand(-1, channels, -1, -1)
+    true = _tensor(truth, side.kind_out)
     return {
-        system: {name: _figure(metric, picture, truth) for name, metric in PAIRED.items()}
+        system: {metric: _figure(measure, picture, true) for metric, measure in PAIRED.items()}
         for system, picture in systems.items()
     }
 
 
-def _figure(metric: object, a: Pixels, b: Pixels) -> float:
+def _tensor(pixels: Pixels, kind: Kind) -> Tensor:
+    return to_tensor(torch.from_numpy(np.ascontiguousarray(pixels))[None], kind.range)
+
+
+def _figure(metric: object, a: Tensor, b: Tensor) -> float:
     assert callable(metric)
-    return float(
-        metric(*(to_tensor(torch.from_numpy(np.ascontiguousarray(x))[None]) for x in (a, b)))
-    )
+    return float(metric(a, b))
 
 
 def summarise(rows: Sequence[Row]) -> dict[str, Summary]:
-    """Means by direction. Diversity is set against the real test images of the target domain."""
+    """Means by direction. Diversity is set against the real test images of the target domain where
+    the way back was tested too, else (one-way methods) against the inputs."""
+    if not rows:
+        raise UsageError("the test folders hold readable images", "none",
+                         "`hwan data check` lists broken ones")  # fmt: skip
+    inputs = {d: [row.source_small for row in rows if row.direction == d] for d in ("ab", "ba")}
     found = {}
-    small = {
-        d: [(r.source_small, r.output_small) for r in rows if r.direction == d]
-        for d in ("ab", "ba")
-    }
-    for direction, mine in small.items():
+    for direction in dict.fromkeys(row.direction for row in rows):
         here = [row for row in rows if row.direction == direction]
-        if not here:
-            raise UsageError(
-                "both test folders hold readable images",
-                f"none for {direction}",
-                "`hwan data check` lists broken ones",
-            )
         known = [row.figures for row in here if row.figures]
         systems = {
             system: {metric: _mean([f[system][metric] for f in known]) for metric in PAIRED}
@@ -205,16 +215,17 @@ def summarise(rows: Sequence[Row]) -> dict[str, Summary]:
         beaten = None
         if known:
             beaten = all(systems[OURS]["ssim"] > s["ssim"] for k, s in systems.items() if k != OURS)
-        outputs, reals = [out for _, out in mine], [real for real, _ in small[direction[::-1]]]
-        spread = float("nan")
-        if min(len(outputs), len(reals)) > 1:
-            spread = diversity(
-                *(to_tensor(torch.from_numpy(np.stack(x))) for x in (outputs, reals))
-            )
-        found[direction] = Summary(
-            len(here), systems, _mean([r.cycle_l1 for r in here]), spread, beaten
-        )
+        outputs = [row.output_small for row in here]
+        spread = _diversity(outputs, inputs[direction[::-1]] or inputs[direction])
+        cycle = _mean([row.cycle_l1 for row in here])
+        found[direction] = Summary(len(here), systems, cycle, spread, beaten)
     return found
+
+
+def _diversity(outputs: Sequence[Pixels], reals: Sequence[Pixels]) -> float:
+    if min(len(outputs), len(reals)) < 2 or outputs[0].shape != reals[0].shape:
+        return float("nan")
+    return diversity(*(to_tensor(torch.from_numpy(np.stack(x))) for x in (outputs, reals)))
 
 
 def _mean(values: Sequence[float]) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from hwan.config import (
     Config,
@@ -32,6 +33,54 @@ def small() -> Config:
         discriminator=DiscriminatorConfig(filters=16),
         train=TrainConfig(epochs=20, lr=4e-4),
     )
+
+
+def cyclegan_keras() -> Config:
+    """The Keras example (keras.io, generative/cyclegan): its network, objective and schedule."""
+    # Each generator learns only from the half of the cycle it closes, no image is shown again, the
+    # learning rate stays; images are 286x286 squashed, cropped to 256.
+    return replace(
+        cyclegan(),
+        data=DataConfig(fit="stretch"),
+        generator=keras_generator(),
+        discriminator=keras_discriminator(),
+        loss=LossConfig(partial_cycle=True),
+        train=TrainConfig(epochs=90, pool=0, decay=1.0),
+    )
+
+
+def gan() -> Config:
+    """One way, no cycle: what keeps a translation to its input is missing. A control."""
+    return replace(cyclegan(), method="gan", loss=LossConfig(identity=0.0))
+
+
+def pix2pix(size: int = 256) -> Config:
+    """pix2pix as in the paper (Isola et al. 2017), on pairs side by side: U-Net, L1 and GAN."""
+    downs = (size & -size).bit_length() - 1  # as often as the size can be halved: to 1x1
+    return Config(
+        method="pix2pix",
+        data=DataConfig(size=size, pairs="sides", fit="stretch"),
+        generator=unet_generator(downs),
+        discriminator=DiscriminatorConfig(norm="batch"),
+        loss=LossConfig(gan="nonsaturating", identity=0.0),
+        train=TrainConfig(pool=0),
+    )
+
+
+def colourise(size: int = 256) -> Config:
+    """Grey to colour: pix2pix that makes its own grey inputs from one folder of colour images."""
+    config = pix2pix(size)
+    return replace(config, data=replace(config.data, pairs="self", channels_a=1, fit="cover"))
+
+
+def cut() -> Config:
+    """CUT (Park et al. 2020): one way, contrastive patches instead of a cycle; half the memory."""
+    return replace(cyclegan(), method="cut", loss=LossConfig(identity=0.0), train=TrainConfig(pool=0))
+
+
+def fastcut() -> Config:
+    """FastCUT: CUT with ten times the contrastive weight and no identity term; faster, plainer."""
+    return replace(cut(), loss=LossConfig(identity=0.0, nce=10.0, nce_identity=False))
 
 
 def demo_webtoon() -> Config:
@@ -65,6 +114,12 @@ def _demo(generator: GeneratorConfig, identity: float, epochs: float) -> Config:
 RECIPES: dict[str, Callable[[], Config]] = {
     "cyclegan": cyclegan,
     "small": small,
+    "cyclegan-keras": cyclegan_keras,
+    "gan": gan,
+    "pix2pix": pix2pix,
+    "colourise": colourise,
+    "cut": cut,
+    "fastcut": fastcut,
     "demo-webtoon": demo_webtoon,
     "demo-daynight": demo_daynight,
 }

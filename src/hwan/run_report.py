@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -15,8 +16,8 @@ from hwan import config as configs
 from hwan.chart import Curves
 from hwan.config import Config
 from hwan.data.folders import Layout
-from hwan.evaluate import OURS, Row, Summary, sides, translation, truth_names
-from hwan.image import decode
+from hwan.evaluate import OURS, Row, Summary, sides, translation
+from hwan.image import decode, view
 from hwan.nets.folder import load_generator
 from hwan.report import Compare, CompareItem, Facts, Frames, Report, Section, Table, write
 from hwan.runtime import describe, pick_device
@@ -40,7 +41,7 @@ def write_run_report(
         sections.append(_without_truth(summaries))
     sections.append(_samples(run))
     if rows:
-        sections += [_compare(run, layout, config, d, rows) for d in WORDS]
+        sections += [_compare(run, layout, config, d, rows) for d in summaries]
     sections += [*_curves(log), *_facts(config)]
     text, verdict = judge(summaries)
     images = f"{log[-1]['images']} images seen. " if log else ""
@@ -78,7 +79,7 @@ def _paired(direction: str, summary: Summary) -> Table:
         f"{WORDS[direction]}, against the truth",
         ("system", "SSIM", "PSNR (dB)", "L1"),
         rows,
-        f"Means over {summary.images} held-out images of 8-bit pictures; L1 as a share of the "
+        f"Means over {summary.images} held-out images as they are written; L1 as a share of the "
         "range. PSNR favours blur: read it last.",
         {"SSIM": "high", "PSNR (dB)": "high", "L1": "low"},
     )
@@ -102,28 +103,28 @@ def _samples(run: Path) -> Frames:
         "Samples over time",
         frames,
         "Held-out images at every tick. Left three columns: real A, "
-        "its translation to B, and back; right three: real B, its translation to A, and back.",
+        "its translation to B, and back; right three: real B, its translation to A, and back. Of a "
+        "one-way method: real A, its translation to B, a real B (the truth, where pairs teach).",
     )
 
 
 def _compare(
     run: Path, layout: Layout, config: Config, direction: str, rows: Sequence[Row]
 ) -> Compare:
-    side = next(s for s in sides(layout, config) if s.direction == direction)
-    truths = truth_names(side)
+    side = next(s for s in sides(run, layout, config) if s.direction == direction)
     items = []
     for row in (r for r in rows if r.direction == direction):
         name = Path(row.name)
-        truth = truths.get(name) or truths.get(name.with_suffix(""))
-        after = translation(run, direction, name)
+        before, truth = side.test.read(side.test.folder / name, side.kind_in), side.truth_of(name)
+        after = decode(translation(run, side, name), side.kind_out)
         ssim = f"SSIM {row.figures[OURS]['ssim']:.3f}, " if row.figures else ""
         items.append(
             CompareItem(
                 row.name,
-                decode(side.test / row.name, side.channels_in).pixels,
-                decode(after, side.channels_out).pixels,
-                decode(truth, side.channels_out).pixels if truth else None,
-                f"{ssim}cycle L1 {row.cycle_l1:.3f}",
+                view(before.pixels, side.kind_in),
+                view(after.pixels, side.kind_out),
+                None if truth is None else view(truth, side.kind_out),
+                ssim + ("" if math.isnan(row.cycle_l1) else f"cycle L1 {row.cycle_l1:.3f}"),
             )
         )
     return Compare(f"{WORDS[direction]}, every test image", tuple(items))
@@ -139,8 +140,8 @@ def _curves(log: Sequence[Mapping[str, Any]]) -> list[Section]:
     losses = sorted({name for row in log for name in row["losses"]})
     health = sorted({name for row in log for name in row["health"]})
     groups = {
-        "Adversarial losses": [n for n in losses if n.startswith(("gan", "d_"))],
-        "Cycle and identity losses": [n for n in losses if n.startswith(("cycle", "identity"))],
+        "Adversarial losses": [n for n in losses if n.startswith(("gan", "d_", "r1_", "gp_"))],
+        "Other losses": [n for n in losses if not n.startswith(("gan", "d_", "r1_", "gp_"))],
     }
     found: list[Section] = [
         Curves(title, series("losses", names), y_label="weighted loss")

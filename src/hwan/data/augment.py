@@ -1,18 +1,65 @@
-"""Random geometry, drawn anew every time an image is seen."""
+"""Random changes, drawn anew every time an image is seen."""
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
+import torch
+from torch.nn.functional import affine_grid, grid_sample
 
-from hwan.image import Pixels
+from hwan.config import DataConfig, Kind
+from hwan.image import Pixels, from_unit, to_unit
+
+LUMA = (0.299, 0.587, 0.114)  # Rec. 601
 
 
-def random_crop(pixels: Pixels, size: int, flip: bool, rng: np.random.Generator) -> Pixels:
-    """A random ``size`` x ``size`` window, mirrored left to right half of the time if ``flip``."""
+def augment(pixels: Pixels, config: DataConfig, kind: Kind, rng: np.random.Generator) -> Pixels:
+    """A random ``config.size`` window, as the options say turned, mirrored and changed in colour.
+
+    Two images of one shape with equally seeded ``rng`` get the same of everything: pairs stay pairs.
+    """
     height, width, _ = pixels.shape
+    size = config.size
     y, x = rng.integers(0, height - size + 1), rng.integers(0, width - size + 1)
-    window = pixels[y : y + size, x : x + size]
-    return window[:, ::-1] if flip and rng.random() < 0.5 else window
+    mirrored = config.flip and rng.random() < 0.5
+    if config.rotate:
+        angle = math.radians(rng.uniform(-config.rotate, config.rotate))
+        window = turned(pixels, kind, int(y), int(x), size, angle)
+    else:
+        window = pixels[y : y + size, x : x + size]
+    if config.jitter:
+        window = jittered(window, kind, *rng.uniform(1 - config.jitter, 1 + config.jitter, 3))
+    return window[:, ::-1] if mirrored else window
+
+
+def turned(pixels: Pixels, kind: Kind, y: int, x: int, size: int, angle: float) -> Pixels:
+    """The ``size`` window at (y, x) of the picture turned by ``angle`` radians about its middle.
+
+    Bilinear; what lies outside the picture is its reflection.
+    """
+    height, width, _ = pixels.shape
+    cos, sin = math.cos(angle) * size, math.sin(angle) * size
+    middle_x, middle_y = (2 * x + size) / width - 1, (2 * y + size) / height - 1
+    turn = torch.tensor(
+        [[[cos / width, -sin / width, middle_x], [sin / height, cos / height, middle_y]]]
+    )
+    grid = affine_grid(turn, [1, 1, size, size], align_corners=False)
+    image = torch.from_numpy(to_unit(pixels, kind)).permute(2, 0, 1)[None]
+    out = grid_sample(image, grid.to(image.dtype), padding_mode="reflection", align_corners=False)
+    return from_unit(out[0].permute(1, 2, 0).numpy(), kind)
+
+
+def jittered(
+    pixels: Pixels, kind: Kind, brightness: float, contrast: float, saturation: float
+) -> Pixels:
+    """Factors of brightness, contrast about the mean, and (of three channels) saturation, clipped."""
+    x = to_unit(pixels, kind)
+    if x.shape[2] == 3:
+        grey = (x @ np.array(LUMA))[..., None]
+        x = grey + saturation * (x - grey)
+    mean = x.mean()
+    return from_unit(np.clip(brightness * (mean + contrast * (x - mean)), 0, 1), kind)
 
 
 def centre_crop(pixels: Pixels, size: int) -> Pixels:

@@ -5,41 +5,91 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
+from hwan.config import Kind, Pairing
 from hwan.errors import UsageError
-from hwan.image import SUFFIXES
+from hwan.image import SUFFIXES, Picture, decode
+
+View = Literal["whole", "left", "right"]
+
+
+@dataclass(frozen=True)
+class Source:
+    """Images of one domain: a folder, and the part of each file that belongs to the domain."""
+
+    folder: Path
+    view: View = "whole"
+
+    def read(self, file: Path, kind: Kind) -> Picture:
+        """Decode ``file`` and take this domain's part of it. Raises ``UsageError`` as ``decode``."""
+        picture = decode(file, kind)
+        if self.view == "whole":
+            return picture
+        width = picture.pixels.shape[1] // 2
+        if width == 0:
+            raise UsageError(f"{file} holds two pictures side by side", "one column", "remove it")
+        half = picture.pixels[:, :width] if self.view == "left" else picture.pixels[:, -width:]
+        return Picture(half.copy(), picture.mode, picture.notes)
 
 
 @dataclass(frozen=True)
 class Layout:
-    """The folders of one unpaired data set. ``truth_b/NAME`` is what ``test_a/NAME`` should become,
-    where that is known; ``truth_a`` mirrors it."""
+    """The folders of one data set. ``truth_b/NAME`` is what ``test_a/NAME`` should become, where that
+    is known; ``truth_a`` mirrors it. ``pair_a`` and ``pair_b`` are pairs beside unpaired images."""
 
-    train_a: Path
-    train_b: Path
-    test_a: Path | None = None
-    test_b: Path | None = None
-    truth_a: Path | None = None
-    truth_b: Path | None = None
+    train_a: Source
+    train_b: Source
+    test_a: Source | None = None
+    test_b: Source | None = None
+    truth_a: Source | None = None
+    truth_b: Source | None = None
+    pair_a: Source | None = None
+    pair_b: Source | None = None
 
 
-def locate(data: Sequence[Path]) -> Layout:
-    """The folders behind ``--data``: one folder with ``trainA trainB`` (and ``testA testB``, and
-    ``truthA truthB``), or any two folders A B.
+def locate(data: Sequence[Path], pairs: Pairing = "none", swap: bool = False) -> Layout:
+    """The folders behind ``--data``.
+
+    ``none``, ``names``: one folder with ``trainA trainB`` (and ``testA testB``, ``truthA truthB``,
+    ``pairedA pairedB``), or any two folders A B; with ``names`` files of one name belong together.
+    ``sides``: a folder with ``train`` (and ``test``, else ``val``), or a folder of images, each A on
+    its left and B on its right. ``self``: the same, each image being both A and B (which then differ
+    in their channels: grey to colour). ``swap`` exchanges A and B.
 
     Raises ``UsageError`` for a missing folder or another count.
     """
     for folder in data:
         if not folder.is_dir():
             raise UsageError("--data is a folder", folder, "check the path")
-    if len(data) == 2:
-        return Layout(data[0], data[1])
+    if pairs in ("sides", "self"):
+        layout = _one_folder(data, pairs)
+    elif len(data) == 2:
+        layout = Layout(Source(data[0]), Source(data[1]))
+    else:
+        layout = _two_domains(data, pairs == "names")
+    return _swapped(layout) if swap else layout
+
+
+def _one_folder(data: Sequence[Path], pairs: Pairing) -> Layout:
     if len(data) != 1:
-        raise UsageError(
-            "--data is one folder with trainA and trainB, or two folders A B",
-            f"{len(data)} folders",
-            "give one or two",
-        )
+        raise UsageError(f"with data.pairs {pairs} --data is one folder", f"{len(data)} folders",
+                         "give the folder that holds train (and test), or the images")  # fmt: skip
+    root = data[0]
+    train = root / "train" if (root / "train").is_dir() else root
+    test = next((root / name for name in ("test", "val") if (root / name).is_dir()), None)
+    views: tuple[View, View] = ("left", "right") if pairs == "sides" else ("whole", "whole")
+    a, b = (Source(train, view) for view in views)
+    if test is None:
+        return Layout(a, b)
+    test_a, test_b = (Source(test, view) for view in views)
+    return Layout(a, b, test_a, test_b, truth_a=test_a, truth_b=test_b)
+
+
+def _two_domains(data: Sequence[Path], paired: bool) -> Layout:
+    if len(data) != 1:
+        raise UsageError("--data is one folder with trainA and trainB, or two folders A B",
+                         f"{len(data)} folders", "give one or two")  # fmt: skip
     root = data[0]
     for name in ("trainA", "trainB"):
         if not (root / name).is_dir():
@@ -47,10 +97,24 @@ def locate(data: Sequence[Path]) -> Layout:
             raise UsageError(
                 f"{root} holds trainA and trainB",
                 f"folders: {inside or 'none'}",
-                f"make {root / name}, or give two folders: --data A B",
+                f"make {root / name}, or give two folders: --data A B; for pairs side by side in one "
+                "file add --data.pairs sides",
             )
-    optional = [root / name for name in ("testA", "testB", "truthA", "truthB")]
-    return Layout(root / "trainA", root / "trainB", *(p if p.is_dir() else None for p in optional))
+
+    def optional(name: str) -> Source | None:
+        return Source(root / name) if (root / name).is_dir() else None
+
+    test_a, test_b = optional("testA"), optional("testB")
+    truth_a, truth_b = optional("truthA"), optional("truthB")
+    if paired:
+        truth_a, truth_b = truth_a or test_a, truth_b or test_b
+    return Layout(Source(root / "trainA"), Source(root / "trainB"), test_a, test_b, truth_a, truth_b,
+                  optional("pairedA"), optional("pairedB"))  # fmt: skip
+
+
+def _swapped(layout: Layout) -> Layout:
+    return Layout(layout.train_b, layout.train_a, layout.test_b, layout.test_a, layout.truth_b,
+                  layout.truth_a, layout.pair_b, layout.pair_a)  # fmt: skip
 
 
 def list_images(folder: Path) -> tuple[Path, ...]:

@@ -15,9 +15,7 @@ from torch import Tensor, nn
 from hwan.config import Config
 from hwan.losses import l1
 from hwan.methods.adversary import Adversary
-from hwan.methods.players import Images, Losses, Player
-from hwan.nets import build_generator
-from hwan.nets.blocks import initialise
+from hwan.methods.players import Images, Losses, Player, new_generator
 
 
 class CycleGAN(nn.Module):
@@ -30,13 +28,11 @@ class CycleGAN(nn.Module):
         super().__init__()
         a, b = config.data.channels_a, config.data.channels_b
         self.loss = config.loss
-        seed, shape = config.train.seed, config.generator
+        seed = config.train.seed
         weights = torch.Generator().manual_seed(seed)
-        self.generator_ab = build_generator(shape, a, b)
-        self.generator_ba = build_generator(shape, b, a)
+        self.generator_ab = new_generator(config, "ab", weights)
+        self.generator_ba = new_generator(config, "ba", weights)
         self.generators = {"generator_ab": self.generator_ab, "generator_ba": self.generator_ba}
-        for net in self.generators.values():
-            initialise(net, shape.init, shape.gain, weights)
         self.adversary_a = Adversary(config, a, seed, weights)
         self.adversary_b = Adversary(config, b, seed + 1, weights)
         judges = (self.adversary_a.discriminator, self.adversary_b.discriminator)
@@ -46,9 +42,14 @@ class CycleGAN(nn.Module):
         )
 
     def forward(
-        self, real_a: Float[Tensor, "b ca h w"], real_b: Float[Tensor, "b cb h w"]
+        self,
+        real_a: Float[Tensor, "b ca h w"],
+        real_b: Float[Tensor, "b cb h w"],
+        pair_a: Float[Tensor, "b ca h w"] | None = None,
+        pair_b: Float[Tensor, "b cb h w"] | None = None,
     ) -> Images:
-        """Every image of a step, from real ones in [-1, 1]; ``idt_*`` only where identity is on."""
+        """Every image of a step, from real ones in [-1, 1]; ``idt_*`` only where identity is on, and
+        ``made_*`` beside their truth ``pair_*`` only in semi-paired training."""
         fake_b = self.generator_ab(real_a)
         fake_a = self.generator_ba(real_b)
         half_a, half_b = fake_a, fake_b
@@ -67,6 +68,9 @@ class CycleGAN(nn.Module):
         }
         if self.loss.identity and self.training:
             images |= {"idt_a": self.generator_ba(real_a), "idt_b": self.generator_ab(real_b)}
+        if pair_a is not None and pair_b is not None:
+            images |= {"pair_a": pair_a, "made_b": self.generator_ab(pair_a)}
+            images |= {"pair_b": pair_b, "made_a": self.generator_ba(pair_b)}
         return images
 
     def fool(self, images: Images) -> Losses:
@@ -85,6 +89,9 @@ class CycleGAN(nn.Module):
             )
             losses["identity_a"] = scale_a * l1(images["idt_a"], images["real_a"])
             losses["identity_b"] = scale_b * l1(images["idt_b"], images["real_b"])
+        if weights.paired:
+            losses["paired_a"] = weights.paired * l1(images["made_a"], images["pair_a"])
+            losses["paired_b"] = weights.paired * l1(images["made_b"], images["pair_b"])
         return losses
 
     def judge(self, images: Images) -> Losses:

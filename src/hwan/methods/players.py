@@ -6,7 +6,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+import torch
 from torch import Tensor, nn
+
+from hwan.config import Config
+from hwan.nets import build_generator
+from hwan.nets.blocks import initialise
 
 Images = dict[str, Tensor]
 """One forward pass by the glossary's names: real_a, fake_b, rec_a, idt_a and the mirror."""
@@ -26,9 +31,18 @@ class Player:
 
 
 class Method(Protocol):
-    """Networks and objective. ``players`` are updated in their order, which is the method's own."""
+    """Networks and objective. ``players`` are updated in their order, which is the method's own;
+    ``real`` are real_a and real_b, and in semi-paired training pair_a and pair_b."""
 
     generators: Mapping[str, nn.Module]
     players: tuple[Player, ...]
 
-    def __call__(self, real_a: Tensor, real_b: Tensor) -> Images: ...
+    def __call__(self, *real: Tensor) -> Images: ...
+
+
+def new_generator(config: Config, direction: str, weights: torch.Generator) -> nn.Module:
+    """The generator of ``direction`` ("ab" or "ba"), its first weights drawn from ``weights``."""
+    channels = {"a": config.data.channels_a, "b": config.data.channels_b}
+    net = build_generator(config.generator, channels[direction[0]], channels[direction[1]])
+    initialise(net, config.generator.init, config.generator.gain, weights)
+    return net

@@ -144,11 +144,15 @@ def step(training: Training, micro: list[Batch], lr: float) -> dict[str, Tensor]
 
 def forward(training: Training, batch: Batch) -> Images:
     """The method's images of one batch, which becomes floats in [-1, 1] on the device."""
-    real_a, real_b = (
-        to_tensor(x.to(training.device, non_blocking=True)) for x in (batch.a, batch.b)
-    )
+    data = training.config.data
+
+    def floats(pair: Batch) -> list[Tensor]:
+        sides = ((pair.a, data.range_a), (pair.b, data.range_b))
+        return [to_tensor(x.to(training.device, non_blocking=True), limits) for x, limits in sides]
+
+    real = floats(batch) + (floats(batch.beside) if batch.beside else [])
     with autocast(training):
-        images: Images = training.method(real_a, real_b)
+        images: Images = training.method(*real)
     return images
 
 

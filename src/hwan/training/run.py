@@ -22,9 +22,9 @@ from torch import Tensor
 
 from hwan import config as configs
 from hwan.config import Config
-from hwan.data.cache import Cache, open_cache
 from hwan.data.folders import locate
 from hwan.data.loader import stream
+from hwan.data.sets import TrainingSet, open_set, remarks
 from hwan.errors import TrainingDiverged, UsageError
 from hwan.image import write_atomic
 from hwan.nets.folder import GeneratorCard, save_generator
@@ -86,18 +86,17 @@ def train(
             f"{out} holds a run",
             "add --resume to go on with it, or give another --out",
         )
-    layout = locate(data)
-    a = open_cache(layout.train_a, config.data, config.data.channels_a)
-    b = open_cache(layout.train_b, config.data, config.data.channels_b)
+    layout = locate(data, config.data.pairs, config.data.swap)
+    images = open_set(layout, config)
     training = Training(config, pick_device(device))
-    notes = [*_remarks("A", a, config), *_remarks("B", b, config)]
+    notes = list(remarks(images, config))
     window = Window({}, 0)
     if resume:
         state, note = load_state(out / "state", training.device)
         window = _restore(training, state)
         _cut_log(out / "log.jsonl", training.seen)
         notes += [note] * bool(note) + [f"going on from image {training.seen}"]
-        if (counts := [len(a), len(b)]) != state["counts"]:
+        if (counts := [len(images.a), len(images.b)]) != state["counts"]:
             notes.append(
                 f"the data changed ({state['counts']} images before, {counts} now): the "
                 "training goes on, but not as it would have without the stop"
@@ -107,23 +106,19 @@ def train(
     paths = [str(path.resolve()) for path in data]
     write_atomic(out / "data.json", json.dumps({"data": paths}).encode())
     yield Note(
-        f"{len(a)} images in A, {len(b)} in B; {describe(training.device)}; {training.precision}"
+        f"{len(images.a)} images in A, {len(images.b)} in B; {describe(training.device)}; {training.precision}"
     )
     yield from map(Note, notes)
-    yield from _run(training, window, a, b, Samples(layout, config), out)
-
-
-def total_images(config: Config, a: int, b: int) -> int:
-    """Length of a training in images seen: an epoch is the larger domain once."""
-    return max(1, round(config.train.epochs * max(a, b)))
+    yield from _run(training, window, images, Samples(layout, config), out)
 
 
 def _run(
-    training: Training, window: Window, a: Cache, b: Cache, samples: Samples, out: Path
+    training: Training, window: Window, images: TrainingSet, samples: Samples, out: Path
 ) -> Iterator[Event]:
     config = training.config
-    total = total_images(config, len(a), len(b))
-    batches = stream(a, b, config.data, config.train.seed, training.seen, config.train.batch)
+    total = max(1, round(config.train.epochs * images.epoch))
+    batches = stream(images, config.data, config.train.seed, training.seen, config.train.batch)
+    counts = [len(images.a), len(images.b)]
     if training.seen == 0:
         samples.draw(training, out / "samples")
     last_save = last_row = time.perf_counter()
@@ -150,7 +145,7 @@ def _run(
                     out / "state",
                     {
                         **training.state_dict(),
-                        "counts": [len(a), len(b)],
+                        "counts": counts,
                         "window": dataclasses.asdict(window),
                     },
                 )
@@ -194,36 +189,24 @@ def _check(losses: dict[str, float], training: Training, out: Path) -> None:
 def save_generators(training: Training, out: Path) -> None:
     """Write ``out/generator_ab`` and ``out/generator_ba`` from the (averaged) generators."""
     config = training.config
-    channels = {"a": config.data.channels_a, "b": config.data.channels_b}
+    kinds = {"a": config.data.kind_a, "b": config.data.kind_b}
     for name, net in training.generators.items():
         direction = name.removeprefix("generator_")
+        kind_in, kind_out = kinds[direction[0]], kinds[direction[1]]
         card = GeneratorCard(
             config.generator,
-            channels[direction[0]],
-            channels[direction[1]],
+            kind_in.channels,
+            kind_out.channels,
             direction,
             config.data.size,
             training.seen,
             config.method,
+            depth_in=kind_in.depth,
+            depth_out=kind_out.depth,
+            range_in=kind_in.range,
+            range_out=kind_out.range,
         )
         save_generator(out / name, net, card)
-
-
-def _remarks(domain: str, cache: Cache, config: Config) -> Iterator[str]:
-    index = cache.index
-    if index.broken:
-        yield (
-            f"{len(index.broken)} broken files in {domain} skipped: "
-            + "; ".join(index.broken[:3])
-            + (" …" if len(index.broken) > 3 else "")
-        )
-    if index.enlarged:
-        yield (
-            f"{index.enlarged} of {len(cache)} images in {domain} are smaller than "
-            f"{config.data.resized} and were enlarged"
-        )
-    if len(cache) == 1:
-        yield f"domain {domain} has one image: the training sees only crops of it"
 
 
 def _restore(training: Training, state: dict[str, Any]) -> Window:

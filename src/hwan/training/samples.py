@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from hwan.config import Config
+from hwan.config import Config, Kind
 from hwan.data.augment import centre_crop
 from hwan.data.cache import fit
-from hwan.data.folders import Layout, list_images
+from hwan.data.folders import Layout, Source, list_images
 from hwan.errors import UsageError
-from hwan.image import Pixels, decode, grid, save, to_pixels, to_tensor
+from hwan.image import RGB, Pixels, grid, save, to_pixels, to_tensor, view
 from hwan.metrics.health import diversity
 from hwan.training.loop import Training
 
@@ -25,42 +25,53 @@ class Samples:
     """Images spread evenly over the test folders (the training folders where there are none)."""
 
     def __init__(self, layout: Layout, config: Config) -> None:
-        self.a = _pick(layout.test_a or layout.train_a, config, config.data.channels_a)
-        self.b = _pick(layout.test_b or layout.train_b, config, config.data.channels_b)
+        self.a = _pick(layout.test_a or layout.train_a, config, config.data.kind_a)
+        self.b = _pick(layout.test_b or layout.train_b, config, config.data.kind_b)
 
     @torch.no_grad()
     def draw(self, training: Training, folder: Path) -> dict[str, float]:
-        """Save ``folder/IMAGES.png``, columns real_a fake_b rec_a | real_b fake_a rec_b; return health.
+        """Save ``folder/IMAGES.png`` and return the health figures.
 
-        Draws nothing random, so training goes on as if this had not been called.
+        Columns: real_a fake_b rec_a | real_b fake_a rec_b; of a one-way method real_a fake_b real_b,
+        which is the truth where A and B are pairs. Draws nothing random, so training goes on as if
+        this had not been called.
         """
-        ab, ba = (training.generators[name].eval() for name in ("generator_ab", "generator_ba"))
-        a, b = (to_tensor(torch.from_numpy(x).to(training.device)) for x in (self.a, self.b))
-        fake_b, fake_a = ab(a), ba(b)
-        rec_a, rec_b = ba(fake_b[:ROWS]), ab(fake_a[:ROWS])
+        data = training.config.data
+        a, b = (
+            to_tensor(torch.from_numpy(x).to(training.device), limits)
+            for x, limits in ((self.a, data.range_a), (self.b, data.range_b))
+        )
+        nets = {name.removeprefix("generator_"): net for name, net in training.generators.items()}
+        for net in nets.values():
+            net.eval()
+        fake_b = nets["ab"](a)
+        if "ba" in nets:
+            fake_a = nets["ba"](b)
+            rec_a, rec_b = nets["ba"](fake_b[:ROWS]), nets["ab"](fake_a[:ROWS])
+            columns = [a, fake_b, rec_a, b, fake_a, rec_b]
+            fakes = {"diversity_ab": (fake_b, b), "diversity_ba": (fake_a, a)}
+        else:
+            columns, fakes = [a, fake_b, b], {"diversity_ab": (fake_b, b)}
         training.method.train()
-        columns = [to_pixels(x[:ROWS]) for x in (a, fake_b, rec_a, b, fake_a, rec_b)]
-        rows = [list(row) for row in zip(*columns, strict=False)]
-        save(grid(rows), folder / f"{training.seen:06d}.png")
+        # 8 bit show -1..1 of any depth.
+        cells = [[view(cell, RGB) for cell in to_pixels(x[:ROWS])] for x in columns]
+        save(grid([list(row) for row in zip(*cells, strict=False)]), folder / f"{training.seen:06d}.png")
         if min(len(a), len(b)) < 2:
             return {}  # one image says nothing of variety
-        health = {"diversity_ab": diversity(fake_b, b), "diversity_ba": diversity(fake_a, a)}
+        health = {name: diversity(*pair) for name, pair in fakes.items()}
         return {name: value for name, value in health.items() if math.isfinite(value)}
 
 
-def _pick(folder: Path, config: Config, channels: int) -> np.ndarray:
-    files = list_images(folder)
-    chosen = (
-        [files[i * len(files) // PROBES] for i in range(PROBES)] if len(files) > PROBES else files
-    )
+def _pick(source: Source, config: Config, kind: Kind) -> np.ndarray:
+    files = list_images(source.folder)
+    spread = [files[i * len(files) // PROBES] for i in range(PROBES)]
     crops: list[Pixels] = []
-    for file in chosen:
+    for file in spread if len(files) > PROBES else files:
         try:
-            crops.append(
-                centre_crop(fit(decode(file, channels).pixels, config.data), config.data.size)
-            )
+            pixels = fit(source.read(file, kind).pixels, config.data)
         except UsageError:
             continue  # a broken file was reported when the folder was read
+        crops.append(centre_crop(pixels, config.data.size))
     if not crops:
-        raise UsageError(f"{folder} has readable images to draw samples from", "none", "add some")
+        raise UsageError(f"{source.folder} has readable images to draw samples from", "none", "add some")
     return np.stack(crops)

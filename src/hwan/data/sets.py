@@ -1,0 +1,109 @@
+"""What a training reads: two domains, and which of their images belong together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from hwan.config import Config
+from hwan.data.cache import Cache, open_cache
+from hwan.data.folders import Layout
+from hwan.errors import UsageError
+
+Match = tuple[tuple[int, int], ...]
+"""(number in A, number in B) of every pair."""
+
+PAIRED_METHODS = ("pix2pix",)
+
+
+@dataclass(frozen=True)
+class TrainingSet:
+    """Domains A and B; with ``match`` their images are drawn as pairs, else independently. ``beside``
+    holds pairs that semi-paired training draws as well."""
+
+    a: Cache
+    b: Cache
+    match: Match | None = None
+    beside: TrainingSet | None = None
+
+    @property
+    def epoch(self) -> int:
+        """Images of an epoch: every pair, or the larger domain, once."""
+        return len(self.match) if self.match else max(len(self.a), len(self.b))
+
+
+def open_set(layout: Layout, config: Config) -> TrainingSet:
+    """Open (and on first use make) the caches a training needs.
+
+    Raises ``UsageError`` for an empty domain, a paired method without pairs, pairs that do not fit
+    together, and ``loss.paired`` without pairedA and pairedB.
+    """
+    a = open_cache(layout.train_a, config.data, config.data.kind_a)
+    b = open_cache(layout.train_b, config.data, config.data.kind_b)
+    match = pair(a, b, layout.train_a.folder) if config.method in PAIRED_METHODS else None
+    if not config.loss.paired:
+        return TrainingSet(a, b, match)
+    if layout.pair_a is None or layout.pair_b is None:
+        raise UsageError(
+            "loss.paired teaches from pairs in pairedA and pairedB, beside trainA and trainB",
+            f"{layout.train_a.folder.parent} without them",
+            "make the two folders with files of the same names, or leave loss.paired out",
+        )
+    pair_a = open_cache(layout.pair_a, config.data, config.data.kind_a)
+    pair_b = open_cache(layout.pair_b, config.data, config.data.kind_b)
+    pairs = TrainingSet(pair_a, pair_b, pair(pair_a, pair_b, layout.pair_a.folder))
+    return TrainingSet(a, b, match, pairs)
+
+
+def pair(a: Cache, b: Cache, folder: Path) -> Match:
+    """Images of one name (whatever the suffix) belong together; others are left out.
+
+    Raises ``UsageError`` where no name is shared, or where a pair's shapes differ: its crops would
+    not show the same place.
+    """
+    numbers = {Path(name).with_suffix(""): j for j, name in enumerate(b.index.names)}
+    match = tuple(
+        (i, numbers[stem])
+        for i, name in enumerate(a.index.names)
+        if (stem := Path(name).with_suffix("")) in numbers
+    )
+    if not match:
+        raise UsageError(
+            "pairs have the same file name in A and in B",
+            f"{folder}: no name is shared",
+            "rename them, or add --data.pairs sides for pairs side by side in one file",
+        )
+    for i, j in match:
+        if tuple(a.index.shapes[i][:2]) != tuple(b.index.shapes[j][:2]):
+            raise UsageError(
+                "the two images of a pair have one shape",
+                f"{a.index.names[i]}: {a.index.shapes[i][:2]} and {b.index.shapes[j][:2]} as resized",
+                "crop them alike, or add --data.fit stretch",
+            )
+    return match
+
+
+def remarks(data: TrainingSet, config: Config) -> Iterator[str]:
+    """What the user should know: broken, enlarged, single and unmatched images."""
+    for domain, cache in (("A", data.a), ("B", data.b)):
+        index = cache.index
+        if index.broken:
+            shown = "; ".join(index.broken[:3]) + (" …" if len(index.broken) > 3 else "")
+            yield f"{len(index.broken)} broken files in {domain} skipped: {shown}"
+        if index.enlarged:
+            yield (
+                f"{index.enlarged} of {len(cache)} images in {domain} are smaller than "
+                f"{config.data.resized} and were enlarged"
+            )
+        for note, times in index.notes.items():
+            yield f"{times} images in {domain}: {note}"
+        if len(cache) == 1:
+            yield f"domain {domain} has one image: the training sees only crops of it"
+    for where in (data, data.beside):
+        if where and where.match is not None:
+            left = len(where.a) + len(where.b) - 2 * len(where.match)
+            if left:
+                yield f"{left} images have no partner of their name and were left out of the pairs"
+    if data.beside and data.beside.match:
+        yield f"{len(data.beside.match)} pairs beside the unpaired images"

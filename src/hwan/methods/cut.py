@@ -1,0 +1,123 @@
+"""CUT and FastCUT (Park et al. 2020): one way, and a patch of the output must be told from others by
+the patch of the input at its place.
+
+L_GAN(G, D) + lambda_X L_PatchNCE(G, H, X) + lambda_Y L_PatchNCE(G, H, Y)           (equation 5)
+
+The discriminator is updated first, as in the authors' code.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from hwan.config import Config
+from hwan.losses import patch_nce
+from hwan.methods.adversary import Adversary
+from hwan.methods.players import Images, Losses, Player, new_generator
+from hwan.nets.resnet import contrastive_layers, features
+
+EMBEDDING = 256  # width of the two-layer projections, as in the paper (appendix C)
+
+
+class Projections(nn.Module):
+    """H of the paper: a two-layer perceptron for each chosen layer's features.
+
+    ``draw`` picks the patches; the draws are part of ``state_dict``.
+    """
+
+    def __init__(self, channels: list[int], patches: int, seed: int) -> None:
+        super().__init__()
+        self.patches = patches
+        self.random = torch.Generator().manual_seed(seed)
+        self.heads = nn.ModuleList(
+            nn.Sequential(nn.Linear(c, EMBEDDING), nn.ReLU(), nn.Linear(EMBEDDING, EMBEDDING))
+            for c in channels
+        )
+        for weight in self.parameters():
+            # The authors' code: N(0, 0.02), biases 0.
+            if weight.ndim == 2:
+                nn.init.normal_(weight, 0.0, 0.02, generator=self.random)
+            else:
+                nn.init.zeros_(weight)
+
+    def draw(self, layers: list[Tensor]) -> list[Tensor]:
+        """Places (N,) in each layer (B, C, H, W), the same for every image of the batch."""
+        found = []
+        for layer in layers:
+            places = layer.shape[2] * layer.shape[3]
+            order = torch.randperm(places, generator=self.random)
+            found.append(order[: self.patches].to(layer.device))
+        return found
+
+    def forward(self, layers: list[Tensor], places: list[Tensor]) -> list[Tensor]:
+        """Vectors (B, N, EMBEDDING) at the drawn places of each layer."""
+        return [
+            head(layer.flatten(2)[:, :, where].transpose(1, 2))
+            for head, layer, where in zip(self.heads, layers, places, strict=True)
+        ]
+
+    def get_extra_state(self) -> dict[str, Any]:
+        return {"random": self.random.get_state()}
+
+    def set_extra_state(self, state: Any) -> None:
+        self.random.set_state(state["random"].cpu())
+
+
+class CUT(nn.Module):
+    """``generator_ab`` whose first half also reads the patches, ``projections``, ``adversary_b``."""
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        seed = config.train.seed
+        weights = torch.Generator().manual_seed(seed)
+        self.loss = config.loss
+        self.layers = contrastive_layers(config.generator)
+        self.generator_ab = new_generator(config, "ab", weights)
+        self.generators = {"generator_ab": self.generator_ab}
+        blank = torch.zeros(2, config.data.channels_a, config.data.size, config.data.size)
+        with torch.no_grad():
+            channels = [f.shape[1] for f in features(self.generator_ab, blank, self.layers)]
+        self.projections = Projections(channels, config.loss.nce_patches, seed + 1)
+        self.adversary_b = Adversary(config, config.data.channels_b, seed, weights)
+        self.players = (
+            Player("discriminators", (self.adversary_b.discriminator,), self.judge, generates=False),
+            Player("generators", (self.generator_ab, self.projections), self.fool, generates=True),
+        )
+
+    def forward(
+        self, real_a: Float[Tensor, "b ca h w"], real_b: Float[Tensor, "b cb h w"]
+    ) -> Images:
+        """``fake_b``, and ``idt_b`` where CUT's identity term is on."""
+        images = {"real_a": real_a, "fake_b": self.generator_ab(real_a), "real_b": real_b}
+        if self.loss.nce_identity and self.training:
+            images["idt_b"] = self.generator_ab(real_b)
+        return images
+
+    def fool(self, images: Images) -> Losses:
+        """The generator's objective: equation 5. With the identity term the two contrastive losses are
+        averaged, as in the authors' code; the paper adds them."""
+        share = self.loss.nce * (0.5 if self.loss.nce_identity else 1.0)
+        losses = {
+            "gan_ab": self.adversary_b.fool(images["fake_b"]),
+            "nce_a": share * self.contrast(images["real_a"], images["fake_b"]),
+        }
+        if self.loss.nce_identity:
+            losses["nce_b"] = share * self.contrast(images["real_b"], images["idt_b"])
+        return losses
+
+    def contrast(self, source: Tensor, output: Tensor) -> Tensor:
+        """PatchNCE (equations 3 and 4), averaged over the layers."""
+        of_output = features(self.generator_ab, output, self.layers)
+        of_source = features(self.generator_ab, source, self.layers)
+        places = self.projections.draw(of_source)
+        queries, keys = self.projections(of_output, places), self.projections(of_source, places)
+        each = [patch_nce(q, k) for q, k in zip(queries, keys, strict=True)]
+        return torch.stack(each).mean()
+
+    def judge(self, images: Images) -> Losses:
+        """The discriminator's objective."""
+        return self.adversary_b.judge(images["real_b"], images["fake_b"], "b")

@@ -1,0 +1,52 @@
+"""The one-way GAN (Goodfellow et al. 2014), its generator reading images: CycleGAN without a way back.
+
+Nothing ties the output to the input, which is what the cycle is for; kept as recipe and as control.
+"""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from hwan.config import Config
+from hwan.losses import l1
+from hwan.methods.adversary import Adversary
+from hwan.methods.players import Images, Losses, Player, new_generator
+
+
+class GAN(nn.Module):
+    """``generator_ab`` against ``adversary_b``; the generator is updated first, as in CycleGAN."""
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        weights = torch.Generator().manual_seed(config.train.seed)
+        self.loss = config.loss
+        self.generator_ab = new_generator(config, "ab", weights)
+        self.generators = {"generator_ab": self.generator_ab}
+        self.adversary_b = Adversary(config, config.data.channels_b, config.train.seed, weights)
+        self.players = (
+            Player("generators", (self.generator_ab,), self.fool, generates=True),
+            Player("discriminators", (self.adversary_b.discriminator,), self.judge, generates=False),
+        )
+
+    def forward(
+        self, real_a: Float[Tensor, "b ca h w"], real_b: Float[Tensor, "b cb h w"]
+    ) -> Images:
+        """``fake_b``, and ``idt_b`` where the identity loss is on."""
+        images = {"real_a": real_a, "fake_b": self.generator_ab(real_a), "real_b": real_b}
+        if self.loss.identity and self.training:
+            images["idt_b"] = self.generator_ab(real_b)
+        return images
+
+    def fool(self, images: Images) -> Losses:
+        """The generator's objective. The identity weight is a share of ``cycle_b``, as in CycleGAN."""
+        losses = {"gan_ab": self.adversary_b.fool(images["fake_b"])}
+        if self.loss.identity:
+            weight = self.loss.identity * self.loss.cycle_b
+            losses["identity_b"] = weight * l1(images["idt_b"], images["real_b"])
+        return losses
+
+    def judge(self, images: Images) -> Losses:
+        """The discriminator's objective."""
+        return self.adversary_b.judge(images["real_b"], images["fake_b"], "b")

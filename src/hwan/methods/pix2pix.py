@@ -1,0 +1,54 @@
+"""pix2pix (Isola et al. 2017): pairs teach, and a discriminator that sees input and output judges.
+
+G* = arg min_G max_D L_cGAN(G, D) + lambda L_L1(G)                                  (equation 4)
+
+The discriminator is updated first, from images made before it, as in the reference code.
+"""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from hwan.config import Config
+from hwan.losses import l1
+from hwan.methods.adversary import Adversary
+from hwan.methods.players import Images, Losses, Player, new_generator
+
+
+class Pix2Pix(nn.Module):
+    """``generator_ab``, and ``adversary_b`` that judges A and B stacked: (B, channels of A + B, H, W)."""
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        weights = torch.Generator().manual_seed(config.train.seed)
+        self.loss = config.loss
+        self.generator_ab = new_generator(config, "ab", weights)
+        self.generators = {"generator_ab": self.generator_ab}
+        channels = config.data.channels_a + config.data.channels_b
+        self.adversary_b = Adversary(config, channels, config.train.seed, weights)
+        self.players = (
+            Player("discriminators", (self.adversary_b.discriminator,), self.judge, generates=False),
+            Player("generators", (self.generator_ab,), self.fool, generates=True),
+        )
+
+    def forward(
+        self, real_a: Float[Tensor, "b ca h w"], real_b: Float[Tensor, "b cb h w"]
+    ) -> Images:
+        """``fake_b`` beside its truth ``real_b``."""
+        return {"real_a": real_a, "fake_b": self.generator_ab(real_a), "real_b": real_b}
+
+    def fool(self, images: Images) -> Losses:
+        """The generator's objective: equation 4. Weight 0 leaves a part out (the paper's table 1)."""
+        both = torch.cat([images["real_a"], images["fake_b"]], 1)
+        losses = {"l1_b": self.loss.l1 * l1(images["fake_b"], images["real_b"])}
+        if self.loss.adversarial:
+            losses["gan_ab"] = self.loss.adversarial * self.adversary_b.fool(both)
+        return losses
+
+    def judge(self, images: Images) -> Losses:
+        """The discriminator's objective."""
+        real = torch.cat([images["real_a"], images["real_b"]], 1)
+        fake = torch.cat([images["real_a"], images["fake_b"]], 1)
+        return self.adversary_b.judge(real, fake, "b")
