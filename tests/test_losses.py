@@ -132,10 +132,10 @@ def test_penalties_of_a_linear_discriminator(members: int) -> None:
 
 def test_the_gradient_penalty_looks_between_real_and_fake() -> None:
     """D(x) = |x|^2 / 2 has the gradient x itself, which shows the place."""
-    real, fake = torch.zeros(4, 1, 2, 2), torch.ones(4, 1, 2, 2)
+    real, fake = torch.zeros(4, 1, 2, 2), torch.full((4, 1, 2, 2), 3.0)
     seed = 3
     share = torch.rand(4, 1, 1, 1, generator=torch.Generator().manual_seed(seed))
-    norms = (1 - share.flatten()) * 2  # of four pixels at 1 - share
+    norms = (1 - share.flatten()) * 6  # of four pixels at 3 (1 - share)
     found = gradient_penalty(
         lambda x: x.square().sum((1, 2, 3), keepdim=True) / 2,
         real,

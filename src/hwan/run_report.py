@@ -139,6 +139,7 @@ def _curves(log: Sequence[Mapping[str, Any]]) -> list[Section]:
     health = sorted({name for row in log for name in row["health"]})
     groups = {
         "Adversarial losses": [n for n in losses if n.startswith(("gan", "d_"))],
+        "Gradient penalties": [n for n in losses if n.startswith(("gp_", "r1_"))],
         "Cycle and identity losses": [n for n in losses if n.startswith(("cycle", "identity"))],
     }
     found: list[Section] = [
