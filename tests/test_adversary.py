@@ -114,6 +114,23 @@ def test_gradients_reach_the_generator_in_its_turn_alone() -> None:
     assert float(fake.grad.norm()) > 0
 
 
+def test_the_discriminator_sees_nothing_that_is_not_augmented() -> None:
+    """Real and generated, in both turns and in the penalties, each with a hole of its own."""
+    loss = LossConfig(gan="wgan-gp", r1=1.0, diffaugment=("cutout",))
+    adversary = Adversary(config(loss, pool=0), 3, seed=0)
+    seen: list[Tensor] = []
+    adversary.discriminator.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
+    adversary.judge(torch.ones(1, 3, 32, 32), torch.ones(1, 3, 32, 32), "a")
+    adversary.fool(torch.ones(1, 3, 32, 32))
+    real, fake, between, penalised, fooled = (x.detach() for x in seen)
+    for image in (real, fake, fooled):
+        assert 0 < int((image[0, 0] == 0).sum()) <= 16 * 16
+    assert penalised.equal(real)
+    assert not real.equal(fake)
+    inside = (between[0, 0] == 0) == ((real + fake)[0, 0] == 0)  # holes of both, mixed in between
+    assert bool(inside.all())
+
+
 @pytest.mark.parametrize("loss", [LossConfig(r1=10.0), LossConfig(gan="wgan-gp")])
 def test_accumulated_penalties_equal_those_of_one_large_batch(loss: LossConfig) -> None:
     """Means over images, and one draw an image in their order. (With DiffAugment or a pool the draws

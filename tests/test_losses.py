@@ -130,12 +130,19 @@ def test_penalties_of_a_linear_discriminator(members: int) -> None:
     torch.testing.assert_close(net.weight.grad, 2 * (3 - 1) / 3 * net.weight.detach())
 
 
+def test_opposite_members_do_not_hide_each_others_gradient() -> None:
+    net, images = Linear(norm=3.0), torch.randn(2, 3, 4, 5)
+    assert number(r1(lambda x: (net(x), -net(x)), images)) == pytest.approx(3**2 / 2, rel=1e-5)
+    both = number(gradient_penalty(lambda x: (net(x), 0 * net(x)), images, images, weight=1.0))
+    assert both == pytest.approx(((3 - 1) ** 2 + 1) / 2, rel=1e-5)
+
+
 def test_the_gradient_penalty_looks_between_real_and_fake() -> None:
     """D(x) = |x|^2 / 2 has the gradient x itself, which shows the place."""
-    real, fake = torch.zeros(4, 1, 2, 2), torch.ones(4, 1, 2, 2)
+    real, fake = torch.zeros(4, 1, 2, 2), torch.full((4, 1, 2, 2), 3.0)
     seed = 3
     share = torch.rand(4, 1, 1, 1, generator=torch.Generator().manual_seed(seed))
-    norms = (1 - share.flatten()) * 2  # of four pixels at 1 - share
+    norms = (1 - share.flatten()) * 6  # of four pixels at 3 (1 - share)
     found = gradient_penalty(
         lambda x: x.square().sum((1, 2, 3), keepdim=True) / 2,
         real,

@@ -124,30 +124,31 @@ def gradient_penalty(
     """
     share = torch.rand(len(real), 1, 1, 1, generator=random).to(real.device)
     between = share * real.detach().float() + (1 - share) * fake.detach().float()
-    norm: Tensor = torch.linalg.vector_norm(_gradient(discriminator, between).flatten(1), dim=1)
-    return weight * (norm - 1).square().mean()
+    norms = torch.linalg.vector_norm(_gradients(discriminator, between).flatten(2), dim=2)
+    penalty: Tensor = weight * (norms - 1).square().mean()
+    return penalty
 
 
 def r1(discriminator: Discriminator, real: Tensor4, gamma: float = 1.0) -> Scalar:
     """gamma / 2 E[|grad D(y)|^2] on real images (Mescheder et al. 2018, equation 9)."""
-    return gamma / 2 * _gradient(discriminator, real).flatten(1).square().sum(1).mean()
+    return gamma / 2 * _gradients(discriminator, real).flatten(2).square().sum(2).mean()
 
 
-def _gradient(discriminator: Discriminator, images: Tensor4) -> Tensor4:
+def _gradients(discriminator: Discriminator, images: Tensor4) -> Float[Tensor, "n b c h w"]:
     """The gradient of each image's score by its pixels, itself differentiable by the weights.
 
-    An image's score is the mean of its logits, as in the objectives: the papers' discriminators have
-    one logit. The reference code sums them instead, a gradient larger by the number of patches.
-    Images must be judged one by one (no batch norm), or a gradient holds parts of its neighbours'.
+    One for each of a judgement's N parts: members that are steep in opposite ways are steep. An
+    image's score is the mean of its logits, as in the objectives: the papers' discriminators have one
+    logit. The reference code sums them instead, a gradient larger by the number of patches. Images
+    must be judged one by one (no batch norm), or a gradient holds parts of its neighbours'.
     """
     # fp32 under autocast too: squares of small gradients are below what fp16 holds, and its loss
     # scaling does not reach inside.
     with torch.autocast(images.device.type, enabled=False):
         images = images.detach().float().requires_grad_()
-        scores = [part.float().flatten(1).mean(1) for part in parts(discriminator(images))]
-        total = torch.stack(scores).mean(0).sum()
-        (gradient,) = torch.autograd.grad(total, images, create_graph=True)
-    return gradient
+        scores = [part.float().flatten(1).mean(1).sum() for part in parts(discriminator(images))]
+        found = [torch.autograd.grad(score, images, create_graph=True)[0] for score in scores]
+    return torch.stack(found)
 
 
 def l1(a: Tensor4, b: Tensor4) -> Scalar:

@@ -65,7 +65,8 @@ def watch(events: Iterable[Event]) -> Interrupted | None:
 
 def figures(row: Row, health: dict[str, float]) -> str:
     """One line: speed, generators' and discriminators' losses, health."""
-    judges = sum(value for name, value in row.losses.items() if name.startswith("d_"))
+    against = ("d_", "gp_", "r1_")  # penalties are the discriminators' too
+    judges = sum(value for name, value in row.losses.items() if name.startswith(against))
     makers = sum(row.losses.values()) - judges
     parts = [f"{row.images_per_second:.1f} img/s", f"G {makers:.2f}", f"D {judges:.2f}"]
     return "  ".join(parts + [f"{name} {value:.2f}" for name, value in health.items()])

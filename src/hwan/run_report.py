@@ -140,8 +140,11 @@ def _curves(log: Sequence[Mapping[str, Any]]) -> list[Section]:
     losses = sorted({name for row in log for name in row["losses"]})
     health = sorted({name for row in log for name in row["health"]})
     groups = {
-        "Adversarial losses": [n for n in losses if n.startswith(("gan", "d_", "r1_", "gp_"))],
-        "Other losses": [n for n in losses if not n.startswith(("gan", "d_", "r1_", "gp_"))],
+        "Adversarial losses": [n for n in losses if n.startswith(("gan", "d_"))],
+        "Gradient penalties": [n for n in losses if n.startswith(("gp_", "r1_"))],
+        "What ties output to input": [
+            n for n in losses if not n.startswith(("gan", "d_", "gp_", "r1_"))
+        ],
     }
     found: list[Section] = [
         Curves(title, series("losses", names), y_label="weighted loss")
