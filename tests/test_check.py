@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from hwan.data.check import Broken, check, describe
-from hwan.data.folders import Layout, locate
+from hwan.data.folders import Layout, Source, locate
 from hwan.image import Pixels, encode, save
 
 
@@ -152,7 +152,9 @@ def test_truth_names_have_a_test_image(root: Path) -> None:
     findings = check(locate([root]))
     assert findings.unmatched == (root / "truthB" / "other.png",)
     assert "1 truth file" in findings.problems[0]
-    layout = Layout(root / "trainA", root / "trainB", truth_a=root / "truthB")
+    layout = Layout(
+        Source(root / "trainA"), Source(root / "trainB"), truth_a=Source(root / "truthB")
+    )
     assert len(check(layout).unmatched) == 2  # no test folder at all
 
 

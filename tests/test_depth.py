@@ -166,7 +166,10 @@ CONVERSIONS: dict[str, tuple[Any, Kind, Any, tuple[str, ...]]] = {
     "signed to float": (HU, Kind(1, "float", CT), HU[..., None], ()),
     "signed TIFF to float": (tiff(HU), Kind(1, "float", CT), HU[..., None], ()),
     "double to float": (
-        UNIT.astype(float) / 3, Kind(3, "float"), np.float32(UNIT.astype(float) / 3), ("rounded to 32-bit floats",)
+        UNIT.astype(float) / 3,
+        Kind(3, "float"),
+        np.float32(UNIT.astype(float) / 3),
+        ("rounded to 32-bit floats",),
     ),
     "clipped": (
         np.array([[-1200, 0, 2500]], np.float32), Kind(1, "float", CT), [[[-1000], [0], [2000]]],

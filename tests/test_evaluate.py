@@ -20,7 +20,7 @@ import hwan.config
 import tiny
 from browser import chromium, opened
 from hwan.config import Config, DataConfig, GeneratorConfig, LossConfig
-from hwan.data.folders import Layout, locate
+from hwan.data.folders import Layout, Source, locate
 from hwan.errors import UsageError
 from hwan.evaluate import OURS, Row, count, evaluate, run_data, summarise, write_results
 from hwan.image import decode, save
@@ -264,14 +264,14 @@ def test_a_truth_of_another_size_is_refused(tmp_path: Path, data: Path) -> None:
     with pytest.raises(UsageError) as caught:
         measured(run)
     assert "a truth has the size of its test image" in str(caught.value)
-    assert f"{path}: (30, 40), translated (40, 40)" in str(caught.value)
+    assert "0001.png: (30, 40), translated (40, 40)" in str(caught.value)
 
 
 def test_without_test_folders_it_says_what_to_do(tmp_path: Path, data: Path) -> None:
     run = make_run(tmp_path / "run", data)
     for layout in (
-        Layout(data / "trainA", data / "trainB"),
-        Layout(data / "trainA", data / "trainB", test_a=data / "testA"),
+        Layout(Source(data / "trainA"), Source(data / "trainB")),
+        Layout(Source(data / "trainA"), Source(data / "trainB"), test_a=Source(data / "testA")),
     ):
         with pytest.raises(UsageError, match="held-out images in testA and testB"):
             list(evaluate(run, layout, "cpu"))
@@ -293,8 +293,8 @@ def test_a_folder_that_is_no_run_is_refused(tmp_path: Path, data: Path) -> None:
 def test_another_data_set_may_be_given(tmp_path: Path, data: Path) -> None:
     run = make_run(tmp_path / "run", data)
     other = tiny.write_data(tmp_path / "other", n=1)
-    assert run_data(run).train_a == data / "trainA"
-    assert run_data(run, [other]).train_a == other / "trainA"
+    assert run_data(run).train_a == Source(data / "trainA")
+    assert run_data(run, [other]).train_a == Source(other / "trainA")
     shutil.rmtree(data)
     with pytest.raises(UsageError, match=r"--data is a folder\n  received: .*data"):
         run_data(run)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from hwan.data.folders import Layout, list_images, locate
+from hwan.data.folders import Layout, Source, list_images, locate
 from hwan.errors import UsageError
 
 
@@ -18,26 +18,28 @@ def folders(root: Path, *names: str) -> Path:
 
 def test_one_folder_with_training_only(tmp_path: Path) -> None:
     root = folders(tmp_path, "trainA", "trainB")
-    assert locate([root]) == Layout(root / "trainA", root / "trainB")
+    assert locate([root]) == Layout(Source(root / "trainA"), Source(root / "trainB"))
 
 
 def test_one_folder_with_everything(tmp_path: Path) -> None:
     names = ("trainA", "trainB", "testA", "testB", "truthA", "truthB")
     root = folders(tmp_path, *names)
-    assert locate([root]) == Layout(*(root / name for name in names))
+    assert locate([root]) == Layout(*(Source(root / name) for name in names))
 
 
 def test_what_is_absent_is_none(tmp_path: Path) -> None:
     layout = locate([folders(tmp_path, "trainA", "trainB", "testB", "truthA")])
     assert layout.test_a is None
     assert layout.truth_b is None
-    assert layout.test_b == tmp_path / "testB"
-    assert layout.truth_a == tmp_path / "truthA"
+    assert layout.test_b == Source(tmp_path / "testB")
+    assert layout.truth_a == Source(tmp_path / "truthA")
 
 
 def test_two_folders_are_a_and_b(tmp_path: Path) -> None:
     folders(tmp_path, "x", "y")
-    assert locate([tmp_path / "y", tmp_path / "x"]) == Layout(tmp_path / "y", tmp_path / "x")
+    assert locate([tmp_path / "y", tmp_path / "x"]) == Layout(
+        Source(tmp_path / "y"), Source(tmp_path / "x")
+    )
 
 
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:
@@ -78,3 +80,33 @@ def test_a_data_set_below_a_hidden_folder_is_seen(tmp_path: Path) -> None:
 
 def test_an_empty_folder_has_no_images(tmp_path: Path) -> None:
     assert list_images(tmp_path) == ()
+
+
+def test_pairs_by_name_know_their_truth(tmp_path: Path) -> None:
+    root = folders(tmp_path, "trainA", "trainB", "testA", "testB")
+    layout = locate([root], "names")
+    assert layout.truth_b == Source(root / "testB")
+    assert layout.truth_a == Source(root / "testA")
+
+
+def test_pairs_side_by_side_and_swapped(tmp_path: Path) -> None:
+    root = folders(tmp_path, "train", "val")
+    layout = locate([root], "sides")
+    assert layout.train_a == Source(root / "train", "left")
+    assert layout.truth_b == Source(root / "val", "right")
+    assert locate([root], "sides", swap=True).train_a == Source(root / "train", "right")
+    folders(root, "test")
+    assert locate([root], "sides").test_a == Source(root / "test", "left")
+
+
+def test_one_plain_folder_is_both_domains_of_itself(tmp_path: Path) -> None:
+    layout = locate([tmp_path], "self")
+    assert layout.train_a == layout.train_b == Source(tmp_path)
+    assert layout.test_a is None
+    with pytest.raises(UsageError, match="is one folder"):
+        locate([tmp_path, tmp_path], "self")
+
+
+def test_pairs_beside_unpaired_images(tmp_path: Path) -> None:
+    root = folders(tmp_path, "trainA", "trainB", "pairedA", "pairedB")
+    assert locate([root]).pair_b == Source(root / "pairedB")

@@ -9,9 +9,11 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from hwan.config import DataConfig, Kind
-from hwan.data.augment import centre_crop, random_crop
+from hwan.data.augment import augment, centre_crop, jittered, turned
 from hwan.data.cache import Cache, Index, cache_root, open_cache
+from hwan.data.folders import Source
 from hwan.data.loader import DOMAIN_A, DOMAIN_B, batch, draw, stream
+from hwan.data.sets import TrainingSet, pair
 from hwan.errors import UsageError
 
 CONFIG = DataConfig(size=8, resize=12)
@@ -28,7 +30,7 @@ def cache_of(shapes: list[tuple[int, int, int]], start: int = 0) -> Cache:
 
 def test_each_epoch_shows_every_image_once_in_an_order_of_its_own() -> None:
     cache = cache_of([(12, 12, 3)] * 10)
-    seen = [int(draw(cache, CONFIG, 3, DOMAIN_A, n)[0, 0, 0]) for n in range(30)]
+    seen = [int(draw(cache, CONFIG, Kind(), 3, DOMAIN_A, n)[0, 0, 0]) for n in range(30)]
     epochs = [seen[:10], seen[10:20], seen[20:]]
     assert all(sorted(epoch) == list(range(10)) for epoch in epochs)
     assert epochs[0] != epochs[1] != epochs[2]
@@ -36,8 +38,8 @@ def test_each_epoch_shows_every_image_once_in_an_order_of_its_own() -> None:
 
 def test_domains_are_drawn_independently() -> None:
     cache = cache_of([(12, 12, 3)] * 10)
-    a = [int(draw(cache, CONFIG, 3, DOMAIN_A, n)[0, 0, 0]) for n in range(10)]
-    b = [int(draw(cache, CONFIG, 3, DOMAIN_B, n)[0, 0, 0]) for n in range(10)]
+    a = [int(draw(cache, CONFIG, Kind(), 3, DOMAIN_A, n)[0, 0, 0]) for n in range(10)]
+    b = [int(draw(cache, CONFIG, Kind(), 3, DOMAIN_B, n)[0, 0, 0]) for n in range(10)]
     assert a != b
 
 
@@ -45,17 +47,17 @@ def test_augmentation_is_fresh_each_epoch() -> None:
     """What the Keras example gets wrong by caching after its crop."""
     picture = np.arange(20 * 20 * 3, dtype=np.uint32).astype(np.uint8).reshape(20, 20, 3)
     cache = Cache(picture.reshape(-1), [0], Index([(20, 20, 3)], ["x"], [], 0))
-    crops = {draw(cache, CONFIG, 0, DOMAIN_A, n).tobytes() for n in range(40)}
+    crops = {draw(cache, CONFIG, Kind(), 0, DOMAIN_A, n).tobytes() for n in range(40)}
     assert len(crops) > 30
 
 
 @given(start=st.integers(0, 500), size=st.integers(1, 5), seed=st.integers(0, 9))
 @settings(max_examples=15, deadline=None)
 def test_a_stream_begins_anywhere(start: int, size: int, seed: int) -> None:
-    a, b = cache_of([(12, 15, 3)] * 7), cache_of([(13, 12, 3)] * 4, start=100)
-    running = stream(a, b, CONFIG, seed, start, size)
+    data = TrainingSet(cache_of([(12, 15, 3)] * 7), cache_of([(13, 12, 3)] * 4, start=100))
+    running = stream(data, CONFIG, seed, start, size)
     for i in range(3):
-        got, expected = next(running), batch(a, b, CONFIG, seed, start + i * size, size)
+        got, expected = next(running), batch(data, CONFIG, seed, start + i * size, size)
         assert got.a.equal(expected.a)
         assert got.b.equal(expected.b)
         assert got.a.shape == (size, 8, 8, 3)
@@ -66,7 +68,7 @@ def test_a_stream_begins_anywhere(start: int, size: int, seed: int) -> None:
 @settings(max_examples=30, deadline=None)
 def test_a_crop_is_a_window_or_its_mirror(height: int, width: int, seed: int) -> None:
     picture = np.random.default_rng(1).integers(0, 256, (height, width, 1), dtype=np.uint8)
-    crop = random_crop(picture, 8, True, np.random.default_rng(seed))
+    crop = augment(picture, DataConfig(size=8), Kind(1), np.random.default_rng(seed))
     windows = [picture[y : y + 8, x : x + 8] for y in range(height - 7) for x in range(width - 7)]
     assert any((crop == w).all() or (crop == w[:, ::-1]).all() for w in windows)
     assert any((centre_crop(picture, 8) == w).all() for w in windows)
@@ -80,37 +82,102 @@ def write(path: Path, height: int, width: int, value: int = 90) -> None:
 def test_cache_resizes_once_keeps_shape_and_is_reused(tmp_path: Path) -> None:
     for i, (height, width) in enumerate([(40, 60), (30, 24), (6, 6)]):
         write(tmp_path / "deep" / f"{i}.png", height, width, 10 * i)
-    first = open_cache(tmp_path, CONFIG, Kind())
+    first = open_cache(Source(tmp_path), CONFIG, Kind())
     assert [tuple(s) for s in first.index.shapes] == [(12, 18, 3), (15, 12, 3), (12, 12, 3)]
     assert first.index.enlarged == 1
     assert [int(first[i][0, 0, 0]) for i in range(3)] == [0, 10, 20]
     made = {path: path.stat().st_mtime_ns for path in cache_root().rglob("pixels.bin")}
-    open_cache(tmp_path, CONFIG, Kind())
+    open_cache(Source(tmp_path), CONFIG, Kind())
     assert {path: path.stat().st_mtime_ns for path in cache_root().rglob("pixels.bin")} == made
-    stretched = open_cache(tmp_path, DataConfig(size=8, resize=12, fit="stretch"), Kind(1))
+    stretched = open_cache(Source(tmp_path), DataConfig(size=8, resize=12, fit="stretch"), Kind(1))
     assert [tuple(s) for s in stretched.index.shapes] == [(12, 12, 1)] * 3
 
 
 def test_cache_notices_a_changed_file(tmp_path: Path) -> None:
     write(tmp_path / "x.png", 20, 20, 50)
-    assert int(open_cache(tmp_path, CONFIG, Kind())[0][0, 0, 0]) == 50
+    assert int(open_cache(Source(tmp_path), CONFIG, Kind())[0][0, 0, 0]) == 50
     write(tmp_path / "x.png", 20, 20, 70)
-    assert int(open_cache(tmp_path, CONFIG, Kind())[0][0, 0, 0]) == 70
+    assert int(open_cache(Source(tmp_path), CONFIG, Kind())[0][0, 0, 0]) == 70
 
 
 def test_broken_files_are_named_and_skipped_or_fail_when_strict(tmp_path: Path) -> None:
     write(tmp_path / "good.png", 20, 20)
     (tmp_path / "bad.jpg").write_bytes(b"not an image")
-    assert open_cache(tmp_path, CONFIG, Kind()).index.names == ["good.png"]
-    assert open_cache(tmp_path, CONFIG, Kind()).index.broken[0].startswith("bad.jpg: ")
+    assert open_cache(Source(tmp_path), CONFIG, Kind()).index.names == ["good.png"]
+    assert open_cache(Source(tmp_path), CONFIG, Kind()).index.broken[0].startswith("bad.jpg: ")
     strict = DataConfig(size=8, resize=12, strict=True)
     with pytest.raises(UsageError, match=r"bad\.jpg"):
-        open_cache(tmp_path, strict, Kind())
+        open_cache(Source(tmp_path), strict, Kind())
 
 
 def test_an_empty_domain_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="at least one image"):
-        open_cache(tmp_path, CONFIG, Kind())
+        open_cache(Source(tmp_path), CONFIG, Kind())
     (tmp_path / "bad.png").write_bytes(b"")
     with pytest.raises(UsageError, match="at least one readable image"):
-        open_cache(tmp_path, CONFIG, Kind())
+        open_cache(Source(tmp_path), CONFIG, Kind())
+
+
+def pairs(shapes: list[tuple[int, int, int]], other: list[tuple[int, int, int]]) -> TrainingSet:
+    a, b = cache_of(shapes), cache_of(other, start=50)
+    return TrainingSet(a, b, pair(a, b, Path("x")))
+
+
+@pytest.mark.parametrize("options", [{}, {"rotate": 20.0}, {"jitter": 0.3}])
+def test_a_pair_is_drawn_together_with_one_geometry(options: dict[str, float]) -> None:
+    rng = np.random.default_rng(0)
+    pictures = rng.integers(0, 256, (5, 20, 24, 3), dtype=np.uint8)
+    index = Index([(20, 24, 3)] * 5, [f"{i}.png" for i in range(5)], [], 0)
+    cache = Cache(pictures.reshape(-1), [i * 1440 for i in range(5)], index)
+    data = TrainingSet(cache, cache, pair(cache, cache, Path("x")))
+    config = DataConfig(size=8, **options)  # type: ignore[arg-type]
+    drawn = [batch(data, config, 0, n, 1) for n in range(20)]
+    assert all(b.a.equal(b.b) for b in drawn)
+    assert len({bytes(b.a.numpy().tobytes()) for b in drawn}) == 20
+
+
+def test_pairs_go_by_name_and_the_unmatched_are_left_out() -> None:
+    data = pairs([(12, 12, 3)] * 4, [(12, 12, 3)] * 3)
+    assert data.match == ((0, 0), (1, 1), (2, 2))
+    assert data.epoch == 3
+    seen = {(int(b.a[0, 0, 0, 0]), int(b.b[0, 0, 0, 0]))
+            for b in (batch(data, CONFIG, 0, n, 1) for n in range(3))}  # fmt: skip
+    assert seen == {(0, 50), (1, 51), (2, 52)}
+
+
+def test_pairs_of_two_shapes_or_no_common_name_are_refused() -> None:
+    with pytest.raises(UsageError, match="one shape"):
+        pairs([(12, 12, 3)], [(12, 13, 3)])
+    a = cache_of([(12, 12, 3)])
+    b = Cache(a.flat, a.offsets, Index([(12, 12, 3)], ["other"], [], 0))
+    with pytest.raises(UsageError, match="no name is shared"):
+        pair(a, b, Path("x"))
+
+
+def test_a_turn_by_nothing_is_the_window_and_a_full_turn_too() -> None:
+    picture = np.random.default_rng(1).integers(0, 256, (20, 26, 3), dtype=np.uint8)
+    assert (turned(picture, Kind(), 4, 9, 8, 0.0) == picture[4:12, 9:17]).all()
+    assert (turned(picture, Kind(), 4, 9, 8, 2 * np.pi) == picture[4:12, 9:17]).all()
+    quarter = turned(picture, Kind(), 4, 9, 8, np.pi / 2)
+    windows = [np.rot90(picture[4:12, 9:17], k) for k in (1, 3)]
+    assert any((quarter == window).all() for window in windows)
+
+
+def test_jitter_by_ones_changes_nothing_and_keeps_the_range() -> None:
+    picture = np.random.default_rng(1).integers(0, 256, (9, 9, 3), dtype=np.uint8)
+    assert (jittered(picture, Kind(), 1, 1, 1) == picture).all()
+    grey = jittered(picture, Kind(), 1, 1, 0)
+    assert (grey[..., 0] == grey[..., 2]).all()
+    assert jittered(picture, Kind(), 2, 1, 1).mean() > picture.mean()
+
+
+def test_sides_are_the_halves_of_a_file(tmp_path: Path) -> None:
+    picture = np.zeros((10, 21, 3), np.uint8)
+    picture[:, :10], picture[:, 11:] = 50, 200
+    Image.fromarray(picture).save(tmp_path / "x.png")
+    left, right = (
+        Source(tmp_path, view).read(tmp_path / "x.png", Kind()) for view in ("left", "right")
+    )
+    assert left.pixels.shape == right.pixels.shape == (10, 10, 3)
+    assert (left.pixels == 50).all()
+    assert (right.pixels == 200).all()

@@ -15,9 +15,10 @@ from PIL import Image
 from torch import nn
 
 import hwan
-from hwan.config import GeneratorConfig, Norm
+from hwan.config import GeneratorConfig
 from hwan.errors import UsageError
 from hwan.image import Pixels, decode, save, to_pixels, to_tensor
+from hwan.netconfig import Norm
 from hwan.nets import build_generator
 from hwan.nets.folder import GeneratorCard, load_generator, save_generator
 from hwan.translate import Translator, find_generator, load, pad_to, plan, translate_files

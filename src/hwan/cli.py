@@ -126,7 +126,9 @@ def run_training(given: Train) -> int:
             f"go on:  hwan train {given.out} --resume"
         )
         return 130
-    report = write_run_report(given.out, locate(data, given.config.data.pairs, given.config.data.swap))
+    report = write_run_report(
+        given.out, locate(data, given.config.data.pairs, given.config.data.swap)
+    )
     print(
         f"{given.out}: trained\n  report     {report}\n  test       hwan evaluate {given.out}\n"
         f"  translate  hwan translate {given.out} IMAGES --out DIR"
@@ -158,11 +160,12 @@ def run_evaluation(given: Evaluate) -> None:
     from rich.table import Table
 
     from hwan import evaluate as test
+    from hwan.config import load
     from hwan.progress import track
     from hwan.run_report import judge, write_run_report
 
     layout = test.run_data(given.run, given.data)
-    total = test.count(given.run, layout)
+    total = test.count(layout, load(given.run / "config.json"))
     rows = list(track(test.evaluate(given.run, layout, given.device), total, "testing"))
     if len(rows) < total:
         print(f"{total - len(rows)} unreadable test images left out; `hwan data check` names them")

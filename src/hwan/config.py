@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args, get_type_hints
 
 from hwan.errors import UsageError, nearest
+from hwan.errors import at_least as _at_least
+from hwan.errors import rule as _rule
+from hwan.netconfig import DiscriminatorConfig as DiscriminatorConfig
+from hwan.netconfig import GeneratorConfig as GeneratorConfig
 
 C = TypeVar("C")
-Norm = Literal["instance", "batch", "none"]
-Padding = Literal["reflect", "replicate", "zero"]
-Upsampling = Literal["transposed", "nearest"]
-Init = Literal["normal", "kaiming"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 Gan = Literal["lsgan", "nonsaturating", "minimax", "hinge", "wgan-gp"]
 Pairing = Literal["none", "names", "sides", "self"]
@@ -28,19 +28,6 @@ Augmentation = Literal["colour", "translation", "cutout"]
 Depth = Literal["8", "16", "float"]
 Limits = tuple[float, float]
 UNIT: Limits = (0.0, 1.0)
-
-
-def _rule(holds: bool, rule: str, received: object, fix: str) -> None:
-    if not holds:
-        raise UsageError(rule, received, fix)
-
-
-def _at_least(section: str, values: object, **least: float) -> None:
-    """Each named field of a section is a finite number not under its bound."""
-    for name, bound in least.items():
-        value = vars(values)[name]
-        rule = f"{section}.{name} is at least {bound}"
-        _rule(bound <= value < float("inf"), rule, value, f"give {bound} or more")
 
 
 def _limits(name: str, depth: Depth, limits: Limits) -> None:
@@ -144,81 +131,6 @@ class DataConfig:
 
 
 @dataclass(frozen=True)
-class GeneratorConfig:
-    """The network that translates. Defaults: the CycleGAN paper's for 256x256 (appendix 7.2)."""
-
-    name: Literal["resnet"] = "resnet"
-    """Residual blocks between the halvings and the doublings."""
-    filters: int = 64
-    """Width of the first layer."""
-    blocks: int = 9
-    """Residual blocks: 9 at 256x256, 6 at 128x128 in the paper."""
-    downs: int = 2
-    """Halvings before the blocks, and doublings after."""
-    stem: int = 7
-    """Kernel of the first and last convolution, odd."""
-    norm: Norm = "instance"
-    """Normalisation after each convolution but the last."""
-    padding: Padding = "reflect"
-    """What surrounds an image at a convolution's border, everywhere but at the halvings (zero)."""
-    up: Upsampling = "transposed"
-    """transposed: the papers' convolution; nearest: resize, then convolve, which makes no checkerboard."""
-    dropout: float = 0.0
-    """Probability of dropping a value inside the residual blocks, while training."""
-    init: Init = "normal"
-    """normal: N(0, gain), as the papers; kaiming: scaled by a layer's inputs, as a net without norm needs."""
-    gain: float = 0.02
-    """Scale of the initial weights."""
-
-    def __post_init__(self) -> None:
-        _at_least("generator", self, filters=1, blocks=0, downs=0, dropout=0, gain=0)
-        _rule(
-            self.stem % 2 == 1 and self.stem > 0,
-            "generator.stem is an odd kernel size",
-            self.stem,
-            "give 3, 5 or 7",
-        )
-        _rule(
-            self.dropout < 1,
-            "generator.dropout is a probability below 1",
-            self.dropout,
-            "give 0 (off) to 0.9",
-        )
-
-    @property
-    def sizes(self) -> tuple[int, int]:
-        """(multiple, least): images have sides that are a multiple of the one, from the other up.
-
-        The least side leaves two pixels at the deepest level, which reflection padding by one and
-        instance norm both need, and covers the stem's reflection.
-        """
-        multiple = 2**self.downs
-        least = max(2 * multiple, self.stem // 2 + 1)
-        return multiple, -(-least // multiple) * multiple
-
-
-@dataclass(frozen=True)
-class DiscriminatorConfig:
-    """The network that judges patches."""
-
-    name: Literal["patchgan"] = "patchgan"
-    """One judgement for every overlapping patch."""
-    filters: int = 64
-    """Width of the first layer."""
-    layers: int = 3
-    """Strided layers; 3 gives the papers' 70x70 patch."""
-    norm: Norm = "instance"
-    """Normalisation after each convolution but the first and the last."""
-    init: Init = "normal"
-    """normal: N(0, gain), as the papers; kaiming: scaled by a layer's inputs, as a net without norm needs."""
-    gain: float = 0.02
-    """Scale of the initial weights."""
-
-    def __post_init__(self) -> None:
-        _at_least("discriminator", self, filters=1, layers=1, gain=0)
-
-
-@dataclass(frozen=True)
 class LossConfig:
     """Weights of the objective. Defaults: the CycleGAN paper's (section 4, 5.2)."""
 
@@ -247,6 +159,8 @@ class LossConfig:
     """Weight of the contrastive loss between patches of input and output (cut)."""
     nce_identity: bool = True
     """Also on an image of B given back as itself (CUT; FastCUT leaves it out)."""
+    flip_equivariance: bool = False
+    """Half of the time give cut a mirrored input and compare the patches mirrored back (FastCUT)."""
     nce_patches: int = 256
     """Patches drawn from each layer for the contrastive loss."""
     partial_cycle: bool = False
@@ -329,21 +243,13 @@ class Config:
     loss: LossConfig = field(default_factory=LossConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
 
+    @property
+    def directions(self) -> tuple[str, ...]:
+        """The directions the method trains generators for."""
+        return ("ab", "ba") if self.method == "cyclegan" else ("ab",)
+
     def __post_init__(self) -> None:
-        multiple, least = self.generator.sizes
-        _rule(
-            self.data.size % multiple == 0,
-            f"data.size is a multiple of {multiple} (generator.downs {self.generator.downs})",
-            self.data.size,
-            f"give {max(8, least, round(self.data.size / multiple) * multiple)}",
-        )
-        _rule(
-            self.data.size >= least,
-            f"generator.downs {self.generator.downs} and generator.stem {self.generator.stem} need "
-            f"data.size of at least {least}",
-            self.data.size,
-            f"give --data.size {least}",
-        )
+        self._sizes()
         a, b = self.data.channels_a, self.data.channels_b
         _rule(
             self.method != "pix2pix" or self.data.pairs != "none",
@@ -374,21 +280,46 @@ class Config:
         # Gulrajani et al. 2017, section 4; R1 is of each image's own gradient just as well.
         penalty = self.loss.gan == "wgan-gp" or self.loss.r1 > 0
         _rule(
-            not penalty or self.discriminator.norm != "batch",
+            not penalty or self.discriminator.norm not in ("batch", "whitening"),
             "wgan-gp and r1 need a discriminator that judges each image by itself",
-            "discriminator.norm batch",
+            f"discriminator.norm {self.discriminator.norm}",
             "give --discriminator.norm instance",
         )
-        # PatchGAN: each strided layer halves, then two stride-1 4x4 convolutions take a pixel each, and
-        # instance norm needs more than one pixel between them.
-        least = 3 * 2**self.discriminator.layers
+
+    def _sizes(self) -> None:
+        """The networks can take crops of this size."""
+        size, multiple = self.data.size, self.generator.sizes[0]
         _rule(
-            self.data.size >= least,
-            f"a discriminator of {self.discriminator.layers} layers needs "
+            size % multiple == 0,
+            f"data.size is a multiple of {multiple} (generator.downs {self.generator.downs})",
+            size,
+            f"give {max(8, self.generator.sizes[1], round(size / multiple) * multiple)}",
+        )
+        least = self.generator.sizes[1]
+        _rule(
+            size >= least,
+            f"generator.downs {self.generator.downs} and generator.stem {self.generator.stem} need "
             f"data.size of at least {least}",
-            self.data.size,
+            size,
+            f"give --data.size {least}",
+        )
+        least = self.discriminator.least
+        _rule(
+            size >= least,
+            f"a {self.discriminator.name} discriminator of {self.discriminator.layers} layers needs "
+            f"data.size of at least {least}",
+            size,
             f"give a larger size or --discriminator.layers {self.discriminator.layers - 1}",
         )
+        for section, net in (("generator", self.generator), ("discriminator", self.discriminator)):
+            samples = self.train.batch * net.normed_side(size) ** 2
+            _rule(
+                net.norm != "whitening" or samples > net.whitened,
+                f"whitening {net.whitened} channels needs more than {net.whitened} pixels in a "
+                f"batch, and the {section}'s smallest normalised layer has {samples}",
+                f"data.size {size}, train.batch {self.train.batch}",
+                f"give a larger size or batch, or --{section}.whitened {max(1, samples - 1)}",
+            )
 
 
 def to_dict(config: Any) -> dict[str, Any]:

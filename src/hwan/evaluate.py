@@ -74,13 +74,15 @@ class Side:
         if self.truth is None:
             return None
         exact = self.truth.folder / name
-        same = [exact] if exact.is_file() else sorted(exact.parent.glob(f"{glob.escape(name.stem)}.*"))
+        same = (
+            [exact] if exact.is_file() else sorted(exact.parent.glob(f"{glob.escape(name.stem)}.*"))
+        )
         found = next((path for path in same if path.suffix.lower() in SUFFIXES), None)
         return self.truth.read(found, self.kind_out).pixels if found else None
 
 
-def sides(run: Path, layout: Layout, config: Config) -> tuple[Side, ...]:
-    """The directions ``run`` has generators for. Raises ``UsageError`` where there is no test folder."""
+def sides(layout: Layout, config: Config) -> tuple[Side, ...]:
+    """The directions of ``config``'s method. Raises ``UsageError`` where there is no test folder."""
     if layout.test_a is None or layout.test_b is None:
         raise UsageError(
             "the test needs held-out images in testA and testB (of pairs in one file: test or val)",
@@ -92,7 +94,7 @@ def sides(run: Path, layout: Layout, config: Config) -> tuple[Side, ...]:
         Side("ab", layout.test_a, layout.truth_b, layout.train_b, a, b),
         Side("ba", layout.test_b, layout.truth_a, layout.train_a, b, a),
     )
-    return tuple(side for side in both if (run / f"generator_{side.direction}").is_dir())
+    return tuple(side for side in both if side.direction in config.directions)
 
 
 def run_data(run: Path, data: Sequence[Path] = ()) -> Layout:
@@ -102,10 +104,9 @@ def run_data(run: Path, data: Sequence[Path] = ()) -> Layout:
     return locate(folders, config.pairs, config.swap)
 
 
-def count(run: Path, layout: Layout) -> int:
+def count(layout: Layout, config: Config) -> int:
     """How many rows ``evaluate`` will yield at most."""
-    config = configs.load(run / "config.json")
-    return sum(len(list_images(side.test.folder)) for side in sides(run, layout, config))
+    return sum(len(list_images(side.test.folder)) for side in sides(layout, config))
 
 
 def evaluate(run: Path, layout: Layout, device: str = "auto") -> Iterator[Row]:
@@ -121,16 +122,18 @@ def evaluate(run: Path, layout: Layout, device: str = "auto") -> Iterator[Row]:
     Raises ``UsageError`` for a folder that is no run, and data without test folders.
     """
     config = configs.load(run / "config.json")
-    both = sides(run, layout, config)
+    both = sides(layout, config)
     translators = {side.direction: load(run, device, side.direction) for side in both}
     for side in both:
         there, back = translators[side.direction], translators.get(side.direction[::-1])
         statistics, mean = _domain(side, config) if side.truth else (None, None)
+        readable = False
         for file in list_images(side.test.folder):
             try:
                 source = side.test.read(file, side.kind_in).pixels
             except UsageError:
                 continue
+            readable = True
             name = file.relative_to(side.test.folder)
             output = there.pixels(source)
             save(output, translation(run, side, name))
@@ -144,6 +147,12 @@ def evaluate(run: Path, layout: Layout, device: str = "auto") -> Iterator[Row]:
                 cycle = _figure(l1, *(_tensor(x, side.kind_in) for x in pictures))
             small = [resize(picture, THUMB, THUMB) for picture in (source, output)]
             yield Row(side.direction, str(name), figures, cycle, *small)
+        if not readable:
+            raise UsageError(
+                "every test folder holds readable images",
+                f"none for {side.direction} in {side.test.folder}",
+                "`hwan data check` lists broken ones",
+            )
 
 
 def _domain(side: Side, config: Config) -> tuple[Statistics, Pixels]:

@@ -36,35 +36,44 @@ def small() -> Config:
 
 
 def cyclegan_keras() -> Config:
-    """The Keras example (keras.io, generative/cyclegan): its network, objective and schedule."""
-    # Each generator learns only from the half of the cycle it closes, no image is shown again, the
-    # learning rate stays; images are 286x286 squashed, cropped to 256.
-    return replace(
-        cyclegan(),
+    """The Keras example (keras.io, generative/cyclegan): its networks, objective and schedule."""
+    # Each generator learns only from the half of the cycle it closes, no image is shown again, and
+    # the learning rate stays. The convolutions pad as TensorFlow does and the norms learn scales.
+    return Config(
         data=DataConfig(fit="stretch"),
-        generator=keras_generator(),
-        discriminator=keras_discriminator(),
+        generator=GeneratorConfig(
+            norm="instance-affine", norm_eps=1e-3, gamma_mean=0.0, strided_padding="same",
+            last_init="glorot",
+        ),
+        discriminator=DiscriminatorConfig(
+            norm="instance-affine", norm_eps=1e-3, gamma_mean=0.0, padding="same"
+        ),
         loss=LossConfig(partial_cycle=True),
         train=TrainConfig(epochs=90, pool=0, decay=1.0),
-    )
+    )  # fmt: skip
 
 
 def gan() -> Config:
     """One way, no cycle: what keeps a translation to its input is missing. A control."""
-    return replace(cyclegan(), method="gan", loss=LossConfig(identity=0.0))
+    return Config(method="gan", loss=LossConfig(identity=0.0))
 
 
 def pix2pix(size: int = 256) -> Config:
     """pix2pix as in the paper (Isola et al. 2017), on pairs side by side: U-Net, L1 and GAN."""
-    downs = (size & -size).bit_length() - 1  # as often as the size can be halved: to 1x1
+    # To one pixel, as the paper. Batch norm with batches of one is instance norm, so translating has
+    # to take the statistics of the image too. The paper also drops out when translating.
+    downs = (size & -size).bit_length() - 1
     return Config(
         method="pix2pix",
         data=DataConfig(size=size, pairs="sides", fit="stretch"),
-        generator=unet_generator(downs),
+        generator=GeneratorConfig(
+            name="unet", downs=downs, norm="batch", dropout=0.5 if downs > 5 else 0.0,
+            test_batch_statistics=True,
+        ),
         discriminator=DiscriminatorConfig(norm="batch"),
         loss=LossConfig(gan="nonsaturating", identity=0.0),
         train=TrainConfig(pool=0),
-    )
+    )  # fmt: skip
 
 
 def colourise(size: int = 256) -> Config:
@@ -74,13 +83,23 @@ def colourise(size: int = 256) -> Config:
 
 
 def cut() -> Config:
-    """CUT (Park et al. 2020): one way, contrastive patches instead of a cycle; half the memory."""
-    return replace(cyclegan(), method="cut", loss=LossConfig(identity=0.0), train=TrainConfig(pool=0))
+    """CUT (Park et al. 2020): one way; patches of input and output are matched instead of a cycle."""
+    return Config(
+        method="cut",
+        generator=GeneratorConfig(down="blur", init="xavier"),
+        discriminator=DiscriminatorConfig(init="xavier"),
+        loss=LossConfig(identity=0.0),
+        train=TrainConfig(epochs=400, pool=0),
+    )
 
 
 def fastcut() -> Config:
-    """FastCUT: CUT with ten times the contrastive weight and no identity term; faster, plainer."""
-    return replace(cut(), loss=LossConfig(identity=0.0, nce=10.0, nce_identity=False))
+    """FastCUT: ten times the weight on the patches, mirrored inputs, no identity term."""
+    return replace(
+        cut(),
+        loss=LossConfig(identity=0.0, nce=10.0, nce_identity=False, flip_equivariance=True),
+        train=TrainConfig(epochs=200, decay=0.75, pool=0),
+    )
 
 
 def demo_webtoon() -> Config:

@@ -111,7 +111,7 @@ def _samples(run: Path) -> Frames:
 def _compare(
     run: Path, layout: Layout, config: Config, direction: str, rows: Sequence[Row]
 ) -> Compare:
-    side = next(s for s in sides(run, layout, config) if s.direction == direction)
+    side = next(s for s in sides(layout, config) if s.direction == direction)
     items = []
     for row in (r for r in rows if r.direction == direction):
         name = Path(row.name)

@@ -105,11 +105,20 @@ def open_cache(source: Source, config: DataConfig, kind: Kind) -> Cache:
 def _key(files: Sequence[Path], source: Source, config: DataConfig, kind: Kind) -> str:
     folder = source.folder
     stats = [(str(f.relative_to(folder)), f.stat().st_size, f.stat().st_mtime_ns) for f in files]
-    settings = (VERSION, str(folder.resolve()), source.view, config.resized, config.fit, asdict(kind))
+    settings = (
+        VERSION,
+        str(folder.resolve()),
+        source.view,
+        config.resized,
+        config.fit,
+        asdict(kind),
+    )
     return hashlib.sha256(json.dumps([settings, stats]).encode()).hexdigest()[:32]
 
 
-def _make(place: Path, files: Sequence[Path], source: Source, config: DataConfig, kind: Kind) -> None:
+def _make(
+    place: Path, files: Sequence[Path], source: Source, config: DataConfig, kind: Kind
+) -> None:
     folder = source.folder
     place.parent.mkdir(parents=True, exist_ok=True)
     part = Path(mkdtemp(prefix=".part-", dir=place.parent))

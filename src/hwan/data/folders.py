@@ -9,7 +9,8 @@ from typing import Literal
 
 from hwan.config import Kind, Pairing
 from hwan.errors import UsageError
-from hwan.image import SUFFIXES, Picture, decode
+from hwan.formats import SUFFIXES
+from hwan.image import Picture, decode
 
 View = Literal["whole", "left", "right"]
 

@@ -14,7 +14,7 @@ from hwan.losses import GAN_OBJECTIVES, gradient_penalty, r1
 from hwan.methods.players import Losses
 from hwan.methods.pool import Pool
 from hwan.nets import build_discriminator
-from hwan.nets.blocks import initialise
+from hwan.nets.initial import initialise
 
 Tensor4 = Float[Tensor, "b c h w"]
 
@@ -39,7 +39,7 @@ class Adversary(nn.Module):
         # One stream for every draw, and it is saved with the pool.
         self.pool = Pool(config.train.pool, seed)
         weights = weights or torch.Generator().manual_seed(seed)
-        initialise(self.discriminator, shape.init, shape.gain, weights)
+        initialise(self.discriminator, shape, weights)
 
     def fool(self, fake: Tensor4) -> Tensor:
         """The generator's adversarial loss for ``fake`` (B, channels, H, W) in [-1, 1]."""

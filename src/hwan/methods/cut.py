@@ -53,6 +53,10 @@ class Projections(nn.Module):
             found.append(order[: self.patches].to(layer.device))
         return found
 
+    def toss(self) -> bool:
+        """True half of the time."""
+        return bool(torch.rand((), generator=self.random) < 0.5)
+
     def forward(self, layers: list[Tensor], places: list[Tensor]) -> list[Tensor]:
         """Vectors (B, N, EMBEDDING) at the drawn places of each layer."""
         return [
@@ -84,7 +88,9 @@ class CUT(nn.Module):
         self.projections = Projections(channels, config.loss.nce_patches, seed + 1)
         self.adversary_b = Adversary(config, config.data.channels_b, seed, weights)
         self.players = (
-            Player("discriminators", (self.adversary_b.discriminator,), self.judge, generates=False),
+            Player(
+                "discriminators", (self.adversary_b.discriminator,), self.judge, generates=False
+            ),
             Player("generators", (self.generator_ab, self.projections), self.fool, generates=True),
         )
 
@@ -92,7 +98,13 @@ class CUT(nn.Module):
         self, real_a: Float[Tensor, "b ca h w"], real_b: Float[Tensor, "b cb h w"]
     ) -> Images:
         """``fake_b``, and ``idt_b`` where CUT's identity term is on."""
-        images = {"real_a": real_a, "fake_b": self.generator_ab(real_a), "real_b": real_b}
+        images = {"real_a": real_a, "real_b": real_b}
+        if self.loss.flip_equivariance and self.training and self.projections.toss():
+            # A mirrored input should give the mirrored output: the patches are compared mirrored back.
+            images["mirrored"] = torch.ones((), dtype=torch.bool)
+            images["fake_b"] = self.generator_ab(real_a.flip(3))
+        else:
+            images["fake_b"] = self.generator_ab(real_a)
         if self.loss.nce_identity and self.training:
             images["idt_b"] = self.generator_ab(real_b)
         return images
@@ -103,15 +115,18 @@ class CUT(nn.Module):
         share = self.loss.nce * (0.5 if self.loss.nce_identity else 1.0)
         losses = {
             "gan_ab": self.adversary_b.fool(images["fake_b"]),
-            "nce_a": share * self.contrast(images["real_a"], images["fake_b"]),
+            "nce_a": share
+            * self.contrast(images["real_a"], images["fake_b"], "mirrored" in images),
         }
         if self.loss.nce_identity:
             losses["nce_b"] = share * self.contrast(images["real_b"], images["idt_b"])
         return losses
 
-    def contrast(self, source: Tensor, output: Tensor) -> Tensor:
+    def contrast(self, source: Tensor, output: Tensor, mirrored: bool = False) -> Tensor:
         """PatchNCE (equations 3 and 4), averaged over the layers."""
         of_output = features(self.generator_ab, output, self.layers)
+        if mirrored:
+            of_output = [layer.flip(3) for layer in of_output]
         of_source = features(self.generator_ab, source, self.layers)
         places = self.projections.draw(of_source)
         queries, keys = self.projections(of_output, places), self.projections(of_source, places)

@@ -27,7 +27,9 @@ class GAN(nn.Module):
         self.adversary_b = Adversary(config, config.data.channels_b, config.train.seed, weights)
         self.players = (
             Player("generators", (self.generator_ab,), self.fool, generates=True),
-            Player("discriminators", (self.adversary_b.discriminator,), self.judge, generates=False),
+            Player(
+                "discriminators", (self.adversary_b.discriminator,), self.judge, generates=False
+            ),
         )
 
     def forward(

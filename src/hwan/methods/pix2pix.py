@@ -29,7 +29,9 @@ class Pix2Pix(nn.Module):
         channels = config.data.channels_a + config.data.channels_b
         self.adversary_b = Adversary(config, channels, config.train.seed, weights)
         self.players = (
-            Player("discriminators", (self.adversary_b.discriminator,), self.judge, generates=False),
+            Player(
+                "discriminators", (self.adversary_b.discriminator,), self.judge, generates=False
+            ),
             Player("generators", (self.generator_ab,), self.fool, generates=True),
         )
 

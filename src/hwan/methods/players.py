@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from hwan.config import Config
 from hwan.nets import build_generator
-from hwan.nets.blocks import initialise
+from hwan.nets.initial import initialise
 
 Images = dict[str, Tensor]
 """One forward pass by the glossary's names: real_a, fake_b, rec_a, idt_a and the mirror."""
@@ -44,5 +44,5 @@ def new_generator(config: Config, direction: str, weights: torch.Generator) -> n
     """The generator of ``direction`` ("ab" or "ba"), its first weights drawn from ``weights``."""
     channels = {"a": config.data.channels_a, "b": config.data.channels_b}
     net = build_generator(config.generator, channels[direction[0]], channels[direction[1]])
-    initialise(net, config.generator.init, config.generator.gain, weights)
+    initialise(net, config.generator, weights)
     return net

@@ -33,7 +33,8 @@ class Training:
     def __init__(self, config: Config, device: torch.device) -> None:
         seed_all(config.train.seed)  # dropout draws from torch's own generator
         self.config, self.device, self.seen = config, device, 0
-        self.method: Any = METHODS[config.method](config).to(device)
+        method: Any = METHODS[config.method](config)
+        self.method = method.to(device)
         self.precision = pick_precision(config.train.precision, device)
         betas = (config.train.beta1, config.train.beta2)
         self.optimisers = {

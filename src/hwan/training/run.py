@@ -106,7 +106,8 @@ def train(
     paths = [str(path.resolve()) for path in data]
     write_atomic(out / "data.json", json.dumps({"data": paths}).encode())
     yield Note(
-        f"{len(images.a)} images in A, {len(images.b)} in B; {describe(training.device)}; {training.precision}"
+        f"{len(images.a)} images in A, {len(images.b)} in B; {describe(training.device)}; "
+        f"{training.precision}"
     )
     yield from map(Note, notes)
     yield from _run(training, window, images, Samples(layout, config), out)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor, nn
 
 from hwan.config import Config, Kind
 from hwan.data.augment import centre_crop
@@ -44,10 +45,10 @@ class Samples:
         nets = {name.removeprefix("generator_"): net for name, net in training.generators.items()}
         for net in nets.values():
             net.eval()
-        fake_b = nets["ab"](a)
+        fake_b = singly(nets["ab"], a)
         if "ba" in nets:
-            fake_a = nets["ba"](b)
-            rec_a, rec_b = nets["ba"](fake_b[:ROWS]), nets["ab"](fake_a[:ROWS])
+            fake_a = singly(nets["ba"], b)
+            rec_a, rec_b = singly(nets["ba"], fake_b[:ROWS]), singly(nets["ab"], fake_a[:ROWS])
             columns = [a, fake_b, rec_a, b, fake_a, rec_b]
             fakes = {"diversity_ab": (fake_b, b), "diversity_ba": (fake_a, a)}
         else:
@@ -55,11 +56,19 @@ class Samples:
         training.method.train()
         # 8 bit show -1..1 of any depth.
         cells = [[view(cell, RGB) for cell in to_pixels(x[:ROWS])] for x in columns]
-        save(grid([list(row) for row in zip(*cells, strict=False)]), folder / f"{training.seen:06d}.png")
+        save(
+            grid([list(row) for row in zip(*cells, strict=False)]),
+            folder / f"{training.seen:06d}.png",
+        )
         if min(len(a), len(b)) < 2:
             return {}  # one image says nothing of variety
         health = {name: diversity(*pair) for name, pair in fakes.items()}
         return {name: value for name, value in health.items() if math.isfinite(value)}
+
+
+def singly(net: nn.Module, images: Tensor) -> Tensor:
+    """Each image by itself, as it will be translated: a norm may tie the images of a batch."""
+    return torch.cat([net(image[None]) for image in images])
 
 
 def _pick(source: Source, config: Config, kind: Kind) -> np.ndarray:
@@ -73,5 +82,7 @@ def _pick(source: Source, config: Config, kind: Kind) -> np.ndarray:
             continue  # a broken file was reported when the folder was read
         crops.append(centre_crop(pixels, config.data.size))
     if not crops:
-        raise UsageError(f"{source.folder} has readable images to draw samples from", "none", "add some")
+        raise UsageError(
+            f"{source.folder} has readable images to draw samples from", "none", "add some"
+        )
     return np.stack(crops)
