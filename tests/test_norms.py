@@ -171,6 +171,7 @@ def test_weight_and_spectral_norm_hold_every_convolution() -> None:
         axis = (0, 2, 3) if isinstance(b, nn.ConvTranspose2d) else (1, 2, 3)
         length = b.parametrizations.weight.original0.flatten()  # type: ignore[union-attr, operator]
         torch.testing.assert_close(torch.linalg.vector_norm(b.weight, dim=axis), length)
+    torch.manual_seed(0)  # of the vectors that power iteration starts from
     for gain in (0.02, 5.0):
         for conv in convs(drawn(small("spectral", gain=gain)).eval()):
             matrix = conv.weight.detach()
