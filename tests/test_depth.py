@@ -166,9 +166,13 @@ CONVERSIONS: dict[str, tuple[Any, Kind, Any, tuple[str, ...]]] = {
     "signed to float": (HU, Kind(1, "float", CT), HU[..., None], ()),
     "signed TIFF to float": (tiff(HU), Kind(1, "float", CT), HU[..., None], ()),
     "double to float": (
+<<<<<<< ours
         UNIT.astype(float) / 3,
         Kind(3, "float"),
         np.float32(UNIT.astype(float) / 3),
+=======
+        UNIT.astype(float) / 3, Kind(3, "float"), np.float32(UNIT.astype(float) / 3),
+>>>>>>> theirs
         ("rounded to 32-bit floats",),
     ),
     "clipped": (
@@ -205,7 +209,7 @@ REFUSED: dict[str, tuple[Any, Kind, str]] = {
     "5 channels for 3": (tiff(RNG.random((4, 6, 5), np.float32)), Kind(3, "float"), "5 x float32"),
     "3 channels for 5": (U16, Kind(5, "16"), "domain has 5 channels"),
     "RGB and infrared for 3": (RNG.integers(0, 9, (4, 6, 4), np.uint8), Kind(), "4 x uint8"),
-    "channels first": (np.moveaxis(UNIT.repeat(2, 2), 2, 0), Kind(6, "float"), r"\(H, W, C\)"),
+    "channels first": (np.moveaxis(UNIT.repeat(3, 2), 2, 0), Kind(9, "float"), r"\(H, W, C\)"),
     "0 to 255 for 0 to 1": (U8, Kind(3, "float"), "where the range is 0 to 1"),
     "CT for 8 bit": (HU, Kind(1), "unknown scale"),
     "CT for 16 bit": (tiff(HU.astype(np.int32)), Kind(1, "16"), "unknown scale"),
@@ -230,14 +234,13 @@ def test_what_cannot_be_meant_is_refused(source: Any, kind: Kind, reason: str) -
 @given(cut=st.integers(0, 400), channels=st.sampled_from([2, 5]))
 @settings(deadline=None, max_examples=60)
 def test_a_cut_deep_tiff_is_whole_or_a_usage_error(cut: int, channels: int) -> None:
-    data = tiff(U16[..., :1].repeat(channels, 2))
+    values = U16[..., :1].repeat(channels, 2)
+    data = tiff(values)
     try:
-        assert (
-            decode(data[: max(len(data) - cut, 0)], Kind(channels, "16")).pixels.shape[2]
-            == channels
-        )
+        picture = decode(data[: max(len(data) - cut, 0)], Kind(channels, "16"))
     except UsageError:
-        pass
+        return
+    np.testing.assert_array_equal(picture.pixels, values)
 
 
 def test_all_65536_levels_survive_the_tensor() -> None:
@@ -279,16 +282,14 @@ def test_resize_keeps_depth_and_range(picture: tuple[Any, Kind], height: int, wi
     if pixels.dtype == np.float32:
         assert pixels.min() <= out.min() <= out.max() <= pixels.max()
     flat = np.full_like(pixels, pixels[0, 0, 0])
-    np.testing.assert_allclose(
-        resize(flat, height, width), pixels[0, 0, 0] + 0 * flat[:1, :1], 1e-6
-    )
+    np.testing.assert_allclose(resize(flat, height, width), pixels[0, 0, 0], 1e-6)
 
 
 def test_deep_resize_is_the_8_bit_one_but_finer() -> None:
     values = RNG.integers(60, 190, (40, 50, 3), dtype=np.uint8)
     for height, width in ((20, 25), (63, 80)):
         eight, wide = (resize(x, height, width) for x in (values, values * np.uint16(257)))
-        assert np.abs(wide / 257 - eight).max() < 1
+        assert np.abs(wide / 257 - eight).max() < 1.5  # Pillow rounds 8 bit twice, after each axis
 
 
 @given(pictures())

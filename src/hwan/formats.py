@@ -32,7 +32,7 @@ WRITERS = {
 }
 NPY = b"\x93NUMPY"
 TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-BITS_PER_SAMPLE, SAMPLES_PER_PIXEL = 258, 277
+BITS_PER_SAMPLE, SAMPLES_PER_PIXEL, PLANAR = 258, 277, 284  # TIFF tags
 ALPHA_NOTE = "alpha composited over white"
 TURNED_NOTE = "turned by its EXIF orientation"
 
@@ -121,6 +121,8 @@ def _pillow(file: Image.Image, channels: int) -> Stored:
 def _halved(file: Image.Image) -> bool:
     """Whether Pillow would keep one byte of each 16-bit value."""
     tiles = file.tile if isinstance(file, ImageFile.ImageFile) else []
+    if isinstance(file, TiffImagePlugin.TiffImageFile) and file.tag_v2.get(PLANAR, 1) == 2:
+        return False  # libtiff would give it band by band, in another mode
     return bool(tiles) and all(
         re.fullmatch(r"(RGBA?|LA);16[BLN]", _rawmode(tile.args)) for tile in tiles
     )
