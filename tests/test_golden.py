@@ -79,7 +79,7 @@ def test_cyclegan_losses_and_weights(monkeypatch: pytest.MonkeyPatch) -> None:
     }
 
     # The golden inputs are floats already; the loop's own conversion has tests of its own.
-    monkeypatch.setattr("hwan.training.loop.to_tensor", lambda x: x)
+    monkeypatch.setattr("hwan.training.loop.to_tensor", lambda x, limits: x)
     from hwan.data.loader import Batch
 
     batches = (Batch(a, b) for a, b in golden["inputs"])

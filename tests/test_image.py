@@ -17,6 +17,7 @@ from hypothesis.extra import numpy as npst
 from PIL import Image
 
 from hwan import image
+from hwan.config import Kind
 from hwan.errors import UsageError
 
 PICTURES = st.tuples(st.integers(1, 33), st.integers(1, 33), st.sampled_from([1, 3])).flatmap(
@@ -145,7 +146,7 @@ def test_every_mode_is_read(
     assert picture.mode == mode
     assert picture.notes == (() if note is None else (note,))
     luma = picture.pixels @ [0.299, 0.587, 0.114]
-    assert np.abs(image.decode(source, channels=1).pixels[..., 0] - luma).max() <= 1.5
+    assert np.abs(image.decode(source, Kind(1)).pixels[..., 0] - luma).max() <= 1.5
 
 
 ORIENT = {
@@ -177,15 +178,10 @@ def test_float_pixels_out_of_range_are_refused() -> None:
         image.decode(file(Image.fromarray(np.full((2, 2), 7, np.float32)), "TIFF"))
 
 
-def test_channels_are_1_or_3() -> None:
-    with pytest.raises(UsageError, match="channels is 1"):
-        image.decode(Image.fromarray(RGB), channels=2)
-
-
 @given(PICTURES, st.sampled_from([".png", ".bmp", ".tif", ".TIFF"]))
 @settings(deadline=None, max_examples=60)
 def test_lossless_formats_come_back_exactly(pixels: np.ndarray, suffix: str) -> None:
-    picture = image.decode(image.encode(pixels, suffix), channels=pixels.shape[2])
+    picture = image.decode(image.encode(pixels, suffix), Kind(pixels.shape[2]))
     np.testing.assert_array_equal(picture.pixels, pixels)
     assert picture.notes == ()
 

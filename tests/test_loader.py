@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from hwan.config import DataConfig
+from hwan.config import DataConfig, Kind
 from hwan.data.augment import centre_crop, random_crop
 from hwan.data.cache import Cache, Index, cache_root, open_cache
 from hwan.data.loader import DOMAIN_A, DOMAIN_B, batch, draw, stream
@@ -80,37 +80,37 @@ def write(path: Path, height: int, width: int, value: int = 90) -> None:
 def test_cache_resizes_once_keeps_shape_and_is_reused(tmp_path: Path) -> None:
     for i, (height, width) in enumerate([(40, 60), (30, 24), (6, 6)]):
         write(tmp_path / "deep" / f"{i}.png", height, width, 10 * i)
-    first = open_cache(tmp_path, CONFIG, 3)
+    first = open_cache(tmp_path, CONFIG, Kind())
     assert [tuple(s) for s in first.index.shapes] == [(12, 18, 3), (15, 12, 3), (12, 12, 3)]
     assert first.index.enlarged == 1
     assert [int(first[i][0, 0, 0]) for i in range(3)] == [0, 10, 20]
     made = {path: path.stat().st_mtime_ns for path in cache_root().rglob("pixels.bin")}
-    open_cache(tmp_path, CONFIG, 3)
+    open_cache(tmp_path, CONFIG, Kind())
     assert {path: path.stat().st_mtime_ns for path in cache_root().rglob("pixels.bin")} == made
-    stretched = open_cache(tmp_path, DataConfig(size=8, resize=12, fit="stretch"), 1)
+    stretched = open_cache(tmp_path, DataConfig(size=8, resize=12, fit="stretch"), Kind(1))
     assert [tuple(s) for s in stretched.index.shapes] == [(12, 12, 1)] * 3
 
 
 def test_cache_notices_a_changed_file(tmp_path: Path) -> None:
     write(tmp_path / "x.png", 20, 20, 50)
-    assert int(open_cache(tmp_path, CONFIG, 3)[0][0, 0, 0]) == 50
+    assert int(open_cache(tmp_path, CONFIG, Kind())[0][0, 0, 0]) == 50
     write(tmp_path / "x.png", 20, 20, 70)
-    assert int(open_cache(tmp_path, CONFIG, 3)[0][0, 0, 0]) == 70
+    assert int(open_cache(tmp_path, CONFIG, Kind())[0][0, 0, 0]) == 70
 
 
 def test_broken_files_are_named_and_skipped_or_fail_when_strict(tmp_path: Path) -> None:
     write(tmp_path / "good.png", 20, 20)
     (tmp_path / "bad.jpg").write_bytes(b"not an image")
-    assert open_cache(tmp_path, CONFIG, 3).index.names == ["good.png"]
-    assert open_cache(tmp_path, CONFIG, 3).index.broken[0].startswith("bad.jpg: ")
+    assert open_cache(tmp_path, CONFIG, Kind()).index.names == ["good.png"]
+    assert open_cache(tmp_path, CONFIG, Kind()).index.broken[0].startswith("bad.jpg: ")
     strict = DataConfig(size=8, resize=12, strict=True)
     with pytest.raises(UsageError, match=r"bad\.jpg"):
-        open_cache(tmp_path, strict, 3)
+        open_cache(tmp_path, strict, Kind())
 
 
 def test_an_empty_domain_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="at least one image"):
-        open_cache(tmp_path, CONFIG, 3)
+        open_cache(tmp_path, CONFIG, Kind())
     (tmp_path / "bad.png").write_bytes(b"")
     with pytest.raises(UsageError, match="at least one readable image"):
-        open_cache(tmp_path, CONFIG, 3)
+        open_cache(tmp_path, CONFIG, Kind())

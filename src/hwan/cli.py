@@ -187,7 +187,7 @@ class Translate:
     direction: Direction = "ab"
     """Of a run: ab or ba."""
     format: str = ""
-    """Write every file in this format (.png, .jpg, .webp …); else each in its own."""
+    """Write every file in this format (.png, .tiff, .npy, .jpg …); else each in its own."""
     overwrite: bool = False
     """Replace earlier translations."""
     device: str = "auto"
@@ -200,8 +200,9 @@ def translate(args: list[str]) -> int:
     from hwan.translate import find_generator, load, plan, translate_files
 
     suffix = "." + given.format.lower().lstrip(".") if given.format else ""
-    pairs = plan(given.inputs, given.out, suffix, given.overwrite)
     translator = load(find_generator(given.run, given.direction), given.device)
+    kind = translator.card.kind_out
+    pairs = plan(given.inputs, given.out, suffix, given.overwrite, kind)
     failed, notes = [], Counter[str]()
     for outcome in track(translate_files(translator, pairs), len(pairs), "translating"):
         notes.update(outcome.notes)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -20,6 +21,9 @@ Padding = Literal["reflect", "replicate", "zero"]
 Upsampling = Literal["transposed", "nearest"]
 Init = Literal["normal", "kaiming"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
+Depth = Literal["8", "16", "float"]
+Limits = tuple[float, float]
+UNIT: Limits = (0.0, 1.0)
 
 
 def _rule(holds: bool, rule: str, received: object, fix: str) -> None:
@@ -34,6 +38,41 @@ def _at_least(section: str, values: object, **least: float) -> None:
         _rule(
             value >= bound, f"{section}.{name} is at least {bound}", value, f"give {bound} or more"
         )
+
+
+def _limits(name: str, depth: Depth, limits: Limits) -> None:
+    """A range of values rises, is finite, and is only declared of floats."""
+    low, high = limits
+    _rule(
+        math.isfinite(high - low) and low < high,
+        f"{name} is two numbers, the lower first",
+        limits,
+        "give -1000 2000, say",
+    )
+    _rule(
+        depth == "float" or tuple(limits) == UNIT,
+        f"{name} is declared for depth float; 8 bit is 0..255 and 16 bit 0..65535",
+        f"depth {depth}, range {limits}",
+        "give depth float, or leave the range out",
+    )
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What the pixels of a domain are: arrays (H, W, ``channels``) of uint8 in 0..255 (depth 8), of
+    uint16 in 0..65535 (16), or of float32 in ``range`` (float). All become -1..1 for a network."""
+
+    channels: int = 3
+    depth: Depth = "8"
+    range: Limits = UNIT
+
+    def __post_init__(self) -> None:
+        _at_least("kind", self, channels=1)
+        _limits("kind.range", self.depth, self.range)
+
+    def __str__(self) -> str:
+        depth = f"{self.range[0]:g} to {self.range[1]:g}" if self.depth == "float" else "bit"
+        return f"{self.channels} x {self.depth} {depth}"
 
 
 @dataclass(frozen=True)
@@ -51,9 +90,17 @@ class DataConfig:
     flip: bool = True
     """Mirror left and right at random, drawn anew each time an image is seen."""
     channels_a: int = 3
-    """Channels of domain A: 1 (grey) or 3 (colour)."""
+    """Channels of domain A: 1 (grey), 3 (colour) or any other number."""
     channels_b: int = 3
-    """Channels of domain B: 1 (grey) or 3 (colour)."""
+    """Channels of domain B: 1 (grey), 3 (colour) or any other number."""
+    depth_a: Depth = "8"
+    """Depth of domain A's values: 8 or 16 bit, or float."""
+    depth_b: Depth = "8"
+    """Depth of domain B's values: 8 or 16 bit, or float."""
+    range_a: Limits = UNIT
+    """Least and greatest value of domain A, where its depth is float (CT: -1000 2000)."""
+    range_b: Limits = UNIT
+    """Least and greatest value of domain B, where its depth is float."""
     strict: bool = False
     """Fail on the first broken image file, instead of skipping and counting it."""
 
@@ -65,9 +112,19 @@ class DataConfig:
             f"resize {self.resize}, size {self.size}",
             f"give --data.resize {self.size} or more, or 0 for the papers' ratio",
         )
-        for name in ("channels_a", "channels_b"):
-            value = vars(self)[name]
-            _rule(value in (1, 3), f"data.{name} is 1 (grey) or 3 (colour)", value, "give 1 or 3")
+        _at_least("data", self, channels_a=1, channels_b=1)
+        _limits("data.range_a", self.depth_a, self.range_a)
+        _limits("data.range_b", self.depth_b, self.range_b)
+
+    @property
+    def kind_a(self) -> Kind:
+        """What domain A's pixels are."""
+        return Kind(self.channels_a, self.depth_a, self.range_a)
+
+    @property
+    def kind_b(self) -> Kind:
+        """What domain B's pixels are."""
+        return Kind(self.channels_b, self.depth_b, self.range_b)
 
     @property
     def resized(self) -> int:

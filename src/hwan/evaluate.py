@@ -13,13 +13,14 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from hwan import config as configs
-from hwan.config import Config, read_json
+from hwan.config import Config, Kind, read_json
 from hwan.data.cache import open_cache
 from hwan.data.folders import Layout, list_images, locate
 from hwan.errors import UsageError
-from hwan.image import Pixels, decode, resize, save, to_tensor, write_atomic
+from hwan.image import Pixels, decode, resize, save, suffix_for, to_tensor, write_atomic
 from hwan.metrics.baselines import Statistics, lab_statistics, mean_image, reinhard
 from hwan.metrics.health import diversity
 from hwan.metrics.pairwise import l1, psnr, ssim
@@ -62,8 +63,8 @@ class Side:
     test: Path
     truth: Path | None
     trained: Path
-    channels_in: int
-    channels_out: int
+    kind_in: Kind
+    kind_out: Kind
 
 
 def sides(layout: Layout, config: Config) -> tuple[Side, Side]:
@@ -74,7 +75,7 @@ def sides(layout: Layout, config: Config) -> tuple[Side, Side]:
             f"{layout.train_a.parent} without them",
             "set some images of each domain aside there; never test on trained ones",
         )
-    a, b = config.data.channels_a, config.data.channels_b
+    a, b = config.data.kind_a, config.data.kind_b
     return (
         Side("ab", layout.test_a, layout.truth_b, layout.train_b, a, b),
         Side("ba", layout.test_b, layout.truth_a, layout.train_a, b, a),
@@ -94,11 +95,12 @@ def count(layout: Layout, config: Config) -> int:
 def evaluate(run: Path, layout: Layout, device: str = "auto") -> Iterator[Row]:
     """Translate and measure all test images of both directions of ``run``, one row each.
 
-    Each translation is written to ``run/evaluation/{ab,ba}/NAME.png``. SSIM, PSNR and L1 are taken
-    where ``truthB/NAME`` (for testA/NAME) or ``truthA`` is there, on 8-bit pictures of the original
-    size, for hwan and for three baselines: the input itself, the mean training picture of the target
-    domain, and Reinhard colour transfer to that domain. ``cycle_l1`` is the error there and back.
-    Both L1 are shares of the range, 0 to 1. Unreadable files are passed over.
+    Each translation is written to ``run/evaluation/{ab,ba}/NAME.png`` (.tiff where PNG does not hold
+    it). SSIM, PSNR and L1 are taken where ``truthB/NAME`` (for testA/NAME) or ``truthA`` is there, on
+    pictures of the original size and depth, for hwan and for three baselines: the input itself, the
+    mean training picture of the target domain, and Reinhard colour transfer to that domain.
+    ``cycle_l1`` is the error there and back. Both L1 are shares of the range, 0 to 1.
+    Unreadable files are passed over.
 
     Raises ``UsageError`` for a folder that is no run, and data without test folders.
     """
@@ -107,31 +109,34 @@ def evaluate(run: Path, layout: Layout, device: str = "auto") -> Iterator[Row]:
     for side in sides(layout, config):
         there, back = translators[side.direction], translators[side.direction[::-1]]
         truths = truth_names(side)
-        domain = open_cache(side.trained, config.data, side.channels_out)
+        domain = open_cache(side.trained, config.data, side.kind_out)
         pictures = [domain[i] for i in range(len(domain))]
-        statistics = lab_statistics(pictures) if truths else None
+        statistics = lab_statistics(pictures, side.kind_out) if truths else None
         mean = mean_image(pictures, config.data.size, config.data.size) if truths else None
         for file in list_images(side.test):
             try:
-                source = decode(file, side.channels_in).pixels
+                source = decode(file, side.kind_in).pixels
             except UsageError:
                 continue
             name = file.relative_to(side.test)
             output = there.pixels(source)
-            save(output, run / "evaluation" / side.direction / name.with_suffix(".png"))
+            save(output, output_path(run, side, name))
             figures = {}
             if (truth := truths.get(name.with_suffix(""))) and mean is not None and statistics:
-                figures = _against(
-                    decode(truth, side.channels_out).pixels, source, output, mean, statistics, truth
-                )
+                figures = _against(truth, side, source, output, mean, statistics)
             yield Row(
                 side.direction,
                 str(name),
                 figures,
-                _figure(l1, back.pixels(output), source),
+                _figure(l1, *(_tensor(x, side.kind_in) for x in (back.pixels(output), source))),
                 resize(source, THUMB, THUMB),
                 resize(output, THUMB, THUMB),
             )
+
+
+def output_path(run: Path, side: Side, name: Path) -> Path:
+    """Where the translation of test image ``name`` is written, without loss."""
+    return (run / "evaluation" / side.direction / name).with_suffix(suffix_for(side.kind_out))
 
 
 def truth_names(side: Side) -> dict[Path, Path]:
@@ -142,8 +147,9 @@ def truth_names(side: Side) -> dict[Path, Path]:
 
 
 def _against(
-    truth: Pixels, source: Pixels, output: Pixels, mean: Pixels, statistics: Statistics, path: Path
+    path: Path, side: Side, source: Pixels, output: Pixels, mean: Pixels, statistics: Statistics
 ) -> dict[str, dict[str, float]]:
+    truth = decode(path, side.kind_out).pixels
     height, width, channels = truth.shape
     if output.shape != truth.shape:
         raise UsageError(
@@ -151,24 +157,28 @@ def _against(
             f"{path}: {truth.shape[:2]}, translated {output.shape[:2]}",
             "give the picture that belongs to it",
         )
-    systems = {
+    pictures = {
         OURS: output,
         "mean picture": resize(mean, height, width),
-        "Reinhard": reinhard(source, statistics),
+        "Reinhard": reinhard(source, statistics, side.kind_in, side.kind_out),
     }
+    systems = {name: _tensor(picture, side.kind_out) for name, picture in pictures.items()}
     if source.shape[2] == channels:
-        systems["input as it is"] = source
+        systems["input as it is"] = _tensor(source, side.kind_in)
+    true = _tensor(truth, side.kind_out)
     return {
-        system: {name: _figure(metric, picture, truth) for name, metric in PAIRED.items()}
+        system: {name: _figure(metric, picture, true) for name, metric in PAIRED.items()}
         for system, picture in systems.items()
     }
 
 
-def _figure(metric: object, a: Pixels, b: Pixels) -> float:
+def _tensor(pixels: Pixels, kind: Kind) -> Tensor:
+    return to_tensor(torch.from_numpy(np.ascontiguousarray(pixels))[None], kind.range)
+
+
+def _figure(metric: object, a: Tensor, b: Tensor) -> float:
     assert callable(metric)
-    return float(
-        metric(*(to_tensor(torch.from_numpy(np.ascontiguousarray(x))[None]) for x in (a, b)))
-    )
+    return float(metric(a, b))
 
 
 def summarise(rows: Sequence[Row]) -> dict[str, Summary]:
@@ -197,6 +207,7 @@ def summarise(rows: Sequence[Row]) -> dict[str, Summary]:
         outputs, reals = [out for _, out in mine], [real for real, _ in small[direction[::-1]]]
         spread = float("nan")
         if min(len(outputs), len(reals)) > 1:
+            # Of any range, as long as both have the same.
             spread = diversity(
                 *(to_tensor(torch.from_numpy(np.stack(x))) for x in (outputs, reals))
             )

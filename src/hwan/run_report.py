@@ -13,10 +13,10 @@ import torch
 from hwan import __version__
 from hwan import config as configs
 from hwan.chart import Curves
-from hwan.config import Config
+from hwan.config import Config, Kind
 from hwan.data.folders import Layout
-from hwan.evaluate import OURS, Row, Summary, sides, truth_names
-from hwan.image import decode
+from hwan.evaluate import OURS, Row, Summary, output_path, sides, truth_names
+from hwan.image import Bytes, decode, view
 from hwan.nets.folder import load_generator
 from hwan.report import Compare, CompareItem, Facts, Frames, Report, Section, Table, write
 from hwan.runtime import describe, pick_device
@@ -78,7 +78,7 @@ def _paired(direction: str, summary: Summary) -> Table:
         f"{WORDS[direction]}, against the truth",
         ("system", "SSIM", "PSNR (dB)", "L1"),
         rows,
-        f"Means over {summary.images} held-out images of 8-bit pictures; L1 as a share of the "
+        f"Means over {summary.images} held-out images as they are written; L1 as a share of the "
         "range. PSNR favours blur: read it last.",
         {"SSIM": "high", "PSNR (dB)": "high", "L1": "low"},
     )
@@ -114,18 +114,21 @@ def _compare(
     items = []
     for row in (r for r in rows if r.direction == direction):
         truth = truths.get(Path(row.name).with_suffix(""))
-        after = run / "evaluation" / direction / Path(row.name).with_suffix(".png")
         ssim = f"SSIM {row.figures[OURS]['ssim']:.3f}, " if row.figures else ""
         items.append(
             CompareItem(
                 row.name,
-                decode(side.test / row.name, side.channels_in).pixels,
-                decode(after, side.channels_out).pixels,
-                decode(truth, side.channels_out).pixels if truth else None,
+                _shown(side.test / row.name, side.kind_in),
+                _shown(output_path(run, side, Path(row.name)), side.kind_out),
+                _shown(truth, side.kind_out) if truth else None,
                 f"{ssim}cycle L1 {row.cycle_l1:.3f}",
             )
         )
     return Compare(f"{WORDS[direction]}, every test image", tuple(items))
+
+
+def _shown(path: Path, kind: Kind) -> Bytes:
+    return view(decode(path, kind).pixels, kind)
 
 
 def _curves(log: Sequence[Mapping[str, Any]]) -> list[Section]:

@@ -14,9 +14,11 @@ from PIL import Image
 from torch import Tensor
 from torch.nn.functional import pad
 
+from hwan.config import Kind
 from hwan.data.folders import list_images
 from hwan.errors import UsageError
-from hwan.image import WRITERS, Pixels, decode, save, to_pil, to_pixels, to_tensor
+from hwan.formats import WRITERS, to_pil
+from hwan.image import DTYPES, RGB, Pixels, decode, save, suffix_for, to_pixels, to_tensor
 from hwan.nets import sizes
 from hwan.nets.folder import GeneratorCard, load_generator
 from hwan.runtime import pick_device
@@ -34,30 +36,34 @@ class Translator:
         self.multiple, self.least = sizes(card.generator)
 
     def __call__(self, source: Path | str | bytes | Image.Image | np.ndarray) -> Image.Image:
-        """Translate one image: a path, a file's bytes, a Pillow image, or uint8 (H, W, C) pixels."""
-        if isinstance(source, np.ndarray):
-            if source.ndim != 3 or source.dtype != np.uint8:
-                raise UsageError(
-                    "an array is uint8 (H, W, C), 0 to 255",
-                    f"{source.dtype} {source.shape}",
-                    "convert it; grey[:, :, None] adds a channel",
-                )
-            return to_pil(self.pixels(source))
+        """Translate one image: a path, a file's bytes, a Pillow image, or an array (H, W, C).
+
+        Raises ``UsageError`` where Pillow cannot hold the translation: ``array`` gives any.
+        """
+        return to_pil(self.array(source))
+
+    def array(self, source: Path | str | bytes | Image.Image | np.ndarray) -> Pixels:
+        """The same as pixels (H, W, channels_out) in the depth and range the generator writes.
+
+        Raises ``UsageError`` for an image that does not fit what the generator reads.
+        """
         source = Path(source) if isinstance(source, str) else source
-        return to_pil(self.pixels(decode(source, self.card.channels_in).pixels))
+        return self.pixels(decode(source, self.card.kind_in).pixels)
 
     def pixels(self, pixels: Pixels) -> Pixels:
-        """(H, W, channels_in) uint8 to (H, W, channels_out) uint8.
+        """Pixels of the card's ``kind_in`` to pixels of its ``kind_out``.
 
-        Raises ``UsageError`` for another number of channels.
+        Raises ``UsageError`` for another number of channels or depth.
         """
-        if pixels.shape[2] != self.card.channels_in:
+        kind = self.card.kind_in
+        if pixels.shape[2] != kind.channels or pixels.dtype != DTYPES[kind.depth]:
             raise UsageError(
-                f"this generator reads {self.card.channels_in} channels",
-                f"an image of shape {pixels.shape}",
-                "decode it with that many",
+                f"this generator reads pixels of {kind}",
+                f"{pixels.dtype} {pixels.shape}",
+                "decode the image with the kind_in of the generator's card",
             )
-        out: Pixels = to_pixels(self.tensor(to_tensor(torch.from_numpy(pixels.copy())[None])))[0]
+        batch = to_tensor(torch.from_numpy(pixels.copy())[None], kind.range)
+        out: Pixels = to_pixels(self.tensor(batch), self.card.kind_out)[0]
         return out
 
     @torch.inference_mode()
@@ -117,20 +123,27 @@ class Outcome:
 
 
 def plan(
-    inputs: Sequence[Path], out: Path, suffix: str = "", overwrite: bool = False
+    inputs: Sequence[Path], out: Path, suffix: str = "", overwrite: bool = False, kind: Kind = RGB
 ) -> list[tuple[Path, Path]]:
-    """(source, target) of every image in ``inputs``, files and folders.
+    """(source, target) of every image in ``inputs``, files and folders, for translations of ``kind``.
 
-    Files keep their name, folders their structure inside ``out``. A format hwan does not write
-    (GIF) becomes PNG, and so does every file when ``suffix`` is ".png". Sources that would then
-    share a target keep their full names ("a.gif.png").
+    Files keep their name, folders their structure inside ``out``. A format that hwan does not write
+    (GIF), or that does not hold the kind (JPEG for 16 bit), becomes PNG, or TIFF where PNG does not
+    hold it either; and every file gets ``suffix`` where that is given. Sources that would then share
+    a target keep their full names ("a.gif.png").
 
-    Raises ``UsageError`` for a missing input, one without images, a suffix not written, two inputs
-    of one name, or (without ``overwrite``) a target that is there already; a source is never
-    written over.
+    Raises ``UsageError`` for a missing input, one without images, a suffix not written or that does
+    not hold the kind, two inputs of one name, or (without ``overwrite``) a target that is there
+    already; a source is never written over.
     """
     if suffix and suffix not in WRITERS:
         raise UsageError("--format is one of " + ", ".join(WRITERS), suffix, "give .png, say")
+    if suffix and suffix_for(kind, suffix) != suffix:
+        raise UsageError(
+            f"--format holds what the generator writes, {kind}",
+            suffix,
+            f"give {suffix_for(kind)}, say",
+        )
     if not inputs:
         raise UsageError(
             "a translation reads images or folders",
@@ -148,10 +161,10 @@ def plan(
             raise UsageError("an input folder holds images", f"{item}: none", "check the folder")
         base = item if item.is_dir() else item.parent
         kept += [(file, out / file.relative_to(base)) for file in files]
-    uses = Counter(target.with_suffix(_suffix(target, suffix)) for _, target in kept)
+    uses = Counter(target.with_suffix(_suffix(target, suffix, kind)) for _, target in kept)
     planned: dict[Path, Path] = {}
     for source, target in kept:
-        ending = _suffix(target, suffix)
+        ending = _suffix(target, suffix, kind)
         final = target.with_suffix(ending)
         if uses[final] > 1 and target.suffix != ending:
             final = target.with_name(target.name + ending)
@@ -173,8 +186,9 @@ def plan(
     return [(source, final) for final, source in planned.items()]
 
 
-def _suffix(target: Path, wanted: str) -> str:
-    return wanted or (target.suffix if target.suffix.lower() in WRITERS else ".png")
+def _suffix(target: Path, wanted: str, kind: Kind) -> str:
+    own = target.suffix if target.suffix.lower() in WRITERS else ".png"
+    return wanted or suffix_for(kind, own)
 
 
 def translate_files(
@@ -183,7 +197,7 @@ def translate_files(
     """Translate every pair, one after another; a broken file is reported and does not stop the rest."""
     for source, target in pairs:
         try:
-            picture = decode(source, translator.card.channels_in)
+            picture = decode(source, translator.card.kind_in)
             save(translator.pixels(picture.pixels), target)
         except (UsageError, OSError) as error:
             reason = str(error.received) if isinstance(error, UsageError) else str(error)

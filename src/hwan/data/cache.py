@@ -10,30 +10,34 @@ import hashlib
 import json
 import os
 import shutil
+from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from tempfile import mkdtemp
 
 import numpy as np
 
-from hwan.config import DataConfig, read_json
+from hwan.config import DataConfig, Kind, read_json
 from hwan.data.folders import list_images
 from hwan.errors import UsageError
-from hwan.image import Pixels, decode, resize
+from hwan.image import DTYPES, Pixels, decode, resize
 
-VERSION = 1  # raise when the bytes written for the same images and settings would change
+VERSION = 2  # raise when the bytes written for the same images and settings would change
 
 
 @dataclass(frozen=True)
 class Index:
-    """What the flat file holds: image i is ``shapes[i]`` (H, W, C), one after another."""
+    """What the flat file holds: image i is ``shapes[i]`` (H, W, C) of ``dtype``, one after another.
+    ``notes`` counts what decoding had to change."""
 
     shapes: list[tuple[int, int, int]]
     names: list[str]
     broken: list[str]
     enlarged: int
+    dtype: str = "uint8"
+    notes: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -60,8 +64,8 @@ def cache_root() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hwan"
 
 
-def open_cache(folder: Path, config: DataConfig, channels: int) -> Cache:
-    """The images under ``folder``, decoded and resized by ``config``; made on first use.
+def open_cache(folder: Path, config: DataConfig, kind: Kind) -> Cache:
+    """The images under ``folder`` as pixels of ``kind``, resized by ``config``; made on first use.
 
     The cache's name is a hash of every file's path, size and time of change and of the settings, so
     a changed folder is decoded anew. Two processes may make the same cache: the first to finish
@@ -74,11 +78,11 @@ def open_cache(folder: Path, config: DataConfig, channels: int) -> Cache:
         raise UsageError(
             f"a domain has at least one image; {folder} has none",
             "no image file",
-            "put JPEG, PNG, WebP, BMP, TIFF or GIF files there",
+            "put JPEG, PNG, WebP, BMP, TIFF, GIF or NPY files there",
         )
-    place = cache_root() / _key(files, folder, config, channels)
+    place = cache_root() / _key(files, folder, config, kind)
     if not place.is_dir():
-        _make(place, files, folder, config, channels)
+        _make(place, files, folder, config, kind)
     index = Index(**read_json(place / "index.json"))
     if config.strict and index.broken:
         raise UsageError(
@@ -93,38 +97,39 @@ def open_cache(folder: Path, config: DataConfig, channels: int) -> Cache:
             "replace them; `hwan data check` lists all",
         )
     ends = np.cumsum([int(np.prod(shape)) for shape in index.shapes])
-    flat = np.memmap(place / "pixels.bin", np.uint8, mode="r", shape=(int(ends[-1]),))
+    flat = np.memmap(place / "pixels.bin", index.dtype, mode="r", shape=(int(ends[-1]),))
     return Cache(flat, [0, *(int(end) for end in ends[:-1])], index)
 
 
-def _key(files: Sequence[Path], folder: Path, config: DataConfig, channels: int) -> str:
+def _key(files: Sequence[Path], folder: Path, config: DataConfig, kind: Kind) -> str:
     stats = [(str(f.relative_to(folder)), f.stat().st_size, f.stat().st_mtime_ns) for f in files]
-    settings = (VERSION, str(folder.resolve()), config.resized, config.fit, channels)
+    settings = (VERSION, str(folder.resolve()), config.resized, config.fit, asdict(kind))
     return hashlib.sha256(json.dumps([settings, stats]).encode()).hexdigest()[:32]
 
 
-def _make(
-    place: Path, files: Sequence[Path], folder: Path, config: DataConfig, channels: int
-) -> None:
+def _make(place: Path, files: Sequence[Path], folder: Path, config: DataConfig, kind: Kind) -> None:
     place.parent.mkdir(parents=True, exist_ok=True)
     part = Path(mkdtemp(prefix=".part-", dir=place.parent))
     index = Index([], [], [], 0)
-    enlarged = 0
+    enlarged, notes = 0, Counter[str]()
     try:
         with ThreadPoolExecutor() as pool, (part / "pixels.bin").open("wb") as out:
             # Pillow lets other threads run while it decodes and resizes.
             for file, result in zip(
-                files, pool.map(lambda f: _read(f, config, channels), files), strict=True
+                files, pool.map(lambda f: _read(f, config, kind), files), strict=True
             ):
                 if isinstance(result, UsageError):
                     index.broken.append(f"{file.relative_to(folder)}: {result.received}")
                     continue
-                pixels, was_small = result
+                pixels, was_small, noted = result
+                notes.update(noted)
                 enlarged += was_small
                 index.shapes.append(pixels.shape)
                 index.names.append(str(file.relative_to(folder)))
                 out.write(np.ascontiguousarray(pixels).data)
-        text = json.dumps(asdict(Index(index.shapes, index.names, index.broken, enlarged)))
+        dtype = DTYPES[kind.depth].name
+        whole = Index(index.shapes, index.names, index.broken, enlarged, dtype, dict(notes))
+        text = json.dumps(asdict(whole))
         (part / "index.json").write_text(text, encoding="utf-8")
         try:
             part.rename(place)
@@ -135,12 +140,15 @@ def _make(
         shutil.rmtree(part, ignore_errors=True)
 
 
-def _read(file: Path, config: DataConfig, channels: int) -> tuple[Pixels, bool] | UsageError:
+def _read(
+    file: Path, config: DataConfig, kind: Kind
+) -> tuple[Pixels, bool, tuple[str, ...]] | UsageError:
     try:
-        pixels = decode(file, channels).pixels
+        picture = decode(file, kind)
     except UsageError as error:
         return error
-    return fit(pixels, config), min(pixels.shape[:2]) < config.resized
+    pixels = picture.pixels
+    return fit(pixels, config), min(pixels.shape[:2]) < config.resized, picture.notes
 
 
 def fit(pixels: Pixels, config: DataConfig) -> Pixels:

@@ -11,10 +11,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from hwan.config import Kind, Limits
 from hwan.data.folders import Layout, list_images
 from hwan.errors import UsageError
-from hwan.image import decode
+from hwan.image import inspect
 
+WORDS = {"8": "8 bit", "16": "16 bit", "float": "float"}
 SHOWN = 5
 """How many examples of one kind are spelled out."""
 
@@ -43,6 +45,10 @@ class Folder:
     sizes: tuple[tuple[tuple[int, int], int], ...]
     shorter: tuple[int, float, int] | None
     notes: tuple[tuple[str, int], ...]
+    kinds: tuple[tuple[str, int], ...]
+    """Channels and depth, "3 x 8 bit"; of floats and integers of any other width, the values' range
+    over all of them is ``values``."""
+    values: Limits | None
     duplicates: tuple[tuple[Path, ...], ...]
     """Groups of files with identical decoded pixels."""
 
@@ -115,14 +121,16 @@ class _Look:
     mode: str
     size: tuple[int, int]
     notes: tuple[str, ...]
+    kind: Kind
     digest: bytes
 
 
 def check(layout: Layout) -> Findings:
     """Read every image of ``layout`` once, in as many threads as there are cores.
 
-    Duplicates are exact: the same decoded RGB pixels, whatever the file format; near ones are not
-    looked for. Broken files are found, not raised; a folder that is missing counts as empty.
+    Duplicates are exact: the same decoded RGB pixels, whatever the file format (of pictures that are
+    no 8-bit grey or colour, the same channels in the same depth); near ones are not looked for.
+    Broken files are found, not raised; a folder that is missing counts as empty.
     """
     places = (
         ("train A", layout.train_a),
@@ -156,13 +164,18 @@ def check(layout: Layout) -> Findings:
 
 def _look(path: Path) -> _Look | Broken:
     try:
-        picture = decode(path)
+        picture, kind = inspect(path)
     except UsageError as error:
         return Broken(path, str(error.received))
-    height, width, _ = picture.pixels.shape
-    shape = b"%dx%d" % (width, height)  # the same bytes in another shape are another picture
+    height, width, channels = picture.pixels.shape
+    shape = b"%dx%dx%dx%s" % (
+        width,
+        height,
+        channels,
+        kind.depth.encode(),
+    )  # the same bytes in another shape are another picture
     digest = hashlib.blake2b(picture.pixels.tobytes(), digest_size=16, key=shape).digest()
-    return _Look(path, picture.mode, (width, height), picture.notes, digest)
+    return _Look(path, picture.mode, (width, height), picture.notes, kind, digest)
 
 
 def _folder(role: str, path: Path, looks: Sequence[_Look | Broken]) -> Folder:
@@ -171,6 +184,8 @@ def _folder(role: str, path: Path, looks: Sequence[_Look | Broken]) -> Folder:
     for look in good:
         groups[look.digest].append(look.path)
     sides = [min(look.size) for look in good]
+    ranges = [look.kind.range for look in good if look.kind.depth == "float"]
+    kinds = [f"{look.kind.channels} x {WORDS[look.kind.depth]}" for look in good]
     return Folder(
         role=role,
         path=path,
@@ -181,6 +196,8 @@ def _folder(role: str, path: Path, looks: Sequence[_Look | Broken]) -> Folder:
         sizes=tuple(Counter(look.size for look in good).most_common()),
         shorter=(min(sides), statistics.median(sides), max(sides)) if sides else None,
         notes=tuple(Counter(note for look in good for note in look.notes).most_common()),
+        kinds=tuple(Counter(kinds).most_common()),
+        values=(min(low for low, _ in ranges), max(high for _, high in ranges)) if ranges else None,
         duplicates=tuple(tuple(group) for group in groups.values() if len(group) > 1),
     )
 
@@ -217,6 +234,10 @@ def _describe_folder(folder: Folder) -> Iterable[str]:
         yield f"  sizes: {_histogram(sizes)}"
         yield f"  shorter side: {least} to {greatest} pixels, median {median:g}"
         yield f"  modes: {_histogram(folder.modes)}"
+        if [name for name, _ in folder.kinds] != [f"3 x {WORDS['8']}"]:
+            yield f"  channels and depth: {_histogram(folder.kinds)}"
+    if folder.values:
+        yield f"  values: {folder.values[0]:g} to {folder.values[1]:g}"
     if folder.notes:
         yield f"  decoding: {_histogram(folder.notes)}"
     if folder.ignored:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hwan.errors import UsageError
-from hwan.image import SUFFIXES
+from hwan.formats import SUFFIXES
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from functools import lru_cache
 
 import numpy as np
 import torch
-from jaxtyping import UInt8
+from jaxtyping import Shaped
 from torch import Tensor
 
 from hwan.config import DataConfig
@@ -29,10 +29,10 @@ AHEAD = 4  # batches prepared while the network works
 
 @dataclass(frozen=True)
 class Batch:
-    """Crops of both domains, unpaired, (B, H, W, C) in 0..255."""
+    """Crops of both domains, unpaired, (B, H, W, C) in their own depths."""
 
-    a: UInt8[Tensor, "b h w c"]
-    b: UInt8[Tensor, "b h w c"]
+    a: Shaped[Tensor, "b h w c"]
+    b: Shaped[Tensor, "b h w c"]
 
 
 @lru_cache(maxsize=8)

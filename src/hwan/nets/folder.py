@@ -10,7 +10,7 @@ import safetensors.torch
 from safetensors import SafetensorError
 from torch import nn
 
-from hwan.config import GeneratorConfig, from_dict, read_json
+from hwan.config import UNIT, Depth, GeneratorConfig, Kind, Limits, from_dict, read_json
 from hwan.errors import UsageError
 from hwan.image import write_atomic
 from hwan.nets import build_generator
@@ -31,6 +31,21 @@ class GeneratorCard:
     """Images seen in training."""
     method: str
     format: str = "hwan-generator-1"
+    depth_in: Depth = "8"
+    depth_out: Depth = "8"
+    range_in: Limits = UNIT
+    """What -1 and 1 mean, where the depth is float."""
+    range_out: Limits = UNIT
+
+    @property
+    def kind_in(self) -> Kind:
+        """What it reads."""
+        return Kind(self.channels_in, self.depth_in, self.range_in)
+
+    @property
+    def kind_out(self) -> Kind:
+        """What it writes."""
+        return Kind(self.channels_out, self.depth_out, self.range_out)
 
 
 def save_generator(folder: Path, net: nn.Module, card: GeneratorCard) -> None:

@@ -144,8 +144,10 @@ def step(training: Training, micro: list[Batch], lr: float) -> dict[str, Tensor]
 
 def forward(training: Training, batch: Batch) -> Images:
     """The method's images of one batch, which becomes floats in [-1, 1] on the device."""
+    data = training.config.data
     real_a, real_b = (
-        to_tensor(x.to(training.device, non_blocking=True)) for x in (batch.a, batch.b)
+        to_tensor(x.to(training.device, non_blocking=True), limits)
+        for x, limits in ((batch.a, data.range_a), (batch.b, data.range_b))
     )
     with autocast(training):
         images: Images = training.method(real_a, real_b)

@@ -87,8 +87,8 @@ def train(
             "add --resume to go on with it, or give another --out",
         )
     layout = locate(data)
-    a = open_cache(layout.train_a, config.data, config.data.channels_a)
-    b = open_cache(layout.train_b, config.data, config.data.channels_b)
+    a = open_cache(layout.train_a, config.data, config.data.kind_a)
+    b = open_cache(layout.train_b, config.data, config.data.kind_b)
     training = Training(config, pick_device(device))
     notes = [*_remarks("A", a, config), *_remarks("B", b, config)]
     window = Window({}, 0)
@@ -194,17 +194,22 @@ def _check(losses: dict[str, float], training: Training, out: Path) -> None:
 def save_generators(training: Training, out: Path) -> None:
     """Write ``out/generator_ab`` and ``out/generator_ba`` from the (averaged) generators."""
     config = training.config
-    channels = {"a": config.data.channels_a, "b": config.data.channels_b}
+    kinds = {"a": config.data.kind_a, "b": config.data.kind_b}
     for name, net in training.generators.items():
         direction = name.removeprefix("generator_")
+        kind_in, kind_out = kinds[direction[0]], kinds[direction[1]]
         card = GeneratorCard(
             config.generator,
-            channels[direction[0]],
-            channels[direction[1]],
+            kind_in.channels,
+            kind_out.channels,
             direction,
             config.data.size,
             training.seen,
             config.method,
+            depth_in=kind_in.depth,
+            depth_out=kind_out.depth,
+            range_in=kind_in.range,
+            range_out=kind_out.range,
         )
         save_generator(out / name, net, card)
 
@@ -222,6 +227,8 @@ def _remarks(domain: str, cache: Cache, config: Config) -> Iterator[str]:
             f"{index.enlarged} of {len(cache)} images in {domain} are smaller than "
             f"{config.data.resized} and were enlarged"
         )
+    for note, times in index.notes.items():
+        yield f"{times} of {len(cache)} images in {domain}: {note}"
     if len(cache) == 1:
         yield f"domain {domain} has one image: the training sees only crops of it"
 

@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from hwan.config import Config
+from hwan.config import Config, Kind
 from hwan.data.augment import centre_crop
 from hwan.data.cache import fit
 from hwan.data.folders import Layout, list_images
 from hwan.errors import UsageError
-from hwan.image import Pixels, decode, grid, save, to_pixels, to_tensor
+from hwan.image import RGB, Pixels, decode, grid, save, to_pixels, to_tensor, view
 from hwan.metrics.health import diversity
 from hwan.training.loop import Training
 
@@ -25,8 +25,8 @@ class Samples:
     """Images spread evenly over the test folders (the training folders where there are none)."""
 
     def __init__(self, layout: Layout, config: Config) -> None:
-        self.a = _pick(layout.test_a or layout.train_a, config, config.data.channels_a)
-        self.b = _pick(layout.test_b or layout.train_b, config, config.data.channels_b)
+        self.a = _pick(layout.test_a or layout.train_a, config, config.data.kind_a)
+        self.b = _pick(layout.test_b or layout.train_b, config, config.data.kind_b)
 
     @torch.no_grad()
     def draw(self, training: Training, folder: Path) -> dict[str, float]:
@@ -35,11 +35,18 @@ class Samples:
         Draws nothing random, so training goes on as if this had not been called.
         """
         ab, ba = (training.generators[name].eval() for name in ("generator_ab", "generator_ba"))
-        a, b = (to_tensor(torch.from_numpy(x).to(training.device)) for x in (self.a, self.b))
+        data = training.config.data
+        a, b = (
+            to_tensor(torch.from_numpy(x).to(training.device), limits)
+            for x, limits in ((self.a, data.range_a), (self.b, data.range_b))
+        )
         fake_b, fake_a = ab(a), ba(b)
         rec_a, rec_b = ba(fake_b[:ROWS]), ab(fake_a[:ROWS])
         training.method.train()
-        columns = [to_pixels(x[:ROWS]) for x in (a, fake_b, rec_a, b, fake_a, rec_b)]
+        columns = [
+            [view(cell, RGB) for cell in to_pixels(x[:ROWS])]  # 8 bit show -1..1 of any depth
+            for x in (a, fake_b, rec_a, b, fake_a, rec_b)
+        ]
         rows = [list(row) for row in zip(*columns, strict=False)]
         save(grid(rows), folder / f"{training.seen:06d}.png")
         if min(len(a), len(b)) < 2:
@@ -48,7 +55,7 @@ class Samples:
         return {name: value for name, value in health.items() if math.isfinite(value)}
 
 
-def _pick(folder: Path, config: Config, channels: int) -> np.ndarray:
+def _pick(folder: Path, config: Config, kind: Kind) -> np.ndarray:
     files = list_images(folder)
     chosen = (
         [files[i * len(files) // PROBES] for i in range(PROBES)] if len(files) > PROBES else files
@@ -56,9 +63,7 @@ def _pick(folder: Path, config: Config, channels: int) -> np.ndarray:
     crops: list[Pixels] = []
     for file in chosen:
         try:
-            crops.append(
-                centre_crop(fit(decode(file, channels).pixels, config.data), config.data.size)
-            )
+            crops.append(centre_crop(fit(decode(file, kind).pixels, config.data), config.data.size))
         except UsageError:
             continue  # a broken file was reported when the folder was read
     if not crops:
