@@ -30,8 +30,14 @@ def load_in_order(net: torch.nn.Module, weights: dict[str, torch.Tensor]) -> Non
         ("resnet9_ngf4_in", GeneratorConfig(filters=4, blocks=9)),
         ("resnet6_ngf8_bn", GeneratorConfig(filters=8, blocks=6, norm="batch")),
         ("resnet6_ngf8_in_dropout", GeneratorConfig(filters=8, blocks=6, dropout=0.5)),
+        ("unet128_ngf8_bn", GeneratorConfig(name="unet", filters=8, downs=7, norm="batch")),
+        (
+            "unet128_ngf8_bn",
+            GeneratorConfig(name="unet", filters=8, downs=7, norm="batch", dropout=0.5),
+        ),
         ("patchgan_ndf8_in", DiscriminatorConfig(filters=8)),
         ("patchgan_ndf8_bn_6ch", DiscriminatorConfig(filters=8, norm="batch")),
+        ("pixel_ndf8_in", DiscriminatorConfig(name="pixel", filters=8)),
     ],
 )
 def test_outputs(name: str, config: GeneratorConfig | DiscriminatorConfig) -> None:

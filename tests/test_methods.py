@@ -1,5 +1,6 @@
 """Networks, objectives, pool: what the papers say, on small tensors."""
 
+import dataclasses
 from collections import Counter
 
 import pytest
@@ -18,7 +19,7 @@ from hwan.losses import l1, lsgan_discriminator, lsgan_generator
 from hwan.methods.cyclegan import CycleGAN
 from hwan.methods.pool import Pool
 from hwan.nets import build_discriminator, build_generator, sizes
-from hwan.nets.blocks import initialise
+from hwan.nets.initial import initialise
 
 
 def test_lsgan_by_hand() -> None:
@@ -67,12 +68,11 @@ def test_the_patch_of_three_layers_is_70_pixels() -> None:
 
 
 def test_initialisation_has_the_papers_spread_and_the_seed_decides() -> None:
-    net, same, other = (
-        build_generator(GeneratorConfig(filters=32, norm="batch"), 3, 3) for _ in range(3)
-    )
-    initialise(net, "normal", 0.02, torch.Generator().manual_seed(1))
-    initialise(same, "normal", 0.02, torch.Generator().manual_seed(1))
-    initialise(other, "normal", 0.02, torch.Generator().manual_seed(2))
+    config = GeneratorConfig(filters=32, norm="batch")
+    net, same, other = (build_generator(config, 3, 3) for _ in range(3))
+    initialise(net, config, torch.Generator().manual_seed(1))
+    initialise(same, config, torch.Generator().manual_seed(1))
+    initialise(other, config, torch.Generator().manual_seed(2))
     for module in net.modules():
         if isinstance(module, nn.Conv2d | nn.ConvTranspose2d) and module.weight.numel() > 10_000:
             assert float(module.weight.detach().std()) == pytest.approx(0.02, rel=0.05)
@@ -86,12 +86,13 @@ def test_initialisation_has_the_papers_spread_and_the_seed_decides() -> None:
 
 
 def test_kaiming_keeps_the_signal_without_a_norm_where_the_papers_spread_loses_it() -> None:
-    net = build_generator(GeneratorConfig(filters=16, blocks=3, norm="none", up="nearest"), 3, 3)
+    papers = GeneratorConfig(filters=16, blocks=3, norm="none", up="nearest")
+    net = build_generator(papers, 3, 3)
     image = torch.rand(1, 3, 64, 64) * 2 - 1
     spread = {}
-    for init, gain in (("normal", 0.02), ("kaiming", 1.0)):
-        initialise(net, init, gain, torch.Generator().manual_seed(0))  # type: ignore[arg-type]
-        spread[init] = float(net(image).detach().std())
+    for config in (papers, dataclasses.replace(papers, init="kaiming", gain=1.0)):
+        initialise(net, config, torch.Generator().manual_seed(0))
+        spread[config.init] = float(net(image).detach().std())
     assert spread["normal"] < 0.01
     assert 0.1 < spread["kaiming"] < 1
 

@@ -13,27 +13,13 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from hwan.errors import UsageError, nearest
+from hwan.errors import at_least as _at_least
+from hwan.errors import rule as _rule
+from hwan.netconfig import DiscriminatorConfig as DiscriminatorConfig
+from hwan.netconfig import GeneratorConfig as GeneratorConfig
 
 C = TypeVar("C")
-Norm = Literal["instance", "batch", "none"]
-Padding = Literal["reflect", "replicate", "zero"]
-Upsampling = Literal["transposed", "nearest"]
-Init = Literal["normal", "kaiming"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
-
-
-def _rule(holds: bool, rule: str, received: object, fix: str) -> None:
-    if not holds:
-        raise UsageError(rule, received, fix)
-
-
-def _at_least(section: str, values: object, **least: float) -> None:
-    """Each named field of a section is a number not under its bound."""
-    for name, bound in least.items():
-        value = vars(values)[name]
-        _rule(
-            value >= bound, f"{section}.{name} is at least {bound}", value, f"give {bound} or more"
-        )
 
 
 @dataclass(frozen=True)
@@ -73,84 +59,6 @@ class DataConfig:
     def resized(self) -> int:
         """The side images are resized to, pixels."""
         return self.resize or round(self.size * 286 / 256)
-
-
-@dataclass(frozen=True)
-class GeneratorConfig:
-    """The network that translates. Defaults: the CycleGAN paper's for 256x256 (appendix 7.2)."""
-
-    name: Literal["resnet"] = "resnet"
-    """Residual blocks between the halvings and the doublings."""
-    filters: int = 64
-    """Width of the first layer."""
-    blocks: int = 9
-    """Residual blocks: 9 at 256x256, 6 at 128x128 in the paper."""
-    downs: int = 2
-    """Halvings before the blocks, and doublings after."""
-    stem: int = 7
-    """Kernel of the first and last convolution, odd."""
-    norm: Norm = "instance"
-    """Normalisation after each convolution but the last."""
-    padding: Padding = "reflect"
-    """What surrounds an image at a convolution's border, everywhere but at the halvings (zero)."""
-    up: Upsampling = "transposed"
-    """transposed: the papers' fractionally-strided convolution; nearest: resize, then convolve,
-    which makes no checkerboard."""
-    dropout: float = 0.0
-    """Probability of dropping a value inside the residual blocks, while training."""
-    init: Init = "normal"
-    """normal: weights of N(0, gain), as the papers; kaiming: scaled by each layer's inputs, which a
-    network without norm needs."""
-    gain: float = 0.02
-    """Scale of the initial weights."""
-
-    def __post_init__(self) -> None:
-        _at_least("generator", self, filters=1, blocks=0, downs=0, dropout=0, gain=0)
-        _rule(
-            self.stem % 2 == 1 and self.stem > 0,
-            "generator.stem is an odd kernel size",
-            self.stem,
-            "give 3, 5 or 7",
-        )
-        _rule(
-            self.dropout < 1,
-            "generator.dropout is a probability below 1",
-            self.dropout,
-            "give 0 (off) to 0.9",
-        )
-
-    @property
-    def sizes(self) -> tuple[int, int]:
-        """(multiple, least): images have sides that are a multiple of the one, from the other up.
-
-        The least side leaves two pixels at the deepest level, which reflection padding by one and
-        instance norm both need, and covers the stem's reflection.
-        """
-        multiple = 2**self.downs
-        least = max(2 * multiple, self.stem // 2 + 1)
-        return multiple, -(-least // multiple) * multiple
-
-
-@dataclass(frozen=True)
-class DiscriminatorConfig:
-    """The network that judges patches."""
-
-    name: Literal["patchgan"] = "patchgan"
-    """One judgement for every overlapping patch."""
-    filters: int = 64
-    """Width of the first layer."""
-    layers: int = 3
-    """Strided layers; 3 gives the papers' 70x70 patch."""
-    norm: Norm = "instance"
-    """Normalisation after each convolution but the first and the last."""
-    init: Init = "normal"
-    """normal: weights of N(0, gain), as the papers; kaiming: scaled by each layer's inputs, which a
-    network without norm needs."""
-    gain: float = 0.02
-    """Scale of the initial weights."""
-
-    def __post_init__(self) -> None:
-        _at_least("discriminator", self, filters=1, layers=1, gain=0)
 
 
 @dataclass(frozen=True)
@@ -229,20 +137,7 @@ class Config:
     train: TrainConfig = field(default_factory=TrainConfig)
 
     def __post_init__(self) -> None:
-        multiple, least = self.generator.sizes
-        _rule(
-            self.data.size % multiple == 0,
-            f"data.size is a multiple of {multiple} (generator.downs {self.generator.downs})",
-            self.data.size,
-            f"give {max(8, least, round(self.data.size / multiple) * multiple)}",
-        )
-        _rule(
-            self.data.size >= least,
-            f"generator.downs {self.generator.downs} and generator.stem {self.generator.stem} need "
-            f"data.size of at least {least}",
-            self.data.size,
-            f"give --data.size {least}",
-        )
+        self._sizes()
         a, b = self.data.channels_a, self.data.channels_b
         _rule(
             a == b or self.loss.identity == 0,
@@ -250,16 +145,41 @@ class Config:
             f"A {a}, B {b}",
             "give --loss.identity 0",
         )
-        # PatchGAN: each strided layer halves, then two stride-1 4x4 convolutions take a pixel each, and
-        # instance norm needs more than one pixel between them.
-        least = 3 * 2**self.discriminator.layers
+
+    def _sizes(self) -> None:
+        """The networks can take crops of this size."""
+        size, multiple = self.data.size, self.generator.sizes[0]
         _rule(
-            self.data.size >= least,
-            f"a discriminator of {self.discriminator.layers} layers needs "
+            size % multiple == 0,
+            f"data.size is a multiple of {multiple} (generator.downs {self.generator.downs})",
+            size,
+            f"give {max(8, self.generator.sizes[1], round(size / multiple) * multiple)}",
+        )
+        least = self.generator.sizes[1]
+        _rule(
+            size >= least,
+            f"generator.downs {self.generator.downs} and generator.stem {self.generator.stem} need "
             f"data.size of at least {least}",
-            self.data.size,
+            size,
+            f"give --data.size {least}",
+        )
+        least = self.discriminator.least
+        _rule(
+            size >= least,
+            f"a {self.discriminator.name} discriminator of {self.discriminator.layers} layers needs "
+            f"data.size of at least {least}",
+            size,
             f"give a larger size or --discriminator.layers {self.discriminator.layers - 1}",
         )
+        for section, net in (("generator", self.generator), ("discriminator", self.discriminator)):
+            samples = self.train.batch * net.normed_side(size) ** 2
+            _rule(
+                net.norm != "whitening" or samples > net.whitened,
+                f"whitening {net.whitened} channels needs more than {net.whitened} pixels in a "
+                f"batch, and the {section}'s smallest normalised layer has {samples}",
+                f"data.size {size}, train.batch {self.train.batch}",
+                f"give a larger size or batch, or --{section}.whitened {max(1, samples - 1)}",
+            )
 
 
 def to_dict(config: Any) -> dict[str, Any]:

@@ -18,6 +18,21 @@ class TrainingDiverged(RuntimeError):
     """A loss or a weight became NaN or infinite (exit code 1); the last good state is kept."""
 
 
+def rule(holds: bool, rule: str, received: object, fix: str) -> None:
+    """Raise ``UsageError`` unless ``holds``."""
+    if not holds:
+        raise UsageError(rule, received, fix)
+
+
+def at_least(section: str, values: object, **least: float) -> None:
+    """Each named field of an options section is a number not under its bound, else ``UsageError``."""
+    for name, bound in least.items():
+        value = vars(values)[name]
+        rule(
+            value >= bound, f"{section}.{name} is at least {bound}", value, f"give {bound} or more"
+        )
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """A ``fix`` line for an unknown name: the nearest known one, then all of them."""
     names = sorted(known)

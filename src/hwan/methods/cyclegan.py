@@ -17,7 +17,7 @@ from hwan.losses import GAN_OBJECTIVES, l1
 from hwan.methods.players import Images, Losses, Player
 from hwan.methods.pool import Pool
 from hwan.nets import build_discriminator, build_generator
-from hwan.nets.blocks import initialise
+from hwan.nets.initial import initialise
 
 
 class CycleGAN(nn.Module):
@@ -45,7 +45,7 @@ class CycleGAN(nn.Module):
             (judges, config.discriminator),
         ):
             for net in nets:
-                initialise(net, shape.init, shape.gain, seed)
+                initialise(net, shape, seed)
         self.players = (
             Player("generators", (self.generator_ab, self.generator_ba), self.fool, generates=True),
             Player("discriminators", judges, self.judge, generates=False),

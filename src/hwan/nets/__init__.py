@@ -2,32 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from torch import nn
 
 from hwan.config import DiscriminatorConfig, GeneratorConfig
-from hwan.nets.discriminators import patchgan
+from hwan.nets.discriminators import ensemble
 from hwan.nets.resnet import resnet
+from hwan.nets.unet import unet
 
-GENERATORS = {"resnet": resnet}
-DISCRIMINATORS = {"patchgan": patchgan}
+GENERATORS: dict[str, Callable[[GeneratorConfig, int, int], nn.Module]] = {
+    "resnet": resnet,
+    "unet": unet,
+    "bottleneck": unet,
+    "plain": resnet,
+}
 
 
 def build_generator(config: GeneratorConfig, channels_in: int, channels_out: int) -> nn.Module:
-    """(B, channels_in, H, W) to (B, channels_out, H, W), both in [-1, 1]."""
+    """(B, channels_in, H, W) to (B, channels_out, H, W), both in [-1, 1]; see ``sizes``."""
     return GENERATORS[config.name](config, channels_in, channels_out)
 
 
 def build_discriminator(config: DiscriminatorConfig, channels: int) -> nn.Module:
-    """(B, channels, H, W) in [-1, 1] to logits (B, 1, h, w)."""
-    return DISCRIMINATORS[config.name](config, channels)
+    """(B, channels, H, W) in [-1, 1] to logits (B, 1, h, w).
+
+    One discriminator gives one tensor. "multiscale", and any with ``members`` above 1, give a tuple
+    of tensors of different h and w: a loss is the mean of its values on each of them.
+    """
+    return ensemble(config, channels)
 
 
 def sizes(config: GeneratorConfig) -> tuple[int, int]:
-    """(multiple, least): a generator takes sides that are a multiple of the one, from the other up.
-
-    The least side leaves two pixels at the deepest level, which reflection padding by one and
-    instance norm both need, and covers the stem's reflection.
-    """
-    multiple = 2**config.downs
-    least = max(2 * multiple, config.stem // 2 + 1)
-    return multiple, -(-least // multiple) * multiple
+    """(multiple, least): a generator takes sides that are a multiple of the one, from the other up."""
+    return config.sizes

@@ -1,90 +1,176 @@
-"""The parts networks are made of: normalisation, padding, upsampling, initialisation."""
+"""The parts networks are made of: padding, convolution, upsampling, activation."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn.functional import conv2d, dropout, pad
 
-from hwan.config import Init, Norm, Padding, Upsampling
+from hwan.netconfig import Activation, GeneratorConfig, Padding, Upsampling
+from hwan.nets.norms import NetConfig, constrain
 
-# Instance norm without learned scale and shift, as the papers' code; a batch norm's running
-# statistics are used when translating.
-NORMS: dict[Norm, Callable[[int], nn.Module]] = {
-    "instance": nn.InstanceNorm2d,
-    "batch": nn.BatchNorm2d,
-    "none": lambda channels: nn.Identity(),
-}
 PADDINGS: dict[Padding, Callable[[int], nn.Module]] = {
     "reflect": nn.ReflectionPad2d,
     "replicate": nn.ReplicationPad2d,
     "zero": nn.ZeroPad2d,
+    "circular": nn.CircularPad2d,
+}
+# In place only where the backward pass does not need the input.
+ACTIVATIONS: dict[Activation, Callable[[], nn.Module]] = {
+    "relu": lambda: nn.ReLU(inplace=True),
+    "leaky": lambda: nn.LeakyReLU(0.2, inplace=True),
+    "elu": nn.ELU,
+    "gelu": nn.GELU,
+    "silu": nn.SiLU,
+    "tanh": nn.Tanh,
+    "sigmoid": nn.Sigmoid,
 }
 
 
-def needs_bias(norm: Norm) -> bool:
-    """Whether a convolution before this norm keeps its bias.
+class SameConv2d(nn.Conv2d):
+    """TensorFlow's padding "same": zeros of kernel - stride in all, the odd one at the bottom and right.
 
-    Batch norm has one of its own. Instance norm subtracts any bias, so it is idle there too, but
-    the reference code keeps it and its checkpoints hold it.
+    Equal to it for sides that are multiples of the stride (others it would round up, this down).
     """
-    return norm != "batch"
+
+    def forward(self, input: Float[Tensor, "b ci y x"]) -> Float[Tensor, "b co h w"]:
+        (kernel, _), (stride, _) = self.kernel_size, self.stride
+        before, after = (kernel - stride) // 2, -(-(kernel - stride) // 2)
+        return super().forward(pad(input, [before, after, before, after]))
+
+
+class SameTransposed2d(nn.ConvTranspose2d):
+    """The adjoint of ``SameConv2d``, as Keras' Conv2DTranspose: what "same" padded is cut off.
+
+    PyTorch's usual form of the same size (padding 1, output_padding 1) cuts the other end, and its
+    output lies one pixel further to the top and left.
+    """
+
+    def forward(
+        self, input: Float[Tensor, "b ci y x"], output_size: list[int] | None = None
+    ) -> Float[Tensor, "b co h w"]:
+        full = super().forward(input, output_size)
+        (kernel, _), (stride, _) = self.kernel_size, self.stride
+        before, after = (kernel - stride) // 2, -(-(kernel - stride) // 2)
+        return full[:, :, before : full.shape[2] - after, before : full.shape[3] - after]
+
+
+class ShuffleConv2d(nn.Conv2d):
+    """A convolution whose output pixel shuffle spreads out; ``initialise`` knows it by its class."""
+
+
+class Blur(nn.Module):
+    """Binomial blur of three pixels at every second pixel: (B, C, H, W) to (B, C, H/2, W/2).
+
+    Halving after a blur does not alias (Zhang 2019, section 3); by reflection at the border, as
+    CUT's code.
+    """
+
+    kernel: Tensor
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        row = torch.tensor([0.25, 0.5, 0.25])
+        kernel = torch.outer(row, row).repeat(channels, 1, 1, 1)
+        self.register_buffer("kernel", kernel, persistent=False)
+
+    def forward(self, x: Float[Tensor, "b c y x"]) -> Float[Tensor, "b c h w"]:
+        return conv2d(
+            pad(x, [1, 1, 1, 1], "reflect"), self.kernel, stride=2, groups=len(self.kernel)
+        )
+
+
+class AlwaysDropout(nn.Module):
+    """Dropout while training and when translating: pix2pix's noise z (Isola et al. 2017, section 3.1).
+
+    It draws from torch's own random generator, so two translations of one image differ.
+    """
+
+    def __init__(self, p: float) -> None:
+        super().__init__()
+        self.p = p
+
+    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+        return dropout(x, self.p, training=True)
+
+
+def dropout_layers(config: GeneratorConfig) -> list[nn.Module]:
+    """None, or one dropout layer, off or on when translating as the config says."""
+    if not config.dropout:
+        return []
+    return [AlwaysDropout(config.dropout) if config.test_dropout else nn.Dropout(config.dropout)]
 
 
 def padded_conv(
-    channels_in: int, channels_out: int, kernel: int, padding: Padding, bias: bool = True
+    config: GeneratorConfig, channels_in: int, channels_out: int, kernel: int, bias: bool = True
 ) -> list[nn.Module]:
     """Pad by half the kernel, then convolve: the size stays."""
     conv = nn.Conv2d(channels_in, channels_out, kernel, bias=bias)
-    return [PADDINGS[padding](kernel // 2), conv]
+    return [PADDINGS[config.padding](kernel // 2), constrain(conv, config.norm)]
+
+
+def zero_conv(
+    config: NetConfig,
+    channels_in: int,
+    channels_out: int,
+    kernel: int,
+    stride: int,
+    bias: bool,
+    same: bool,
+) -> nn.Module:
+    """A convolution with zeros around: one pixel on every side, or TensorFlow's "same"."""
+    conv = (
+        SameConv2d(channels_in, channels_out, kernel, stride, bias=bias)
+        if same
+        else nn.Conv2d(channels_in, channels_out, kernel, stride, 1, bias=bias)
+    )
+    return constrain(conv, config.norm)
+
+
+Up = Callable[[GeneratorConfig, int, int, int, bool], list[nn.Module]]
 
 
 def _transposed(
-    channels_in: int, channels_out: int, padding: Padding, bias: bool
+    config: GeneratorConfig, channels_in: int, channels_out: int, kernel: int, bias: bool
 ) -> list[nn.Module]:
-    return [nn.ConvTranspose2d(channels_in, channels_out, 3, 2, 1, output_padding=1, bias=bias)]
+    conv = (
+        SameTransposed2d(channels_in, channels_out, kernel, 2, bias=bias)
+        if config.strided_padding == "same"
+        else nn.ConvTranspose2d(channels_in, channels_out, kernel, 2, 1, kernel % 2, bias=bias)
+    )
+    return [constrain(conv, config.norm)]
 
 
-def _nearest(channels_in: int, channels_out: int, padding: Padding, bias: bool) -> list[nn.Module]:
-    return [nn.Upsample(scale_factor=2), *padded_conv(channels_in, channels_out, 3, padding, bias)]
+def _nearest(
+    config: GeneratorConfig, channels_in: int, channels_out: int, kernel: int, bias: bool
+) -> list[nn.Module]:
+    return [nn.Upsample(scale_factor=2), *padded_conv(config, channels_in, channels_out, 3, bias)]
 
 
-# (channels in, channels out, padding, bias) -> layers that double the size. "transposed" is the
-# papers' fractionally-strided convolution; resize-convolution is of Odena et al. 2016, "Deconvolution
-# and Checkerboard Artifacts".
-UPSAMPLINGS: dict[Upsampling, Callable[[int, int, Padding, bool], list[nn.Module]]] = {
+def _bilinear(
+    config: GeneratorConfig, channels_in: int, channels_out: int, kernel: int, bias: bool
+) -> list[nn.Module]:
+    up = nn.Upsample(scale_factor=2, mode="bilinear", align_corners=False)
+    return [up, *padded_conv(config, channels_in, channels_out, 3, bias)]
+
+
+def _shuffle(
+    config: GeneratorConfig, channels_in: int, channels_out: int, kernel: int, bias: bool
+) -> list[nn.Module]:
+    conv = ShuffleConv2d(channels_in, 4 * channels_out, 3, bias=bias)
+    return [PADDINGS[config.padding](1), constrain(conv, config.norm), nn.PixelShuffle(2)]
+
+
+# (config, channels in, channels out, kernel, bias) -> layers that double the size. "transposed" is
+# the papers' fractionally-strided convolution, the only one to use ``kernel`` (3 in the ResNet, 4 in
+# the U-Net); resize-convolution is of Odena et al. 2016, "Deconvolution and Checkerboard Artifacts";
+# "shuffle" of Shi et al. 2016, section 3.2. "bilinear" doubles as CUT's blurred upsampling does.
+UPSAMPLINGS: dict[Upsampling, Up] = {
     "transposed": _transposed,
     "nearest": _nearest,
+    "bilinear": _bilinear,
+    "shuffle": _shuffle,
 }
-
-
-def _normal(weight: Tensor, gain: float, seed: torch.Generator) -> None:
-    nn.init.normal_(weight, 0.0, gain, generator=seed)
-
-
-def _kaiming(weight: Tensor, gain: float, seed: torch.Generator) -> None:
-    nn.init.kaiming_normal_(weight, generator=seed)
-    with torch.no_grad():
-        weight.mul_(gain)
-
-
-# (weight, gain, seed) in place. "normal" is the papers' N(0, gain), which leans on a norm to restore
-# the scale; "kaiming" keeps the scale by itself (He et al. 2015, equation 10), times gain.
-INITS: dict[Init, Callable[[Tensor, float, torch.Generator], None]] = {
-    "normal": _normal,
-    "kaiming": _kaiming,
-}
-
-
-def initialise(net: nn.Module, init: Init, gain: float, seed: torch.Generator) -> None:
-    """Draw every convolution's weights, in place; biases are 0, batch-norm scales ~ N(1, 0.02) as in
-    the reference code (the paper says N(0, 0.02) of all weights, CycleGAN, appendix 7.1)."""
-    for module in net.modules():
-        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
-            INITS[init](module.weight, gain, seed)
-            if module.bias is not None:
-                nn.init.zeros_(module.bias)
-        elif isinstance(module, nn.BatchNorm2d):
-            nn.init.normal_(module.weight, 1.0, 0.02, generator=seed)
-            nn.init.zeros_(module.bias)

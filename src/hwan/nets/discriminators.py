@@ -1,29 +1,144 @@
-"""PatchGAN (Isola et al. 2017, section 3.2.2): real or fake, patch by patch."""
+"""Discriminators: of patches, of pixels, of whole images, of several scales, and several at once."""
 
 from __future__ import annotations
 
-from torch import nn
+from collections.abc import Callable
+
+from jaxtyping import Float
+from torch import Tensor, nn
 
 from hwan.config import DiscriminatorConfig
-from hwan.nets.blocks import NORMS, needs_bias
+from hwan.nets.blocks import ACTIVATIONS, zero_conv
+from hwan.nets.norms import constrain, needs_bias, norm_layer
+
+Logits = Tensor | tuple[Tensor, ...]
 
 
 def patchgan(config: DiscriminatorConfig, channels: int) -> nn.Sequential:
     """(B, channels, H, W) to one logit a patch, (B, 1, H/2**layers - 2, W/2**layers - 2).
 
-    Three layers see 70x70 patches. No norm on the first layer; widths double up to 8 x filters.
-    Equal to the reference code's NLayerDiscriminator.
+    PatchGAN (Isola et al. 2017, section 3.2.2). Three layers see 70x70 patches. No norm on the first
+    layer; widths double up to 8 x filters. Equal to the reference code's NLayerDiscriminator. Keras'
+    example is the same with padding "same", whose output is (B, 1, H/2**layers, W/2**layers).
     """
-    norm, bias = NORMS[config.norm], needs_bias(config.norm)
+    bias, same = needs_bias(config.norm), config.padding == "same"
+    layers, width = _strided(config, channels)
+    wider = config.filters * min(2**config.layers, 8)
+    layers += [
+        zero_conv(config, width, wider, 4, 1, bias, same),
+        norm_layer(config, wider),
+        ACTIVATIONS[config.activation](),
+    ]
+    return nn.Sequential(*layers, zero_conv(config, wider, 1, 4, 1, True, same))
+
+
+def _strided(config: DiscriminatorConfig, channels: int) -> tuple[list[nn.Module], int]:
+    """``config.layers`` halvings, and the width they end in."""
+    bias, same = needs_bias(config.norm), config.padding == "same"
     width = config.filters
-    layers: list[nn.Module] = [nn.Conv2d(channels, width, 4, 2, 1), nn.LeakyReLU(0.2, inplace=True)]
-    for i in range(1, config.layers + 1):
+    layers = [
+        zero_conv(config, channels, width, 4, 2, True, same),
+        ACTIVATIONS[config.activation](),
+    ]
+    for i in range(1, config.layers):
         wider = config.filters * min(2**i, 8)
-        stride = 2 if i < config.layers else 1
         layers += [
-            nn.Conv2d(width, wider, 4, stride, 1, bias=bias),
-            norm(wider),
-            nn.LeakyReLU(0.2, inplace=True),
+            zero_conv(config, width, wider, 4, 2, bias, same),
+            norm_layer(config, wider),
+            ACTIVATIONS[config.activation](),
         ]
         width = wider
-    return nn.Sequential(*layers, nn.Conv2d(width, 1, 4, 1, 1))
+    return layers, width
+
+
+def _point(
+    config: DiscriminatorConfig, channels_in: int, channels_out: int, bias: bool
+) -> nn.Module:
+    return constrain(nn.Conv2d(channels_in, channels_out, 1, bias=bias), config.norm)
+
+
+def pixel(config: DiscriminatorConfig, channels: int) -> nn.Sequential:
+    """(B, channels, H, W) to one logit a pixel, (B, 1, H, W), from that pixel's colour alone.
+
+    Isola et al. 2017, section 4.4; equal to the reference code's PixelDiscriminator, whose last
+    convolution has a bias only where the norm needs one.
+    """
+    width, bias = config.filters, needs_bias(config.norm)
+    return nn.Sequential(
+        _point(config, channels, width, True),
+        ACTIVATIONS[config.activation](),
+        _point(config, width, 2 * width, bias),
+        norm_layer(config, 2 * width),
+        ACTIVATIONS[config.activation](),
+        _point(config, 2 * width, 1, bias),
+    )
+
+
+def image(config: DiscriminatorConfig, channels: int) -> nn.Sequential:
+    """(B, channels, H, W) to one logit, (B, 1, 1, 1), for any size.
+
+    The halvings of a PatchGAN, the mean over the image, and two 1x1 convolutions: with one, the
+    logit would be no more than the mean of patches' logits.
+    """
+    layers, width = _strided(config, channels)
+    return nn.Sequential(
+        *layers,
+        nn.AdaptiveAvgPool2d(1),
+        _point(config, width, width, True),
+        ACTIVATIONS[config.activation](),
+        _point(config, width, 1, True),
+    )
+
+
+class MultiScale(nn.Module):
+    """PatchGANs on the image and its halved copies (Wang et al. 2018, pix2pixHD, section 3.2).
+
+    (B, channels, H, W) to a tuple of ``scales`` logits, the full size first.
+    """
+
+    def __init__(self, config: DiscriminatorConfig, channels: int) -> None:
+        super().__init__()
+        self.judges = nn.ModuleList(patchgan(config, channels) for _ in range(config.scales))
+        # Means of 3x3 pixels at every second one, the border's of those there are: as their code.
+        self.halve = nn.AvgPool2d(3, 2, 1, count_include_pad=False)
+
+    def forward(self, image: Float[Tensor, "b c h w"]) -> tuple[Tensor, ...]:
+        logits = []
+        for i, judge in enumerate(self.judges):
+            image = self.halve(image) if i else image
+            logits.append(judge(image))
+        return tuple(logits)
+
+
+class Ensemble(nn.Module):
+    """Discriminators side by side: (B, channels, H, W) to a tuple of every member's logits.
+
+    Their initial weights differ, so they forget at different times: an alternative to the pool.
+    """
+
+    def __init__(self, members: list[nn.Module]) -> None:
+        super().__init__()
+        self.members = nn.ModuleList(members)
+
+    def forward(self, image: Float[Tensor, "b c h w"]) -> tuple[Tensor, ...]:
+        logits: list[Tensor] = []
+        for member in self.members:
+            own: Logits = member(image)
+            logits += own if isinstance(own, tuple) else [own]
+        return tuple(logits)
+
+
+DISCRIMINATORS: dict[str, Callable[[DiscriminatorConfig, int], nn.Module]] = {
+    "patchgan": patchgan,
+    "pixel": pixel,
+    "image": image,
+    "multiscale": MultiScale,
+}
+
+
+def ensemble(config: DiscriminatorConfig, channels: int) -> nn.Module:
+    """``config.members`` discriminators as one; a single one is itself."""
+    build = DISCRIMINATORS[config.name]
+    if config.members == 1:
+        return build(config, channels)
+    return Ensemble([build(config, channels) for _ in range(config.members)])

@@ -1,62 +1,126 @@
 """The ResNet generator of Johnson et al. 2016, as CycleGAN uses it (Zhu et al. 2017, appendix 7.2).
 
 No bottleneck in space beyond a quarter of the size, and skips around every block: detail stays, at
-the cost of memory.
+the cost of memory. docs/guide/two-forms.md writes the same network with an explicit forward pass.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from hwan.config import GeneratorConfig
-from hwan.nets.blocks import NORMS, UPSAMPLINGS, needs_bias, padded_conv
+from hwan.errors import UsageError
+from hwan.nets.blocks import (
+    ACTIVATIONS,
+    UPSAMPLINGS,
+    Blur,
+    dropout_layers,
+    padded_conv,
+    zero_conv,
+)
+from hwan.nets.norms import needs_bias, norm_layer
 
 
 class ResidualBlock(nn.Module):
-    """H(x) = x + F(x) (He et al. 2016, equation 1), without a ReLU after the sum, as Johnson et al."""
+    """H(x) = x + F(x) (He et al. 2016, equation 1), without a ReLU after the sum, as Johnson et al.
+
+    Keras' example has the same block, under affine instance norm and so without biases. A "plain"
+    generator leaves the sum out: H(x) = F(x).
+    """
 
     def __init__(self, channels: int, config: GeneratorConfig) -> None:
         super().__init__()
+        self.skip = config.name != "plain"
         bias = needs_bias(config.norm)
         self.body = nn.Sequential(
-            *padded_conv(channels, channels, 3, config.padding, bias),
-            NORMS[config.norm](channels),
-            nn.ReLU(inplace=True),
-            *([nn.Dropout(config.dropout)] if config.dropout else []),
-            *padded_conv(channels, channels, 3, config.padding, bias),
-            NORMS[config.norm](channels),
+            *padded_conv(config, channels, channels, 3, bias),
+            norm_layer(config, channels),
+            ACTIVATIONS[config.activation](),
+            *dropout_layers(config),
+            *padded_conv(config, channels, channels, 3, bias),
+            norm_layer(config, channels),
         )
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
-        return x + self.body(x)  # type: ignore[no-any-return]
+        out: Tensor = self.body(x)
+        return x + out if self.skip else out
 
 
 def resnet(config: GeneratorConfig, channels_in: int, channels_out: int) -> nn.Sequential:
     """stem -> ``downs`` halvings -> ``blocks`` residual blocks -> ``downs`` doublings -> tanh.
 
     (B, channels_in, H, W) in [-1, 1] to (B, channels_out, H, W) in (-1, 1); H and W are multiples
-    of 2**downs. Equal to the reference code's ResnetGenerator, layer by layer.
+    of 2**downs. Equal to the reference code's ResnetGenerator, layer by layer; with down "blur", its
+    layers up to the last block are those of CUT's code.
     """
-    norm, bias = NORMS[config.norm], needs_bias(config.norm)
-    width = config.filters
+    bias, width = needs_bias(config.norm), config.filters
     layers = [
-        *padded_conv(channels_in, width, config.stem, config.padding, bias),
-        norm(width),
-        nn.ReLU(inplace=True),
+        *padded_conv(config, channels_in, width, config.stem, bias),
+        norm_layer(config, width),
+        ACTIVATIONS[config.activation](),
     ]
     for _ in range(config.downs):
-        # Zero padding here whatever config.padding says, as in the reference code.
+        # Zeros here whatever config.padding says, as in the reference code: one pixel all around, of
+        # which the last row is not reached; Keras' "same" has them at the bottom and right instead.
+        same, blur = config.strided_padding == "same", config.down == "blur"
         layers += [
-            nn.Conv2d(width, 2 * width, 3, 2, 1, bias=bias),
-            norm(2 * width),
-            nn.ReLU(inplace=True),
+            zero_conv(config, width, 2 * width, 3, 1 if blur else 2, bias, same),
+            norm_layer(config, 2 * width),
+            ACTIVATIONS[config.activation](),
+            *([Blur(2 * width)] if blur else []),
         ]
         width *= 2
     layers += [ResidualBlock(width, config) for _ in range(config.blocks)]
     for _ in range(config.downs):
-        layers += UPSAMPLINGS[config.up](width, width // 2, config.padding, bias)
+        layers += UPSAMPLINGS[config.up](config, width, width // 2, 3, bias)
         width //= 2
-        layers += [norm(width), nn.ReLU(inplace=True)]
-    layers += [*padded_conv(width, channels_out, config.stem, config.padding), nn.Tanh()]
+        layers += [norm_layer(config, width), ACTIVATIONS[config.activation]()]
+    # The last convolution has a bias in the paper's code and in Keras' example alike.
+    layers += [*padded_conv(config, width, channels_out, config.stem), nn.Tanh()]
     return nn.Sequential(*layers)
+
+
+def features(
+    net: nn.Module, image: Float[Tensor, "b c h w"], layers: Sequence[int]
+) -> list[Tensor]:
+    """Outputs (B, C_i, H_i, W_i) of the numbered ``layers`` of a ``resnet``, in the network's order.
+
+    The network runs no further than the last of them. ``contrastive_layers`` has the numbers that
+    CUT uses. Raises ``UsageError`` for a network that is no Sequential, and a number it has not.
+    """
+    if not isinstance(net, nn.Sequential):
+        raise UsageError(
+            "features are read from a generator built in sequence",
+            type(net).__name__,
+            "take generator.name resnet or plain",
+        )
+    wanted = set(layers)
+    if not wanted or min(wanted) < 0 or max(wanted) >= len(net):
+        raise UsageError(
+            f"a layer's number is from 0 to {len(net) - 1}", list(layers), "correct the numbers"
+        )
+    kept = []
+    for i, layer in enumerate(net.children()):
+        if i > max(wanted):
+            break
+        image = layer(image)
+        if i in wanted:
+            kept.append(image.clone())  # the activation after it may work in place
+    return kept
+
+
+def contrastive_layers(config: GeneratorConfig) -> tuple[int, ...]:
+    """The layers of ``resnet(config)`` whose features CUT compares (Park et al. 2020, appendix C).
+
+    The padded image, each halving's convolution before its norm, the first residual block and the
+    middle one (the fifth of nine). In CUT's code, whose halvings blur, these are 0, 4, 8, 12, 16, and
+    here too with down "blur"; the strided ResNet-9 has no blur layers, so 0, 4, 7, 10, 14.
+    """
+    each = 4 if config.down == "blur" else 3
+    halvings = [4 + each * i for i in range(config.downs)]
+    first = 4 + each * config.downs
+    blocks = sorted({first, first + (config.blocks - 1) // 2}) if config.blocks else []
+    return (0, *halvings, *blocks)

@@ -1,0 +1,102 @@
+"""Normalisation by name: layers after a convolution, or a change of its weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from torch import nn
+from torch.nn.utils.parametrizations import spectral_norm, weight_norm
+
+from hwan.netconfig import DiscriminatorConfig, GeneratorConfig, Norm
+from hwan.nets.whitening import Whitening2d
+
+NetConfig = GeneratorConfig | DiscriminatorConfig
+
+
+def divisor(channels: int, most: int) -> int:
+    """The largest divisor of ``channels`` that is at most ``most``."""
+    return next(n for n in range(min(channels, most), 0, -1) if channels % n == 0)
+
+
+def running(config: NetConfig) -> bool:
+    """Whether batch statistics are averaged for translating (else a batch's own are used there too)."""
+    return not (isinstance(config, GeneratorConfig) and config.test_batch_statistics)
+
+
+def _instance(config: NetConfig, channels: int) -> nn.Module:
+    return nn.InstanceNorm2d(channels, config.norm_eps)
+
+
+def _instance_affine(config: NetConfig, channels: int) -> nn.Module:
+    return nn.InstanceNorm2d(channels, config.norm_eps, affine=True)
+
+
+def _batch(config: NetConfig, channels: int) -> nn.Module:
+    return nn.BatchNorm2d(channels, config.norm_eps, track_running_stats=running(config))
+
+
+def _layer(config: NetConfig, channels: int) -> nn.Module:
+    # Over (C, H, W) of one image, with a scale and shift for each channel. A transformer's layer
+    # norm is over the channels of one token (here: one pixel), with a scale for each element.
+    return nn.GroupNorm(1, channels, config.norm_eps)
+
+
+def _group(config: NetConfig, channels: int) -> nn.Module:
+    return nn.GroupNorm(divisor(channels, config.groups), channels, config.norm_eps)
+
+
+def _whitening(config: NetConfig, channels: int) -> nn.Module:
+    group = divisor(channels, config.whitened)
+    return Whitening2d(channels, group, config.norm_eps, running(config))
+
+
+def _nothing(config: NetConfig, channels: int) -> nn.Module:
+    return nn.Identity()  # keeps a Sequential's indices the same for every norm
+
+
+# The layer after a convolution. "instance" has no learned scale and shift, as the papers' code; the
+# CycleGAN paper does not say, and Keras' example learns both ("instance-affine").
+NORMS: dict[Norm, Callable[[NetConfig, int], nn.Module]] = {
+    "instance": _instance,
+    "instance-affine": _instance_affine,
+    "batch": _batch,
+    "layer": _layer,
+    "group": _group,
+    "whitening": _whitening,
+    "weight": _nothing,
+    "spectral": _nothing,
+    "none": _nothing,
+}
+
+
+def norm_layer(config: NetConfig, channels: int) -> nn.Module:
+    """(B, channels, H, W) to the same, normalised as ``config.norm`` says."""
+    return NORMS[config.norm](config, channels)
+
+
+def needs_bias(norm: Norm) -> bool:
+    """Whether a convolution before this norm keeps its bias.
+
+    Norms that subtract each channel's mean and then add a learned shift make it idle. Instance norm
+    without the shift subtracts any bias too, but the reference code keeps it there and its
+    checkpoints hold it. Layer and group norm subtract one mean from several channels, between which
+    biases still tell.
+    """
+    return norm not in ("batch", "instance-affine", "whitening")
+
+
+def constrain(conv: nn.Conv2d | nn.ConvTranspose2d, norm: Norm) -> nn.Module:
+    """The convolution itself, under norms weight and spectral with its weights renormalised.
+
+    weight: each output channel's kernel is g v / |v| (Salimans and Kingma 2016, equation 2), without
+    their start from data. spectral: the weights as a matrix (out, in * k * k) divided by the
+    largest singular value, followed by one power iteration a forward pass while training (Miyato et
+    al. 2018, equation 8 and algorithm 1); of that matrix, not of the convolution as an operator.
+    """
+    if norm == "weight":
+        # A transposed convolution keeps its output channels second.
+        normed: nn.Module = weight_norm(conv, dim=1 if isinstance(conv, nn.ConvTranspose2d) else 0)
+        return normed
+    if norm == "spectral":
+        return spectral_norm(conv)
+    return conv
