@@ -202,7 +202,8 @@ def test_round_trip(name: str, tmp_path: Path) -> None:
     exported = export_reference(tmp_path / "generator", tmp_path / "out")
     assert exported.path.name == "latest_net_G_A.pth"
     assert f"--norm {card.generator.norm} --input_nc 1 --output_nc 3" in exported.options
-    assert exported.options.endswith("--no_dropout") == (card.generator.dropout == 0)
+    assert ("--no_dropout" in exported.options) == (card.generator.dropout == 0)
+    assert exported.options.endswith("--eval")
     back = torch.load(exported.path, weights_only=True)
     assert list(back) == list(own(name))
     assert all(torch.equal(back[key], value) for key, value in own(name).items())
@@ -210,6 +211,31 @@ def test_round_trip(name: str, tmp_path: Path) -> None:
     again, _ = load_generator(tmp_path / "again")
     for one, other in zip(net.state_dict().values(), again.state_dict().values(), strict=True):
         assert torch.equal(one, other)
+
+
+def test_without_eval(tmp_path: Path) -> None:
+    """Batch norm by the batch's own statistics, dropout on; and back, to names the reference loads."""
+    file = write(own("resnet_batch"), tmp_path / "net.pth")
+    import_weights(file, tmp_path / "generator", evaluating=False)
+    net, card = load_generator(tmp_path / "generator")
+    assert card.generator.test_batch_statistics
+    import_weights(file, tmp_path / "evaluating")
+    training = load_generator(tmp_path / "evaluating")[0].train()
+    with torch.no_grad():
+        torch.testing.assert_close(net(TENSORS["input"]), training(TENSORS["input"]))
+    exported = export_reference(tmp_path / "generator", tmp_path)
+    assert not exported.options.endswith("--eval")
+    back = torch.load(exported.path, weights_only=True)
+    assert list(back) == list(own("resnet_batch"))
+    assert all(
+        torch.equal(back[key], value)
+        for key, value in own("resnet_batch").items()
+        if not key.endswith(("running_mean", "running_var", "num_batches_tracked"))
+    )
+    folder = made(tmp_path / "unet", name="unet", downs=6, norm="batch")
+    import_weights(export_reference(folder, tmp_path).path, tmp_path / "noisy", evaluating=False)
+    config = load_generator(tmp_path / "noisy")[1].generator
+    assert (config.dropout, config.test_dropout) == (0.5, True)
 
 
 def made(folder: Path, method: str = "cyclegan", **options: Any) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import zipfile
@@ -54,22 +55,23 @@ def test_keras_of_before(tmp_path: Path) -> None:
         h5py.File(tmp_path / "cyclegan.weights.h5") as new,
         h5py.File(tmp_path / "old.weights.h5", "w") as old,
         h5py.File(tmp_path / "legacy.h5", "w") as legacy,
+        h5py.File(tmp_path / "numbered.weights.h5", "w") as numbered,
     ):
+        new.copy("gen_G", numbered, "layers/functional")
+        new.copy("gen_F", numbered, "layers/functional_1")
         for layer, group in new["gen_G/layers"].items():
-            kind, _, number = layer.partition("_") if "_" in layer else (layer, "", "0")
-            if "transpose" in layer or "norm" in layer:
-                kind, number = layer, "0"
-                stem, _, last = layer.rpartition("_")
-                if last.isdigit():
-                    kind, number = stem, last
-            kind = kind.replace("group_normalization", "instance_normalization")
+            found = re.fullmatch(r"(.*?)(?:_(\d+))?", layer)
+            assert found
+            kind = found[1].replace("group", "instance")
             for i, value in group["vars"].items():
-                name = f"{kind}_{int(number) + 24}"
+                name = f"{kind}_{int(found[2] or 0) + 24}"
                 old[f"_layer_checkpoint_dependencies\\{name}/vars/{i}"] = value[()]
                 tensor = ("gamma", "beta") if "norm" in kind else ("kernel", "bias")
                 legacy[f"{name}/{name}/{tensor[int(i)]}:0"] = value[()]
         legacy["optimizer_weights/Adam/iter:0"] = np.zeros(3, "f4")
     compare(tmp_path, tmp_path, {"old.weights.h5": "gen_G", "legacy.h5": "gen_G"})
+    compare(tmp_path, tmp_path, {"numbered.weights.h5": "gen_G"})
+    compare(tmp_path, tmp_path, {"numbered.weights.h5": "gen_F"})
 
 
 def test_other_keras_files(tmp_path: Path) -> None:

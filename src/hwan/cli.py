@@ -266,6 +266,9 @@ class Import:
     direction: Literal["auto", "ab", "ba"] = "auto"
     """ab or ba; auto tells from the file's name (latest_net_G_B.pth, gen_F: ba), else ab. Of a Keras
     file with both generators, ab takes gen_G, ba gen_F."""
+    eval: bool = True
+    """Of a checkpoint: translate as the reference's test.py --eval. --no-eval is test.py without it,
+    as pix2pix: dropout goes on, batch norm uses each image's own statistics."""
 
 
 def import_(args: list[str]) -> int:
@@ -273,7 +276,7 @@ def import_(args: list[str]) -> int:
     from hwan.interop import import_weights
     from hwan.run_report import describe_folder
 
-    import_weights(given.file, given.out, given.direction)
+    import_weights(given.file, given.out, given.direction, given.eval)
     print(describe_folder(given.out))
     return 0
 

@@ -12,7 +12,8 @@ from typing import Literal
 
 from hwan.errors import UsageError
 from hwan.interop import keras, reference
-from hwan.interop.reference import export_reference, load_discriminator
+from hwan.interop.reference import load_discriminator
+from hwan.interop.to_reference import export_reference
 from hwan.nets.folder import GeneratorCard, save_generator
 
 __all__ = ["export_reference", "import_weights", "load_discriminator"]
@@ -22,14 +23,18 @@ SIZE = 256  # the reference and the Keras example train at this, unless told oth
 
 
 def import_weights(
-    source: Path, out: Path, direction: Literal["auto", "ab", "ba"] = "auto"
+    source: Path,
+    out: Path,
+    direction: Literal["auto", "ab", "ba"] = "auto",
+    evaluating: bool = True,
 ) -> GeneratorCard:
     """Write the generator in the file ``source`` as the generator folder ``out``; returns its card.
 
     ``source`` is a checkpoint of pytorch-CycleGAN-and-pix2pix (.pth), or the weights of the keras.io
     CycleGAN example (.weights.h5, .keras, .h5). ``direction`` goes on the card, and of a Keras file
     with both generators ab takes gen_G and ba gen_F; "auto" reads it off the file's name
-    (latest_net_G_B.pth, gen_F), else it is ab.
+    (latest_net_G_B.pth, gen_F), else it is ab. Not ``evaluating`` translates as the reference's
+    test.py does without --eval (``reference.load_generator``).
 
     Raises ``UsageError`` for a file that holds neither, or another network, and where ``out`` holds a
     generator already.
@@ -40,8 +45,11 @@ def import_weights(
         )
     if direction == "auto":
         direction = "ba" if re.search(r"net_G_B|gen(erator)?_F", source.name) else "ab"
-    load = keras.load_generator if _is_keras(source) else reference.load_generator
-    net, config, channels_in, channels_out = load(source, direction)
+    net, config, channels_in, channels_out = (
+        keras.load_generator(source, direction)
+        if _is_keras(source)
+        else reference.load_generator(source, evaluating)
+    )
     multiple, least = config.sizes
     size = max(least, -(-SIZE // multiple) * multiple)
     card = GeneratorCard(config, channels_in, channels_out, direction, size, 0, method="imported")

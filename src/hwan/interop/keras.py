@@ -141,14 +141,17 @@ def _flatten(config: Any) -> Description:
 def _choose(
     path: Path, models: dict[str, dict[str, Layer]], direction: Literal["ab", "ba"]
 ) -> dict[str, Layer]:
-    """The one generator of a file, or of several the direction's."""
-    generators = {n: m for n, m in models.items() if any("transpose" in layer for layer in m)}
-    if len(generators) > 1:
-        letter = LETTER[direction]
-        generators = {n: m for n, m in generators.items() if n.endswith(f"_{letter}")}
-    if len(generators) != 1:
-        raise _strange(path, f"models {', '.join(n or 'without a name' for n in models) or 'none'}")
-    return next(iter(generators.values()))
+    """The one generator of a file; of two, the direction's: G and F by name, or as they are numbered
+    (Keras 2.15: functional, functional_1), since the example assigns gen_G first."""
+    names = [n for n, model in models.items() if any("transpose" in layer for layer in model)]
+    if len(names) > 1:
+        named = [n for n in names if n.endswith(f"_{LETTER[direction]}")]
+        numbered = {re.sub(r"_\d+$", "", n) for n in names} == {names[0]} and len(names) == 2
+        names = [sorted(names, key=_number)[direction == "ba"]] if numbered else named
+    if len(names) != 1:
+        found = ", ".join(n or "without a name" for n in models) or "none"
+        raise _strange(path, f"models {found}")
+    return models[names[0]]
 
 
 def _number(name: str) -> int:

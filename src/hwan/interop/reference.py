@@ -1,4 +1,4 @@
-"""Checkpoints of pytorch-CycleGAN-and-pix2pix (``latest_net_G_A.pth``): read, and written for it.
+"""Checkpoints of pytorch-CycleGAN-and-pix2pix (``latest_net_G_A.pth``), read.
 
 A checkpoint holds tensors under the reference's names and nothing of its options: names and shapes
 say all that is needed. What they cannot say is listed in docs/guide/interop.md.
@@ -6,11 +6,10 @@ say all that is needed. What they cannot say is listed in docs/guide/interop.md.
 
 from __future__ import annotations
 
-import io
 import re
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -18,9 +17,8 @@ from torch import Tensor, nn
 
 from hwan.config import DiscriminatorConfig, GeneratorConfig
 from hwan.errors import UsageError
-from hwan.image import write_atomic
 from hwan.netconfig import Norm
-from hwan.nets import build_discriminator, build_generator, folder
+from hwan.nets import build_discriminator, build_generator
 
 STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 DROPOUT = 0.5  # the reference has dropout at this probability, or none
@@ -44,25 +42,37 @@ class Found:
 
 
 def load_generator(
-    path: Path, direction: str = "ab"
+    path: Path, evaluating: bool = True
 ) -> tuple[nn.Module, GeneratorConfig, int, int]:
     """(network, config, channels in, channels out) of a generator's checkpoint; the network is on
-    the CPU, in evaluation mode. A checkpoint has one direction, whatever is asked.
+    the CPU, in evaluation mode.
 
-    Raises ``UsageError``, saying what was found, for anything else.
+    Not ``evaluating`` is the reference's test.py without --eval: dropout goes on, and batch norm uses
+    each batch's own statistics. Raises ``UsageError``, saying what was found, for anything else.
     """
     weights = read(path)
     found = identify(weights, path)
-    if not isinstance(found.config, GeneratorConfig):
+    config = found.config
+    if not isinstance(config, GeneratorConfig):
         raise UsageError(
             "what is imported is a generator: it translates",
             f"{path}: {found}",
             "import latest_net_G_A.pth, latest_net_G_B.pth or latest_net_G.pth "
             "(from Python, hwan.interop.load_discriminator reads a discriminator)",
         )
-    net = build_generator(found.config, found.channels_in, found.channels_out)
+    if not evaluating:
+        # A U-Net's dropout leaves no trace in tensors; pix2pix has it unless told otherwise.
+        dropout = DROPOUT if config.name == "unet" and config.downs > 5 else config.dropout
+        config = replace(
+            config,
+            dropout=dropout,
+            test_dropout=dropout > 0,
+            test_batch_statistics=config.norm == "batch",
+        )
+        weights = {key: value for key, value in weights.items() if not key.endswith(STATISTICS)}
+    net = build_generator(config, found.channels_in, found.channels_out)
     _fill(net, found, weights, path)
-    return net, found.config, found.channels_in, found.channels_out
+    return net, config, found.channels_in, found.channels_out
 
 
 def load_discriminator(path: Path) -> tuple[nn.Module, DiscriminatorConfig, int]:
@@ -233,75 +243,3 @@ def reference_name(key: str, config: GeneratorConfig | DiscriminatorConfig) -> s
         place += 2 if depth in (0, config.downs - 1) else 4
     inside = "".join("1.model." if i == 0 else "3.model." for i in range(depth))
     return f"model.model.{inside}{place}.{tensor}"
-
-
-@dataclass(frozen=True)
-class Exported:
-    """A checkpoint written for the reference, and the options that read it there."""
-
-    path: Path
-    options: str
-
-
-def export_reference(source: Path, out: Path) -> Exported:
-    """Write the generator in the folder ``source`` as a checkpoint the reference loads.
-
-    ``out`` is a .pth file, or a folder, for the name the reference looks for there:
-    latest_net_G_A.pth (direction ab), latest_net_G_B.pth (ba), latest_net_G.pth (pix2pix).
-    Raises ``UsageError`` for a generator with an option that the reference has not.
-    """
-    net, card = folder.load_generator(source)
-    config = card.generator
-    _refuse(source, _foreign(config))
-    own = net.state_dict()
-    if config.norm == "none":
-        # The reference has no biases then, but in the last convolution.
-        biases = [key for key in own if key.endswith(".bias")]
-        biases.remove([key for key in own if key.endswith(".bias")][-1])
-        _refuse(source, [f"{key} is not 0, under norm none" for key in biases if own[key].any()])
-        own = {key: value for key, value in own.items() if key not in biases}
-    weights = {reference_name(key, config): value for key, value in own.items()}
-    name = "G" if card.method == "pix2pix" else {"ab": "G_A", "ba": "G_B"}[card.direction]
-    path = out if out.suffix == ".pth" else out / f"latest_net_{name}.pth"
-    data = io.BytesIO()
-    torch.save(weights, data)
-    write_atomic(path, data.getvalue())
-    return Exported(path, _options(config, card))
-
-
-def _foreign(config: GeneratorConfig) -> list[str]:
-    """The options of a generator in which it differs from every one of the reference's."""
-    free = {"name", "filters", "blocks", "norm", "dropout", "test_dropout", "downs"}
-    # These tell how training began, or are for norms that are refused.
-    free |= {"init", "gain", "last_init", "gamma_mean", "gamma_std", "groups", "whitened"}
-    standard, given = vars(GeneratorConfig()), vars(config)
-    wrong = [name for name in given if name not in free and given[name] != standard[name]]
-    if config.name not in ("resnet", "unet"):
-        wrong.append("name")
-    if config.norm not in ("instance", "batch", "none"):
-        wrong.append("norm")
-    if (config.downs != 2) if config.name == "resnet" else (config.downs < 5):
-        wrong.append("downs")
-    return [f"generator.{name} {given[name]}" for name in wrong]
-
-
-def _refuse(source: Path, wrong: list[str]) -> None:
-    if wrong:
-        raise UsageError(
-            "the reference has a ResNet of two halvings, a U-Net of five or more, their own options",
-            f"{source}: {', '.join(wrong[:4])}",
-            "export it to ONNX",
-        )
-
-
-def _options(config: GeneratorConfig, card: folder.GeneratorCard) -> str:
-    """The reference's command-line options for this generator."""
-    known = {6: "resnet_6blocks", 9: "resnet_9blocks"}
-    net = known.get(config.blocks, f"(ResnetGenerator with n_blocks={config.blocks})")
-    if config.name == "unet":
-        known = {7: "unet_128", 8: "unet_256"}
-        net = known.get(config.downs, f"(UnetGenerator with num_downs={config.downs})")
-    return (
-        f"--netG {net} --ngf {config.filters} --norm {config.norm} --input_nc {card.channels_in} "
-        f"--output_nc {card.channels_out}{'' if config.dropout else ' --no_dropout'}"
-    )
