@@ -166,13 +166,7 @@ CONVERSIONS: dict[str, tuple[Any, Kind, Any, tuple[str, ...]]] = {
     "signed to float": (HU, Kind(1, "float", CT), HU[..., None], ()),
     "signed TIFF to float": (tiff(HU), Kind(1, "float", CT), HU[..., None], ()),
     "double to float": (
-<<<<<<< ours
-        UNIT.astype(float) / 3,
-        Kind(3, "float"),
-        np.float32(UNIT.astype(float) / 3),
-=======
         UNIT.astype(float) / 3, Kind(3, "float"), np.float32(UNIT.astype(float) / 3),
->>>>>>> theirs
         ("rounded to 32-bit floats",),
     ),
     "clipped": (

@@ -230,30 +230,67 @@ def translate(args: list[str]) -> int:
 
 @dataclass(frozen=True)
 class Export:
-    """Write a generator as ONNX, checked against PyTorch."""
+    """Write a generator for other programs: ONNX, checked against PyTorch, or a checkpoint that
+    pytorch-CycleGAN-and-pix2pix loads."""
 
     run: Positional[Path]
     """A run folder or a generator folder."""
     out: Path
-    """The folder to write to."""
-    to: Literal["onnx"] = "onnx"
-    """The form."""
+    """The folder to write to; of reference also a .pth file."""
+    to: Literal["onnx", "reference"] = "onnx"
+    """The form: onnx, or reference, for pytorch-CycleGAN-and-pix2pix."""
     direction: Direction | None = None
     """Of a run: ab (if not said) or ba."""
 
 
 def export(args: list[str]) -> int:
     given = parse(Export, "export", args)
-    from hwan.export import export_onnx
     from hwan.translate import find_generator
 
-    path, parities = export_onnx(find_generator(given.run, given.direction or ""), given.out)
+    folder = find_generator(given.run, given.direction or "")
+    if given.to == "reference":
+        from hwan.interop import export_reference
+
+        exported = export_reference(folder, given.out)
+        print(f"{exported.path}\n  the reference reads it with {exported.options}")
+        return 0
+    from hwan.export import export_onnx
+
+    path, parities = export_onnx(folder, given.out)
     print(path)
     for parity in parities:
         print(
             f"  {'x'.join(map(str, parity.shape)):>16}  largest difference from PyTorch "
             f"{parity.max_error:.1e}, mean {parity.mean_error:.1e}"
         )
+    return 0
+
+
+@dataclass(frozen=True)
+class Import:
+    """Make a generator folder of weights trained elsewhere: a checkpoint of
+    pytorch-CycleGAN-and-pix2pix (.pth), or Keras weights of its CycleGAN example (.weights.h5,
+    .keras, .h5). The architecture is told from the tensors."""
+
+    file: Positional[Path]
+    """The file."""
+    out: Path
+    """The generator folder to make."""
+    direction: Literal["auto", "ab", "ba"] = "auto"
+    """ab or ba; auto tells from the file's name (latest_net_G_B.pth, gen_F: ba), else ab. Of a Keras
+    file with both generators, ab takes gen_G, ba gen_F."""
+    eval: bool = True
+    """Of a checkpoint: translate as the reference's test.py --eval. --no-eval is test.py without it,
+    as pix2pix: dropout goes on, batch norm uses each image's own statistics."""
+
+
+def import_(args: list[str]) -> int:
+    given = parse(Import, "import", args)
+    from hwan.interop import import_weights
+    from hwan.run_report import describe_folder
+
+    import_weights(given.file, given.out, given.direction, given.eval)
+    print(describe_folder(given.out))
     return 0
 
 
@@ -339,6 +376,7 @@ VERBS: dict[str, Callable[[list[str]], int]] = {
     "evaluate": evaluate,
     "translate": translate,
     "export": export,
+    "import": import_,
     "recipes": recipes,
     "info": info,
 }
@@ -352,7 +390,8 @@ usage: hwan COMMAND [OPTIONS]        (hwan COMMAND --help for the options)
   train RUN --resume                 go on with a stopped training, exactly
   evaluate RUN                       the test: figures, baselines, every picture, a report
   translate RUN INPUT... --out DIR   images and folders of any size
-  export RUN --out DIR               ONNX, checked against PyTorch
+  export RUN --out DIR               ONNX, checked against PyTorch; or the reference's checkpoint
+  import FILE --out GENERATOR        the reference's checkpoints and Keras' weights
   info RUN                           what a run or a generator is
 
 Exit codes: 0 done, 1 failed, 2 bad usage or input, 130 stopped by Ctrl-C with everything saved."""

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import logging
 import warnings
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from types import ModuleType
 
 import torch
 
-from hwan.errors import UsageError
 from hwan.image import write_atomic
 from hwan.nets import sizes
 from hwan.nets.folder import load_generator
+from hwan.runtime import need
 
 TOLERANCE = 1e-4  # of a range of 2; an 8-bit level is 0.0078
 OPSET = 20
@@ -38,8 +36,9 @@ def export_onnx(folder: Path, out: Path) -> tuple[Path, list[Parity]]:
     has the errors. Raises ``UsageError`` without the onnx extra and for a generator that drops out
     when translating, and ``RuntimeError``, leaving no model, where an error is above 1e-4.
     """
-    onnx, runtime = _need("onnx"), _need("onnxruntime")
-    _need("onnxscript")
+    onnx, runtime, _ = (
+        need(name, "onnx", "export to ONNX") for name in ("onnx", "onnxruntime", "onnxscript")
+    )
     net, card = load_generator(folder)
     if card.generator.test_dropout:
         raise UsageError(
@@ -93,14 +92,3 @@ def _parity(net: torch.nn.Module, session: object, shape: tuple[int, int, int, i
     got = torch.from_numpy(session.run(None, {"image": image.numpy()})[0])  # type: ignore[attr-defined]
     error = (got - expected).abs()
     return Parity(shape, float(error.max()), float(error.mean()))
-
-
-def _need(name: str) -> ModuleType:
-    try:
-        return importlib.import_module(name)
-    except ImportError as error:
-        raise UsageError(
-            "export to ONNX needs the onnx extra",
-            f"{name} is not installed",
-            "pip install 'hwan[onnx]'",
-        ) from error

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import random
+from types import ModuleType
 from typing import Literal
 
 import numpy as np
@@ -58,3 +60,15 @@ def describe(device: torch.device) -> str:
         f"{device.type} ({name}), {torch.get_num_threads()} CPU threads, "
         f"Python {platform.python_version()}, torch {torch.__version__}"
     )
+
+
+def need(module: str, extra: str, job: str) -> ModuleType:
+    """Import an optional module. Raises ``UsageError`` that names the extra it comes with."""
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise UsageError(
+            f"{job} needs the {extra} extra",
+            f"{module} is not installed",
+            f"pip install 'hwan[{extra}]'",
+        ) from error

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
@@ -14,13 +15,14 @@ from PIL import Image
 from torch import Tensor
 from torch.nn.functional import pad
 
+from hwan import hub
 from hwan.config import Kind, read_json
 from hwan.data.folders import list_images
 from hwan.errors import UsageError
 from hwan.formats import WRITERS, to_pil
 from hwan.image import DTYPES, RGB, Pixels, decode, save, suffix_for, to_pixels, to_tensor
 from hwan.nets import sizes
-from hwan.nets.folder import GeneratorCard, load_generator
+from hwan.nets.folder import GeneratorCard, load_generator, save_generator
 from hwan.runtime import pick_device
 
 
@@ -74,6 +76,42 @@ class Translator:
         top, left = (padded.shape[2] - height) // 2, (padded.shape[3] - width) // 2
         out: Tensor = self.generator(padded)
         return out[:, :, top : top + height, left : left + width]
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        source: Path | str,
+        device: str = "auto",
+        revision: str | None = None,
+        token: str | None = None,
+    ) -> Translator:
+        """The Translator of a generator folder, or of a repository of the Hugging Face hub
+        ("user/name", at a branch, tag or commit ``revision``).
+
+        Raises ``UsageError`` where neither is to be had, and for the hub without the hub extra.
+        """
+        folder = Path(source)
+        if not folder.is_dir():
+            folder = hub.download(str(source), revision, token)
+        return cls(*load_generator(folder), device=device)
+
+    def save_pretrained(self, folder: Path | str) -> None:
+        """Write the generator folder, with a model card (README.md) unless it has one."""
+        save_generator(Path(folder), self.generator, self.card)
+        hub.write_card(Path(folder), self.card)
+
+    def push_to_hub(
+        self, repo_id: str, private: bool | None = None, token: str | None = None
+    ) -> str:
+        """Upload the generator to the repository ``repo_id``, made if need be; returns its address.
+
+        A model card that is there stays. Raises ``UsageError`` without the hub extra, and where the
+        hub refuses.
+        """
+        with TemporaryDirectory() as folder:
+            save_generator(Path(folder), self.generator, self.card)
+            hub.write_card(Path(folder), self.card, repo_id)
+            return hub.upload(Path(folder), repo_id, private, token)
 
 
 def pad_to(images: Float[Tensor, "b c h w"], multiple: int, least: int) -> Float[Tensor, "b c y x"]:

@@ -209,19 +209,10 @@ def _folder(role: str, path: Path, looks: Sequence[_Look | Broken]) -> Folder:
 def _unmatched(truth_in: Source | None, test_in: Source | None) -> tuple[Path, ...]:
     if truth_in is None:
         return ()
-<<<<<<< ours
     truth, test = truth_in.folder, test_in.folder if test_in else None
     files = list_images(test) if test else ()
     names = {path.relative_to(test).with_suffix("") for path in files if test}
     return tuple(p for p in list_images(truth) if p.relative_to(truth).with_suffix("") not in names)
-=======
-    # As the test pairs them: by name, in whatever format each is.
-    tested = list_images(test) if test else ()
-    names = {path.relative_to(test).with_suffix("") for path in tested if test}
-    return tuple(
-        path for path in list_images(truth) if path.relative_to(truth).with_suffix("") not in names
-    )
->>>>>>> theirs
 
 
 def describe(findings: Findings) -> str:

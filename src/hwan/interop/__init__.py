@@ -1,0 +1,70 @@
+"""Generators trained elsewhere, as generator folders; and back.
+
+The form is told from the file's contents, the architecture from its tensors: docs/guide/interop.md.
+"""
+
+from __future__ import annotations
+
+import re
+import zipfile
+from pathlib import Path
+from typing import Literal
+
+from hwan.errors import UsageError
+from hwan.interop import keras, reference
+from hwan.interop.reference import load_discriminator
+from hwan.interop.to_reference import export_reference
+from hwan.nets.folder import GeneratorCard, save_generator
+
+__all__ = ["export_reference", "import_weights", "load_discriminator"]
+
+HDF5 = b"\x89HDF\r\n\x1a\n"
+SIZE = 256  # the reference and the Keras example train at this, unless told otherwise
+
+
+def import_weights(
+    source: Path,
+    out: Path,
+    direction: Literal["auto", "ab", "ba"] = "auto",
+    evaluating: bool = True,
+) -> GeneratorCard:
+    """Write the generator in the file ``source`` as the generator folder ``out``; returns its card.
+
+    ``source`` is a checkpoint of pytorch-CycleGAN-and-pix2pix (.pth), or the weights of the keras.io
+    CycleGAN example (.weights.h5, .keras, .h5). ``direction`` goes on the card, and of a Keras file
+    with both generators ab takes gen_G and ba gen_F; "auto" reads it off the file's name
+    (latest_net_G_B.pth, gen_F), else it is ab. Not ``evaluating`` translates as the reference's
+    test.py does without --eval (``reference.load_generator``).
+
+    Raises ``UsageError`` for a file that holds neither, or another network, and where ``out`` holds a
+    generator already.
+    """
+    if (out / "model.safetensors").exists():
+        raise UsageError(
+            "an import does not replace a generator", f"{out} holds one", "give another --out"
+        )
+    if direction == "auto":
+        direction = "ba" if re.search(r"net_G_B|gen(erator)?_F", source.name) else "ab"
+    net, config, channels_in, channels_out = (
+        keras.load_generator(source, direction)
+        if _is_keras(source)
+        else reference.load_generator(source, evaluating)
+    )
+    multiple, least = config.sizes
+    size = max(least, -(-SIZE // multiple) * multiple)
+    card = GeneratorCard(config, channels_in, channels_out, direction, size, 0, method="imported")
+    save_generator(out, net, card)
+    return card
+
+
+def _is_keras(path: Path) -> bool:
+    """Whether this is an HDF5 file, or a zip with Keras' config.json at its root (torch's zip has a
+    folder of its own)."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(8)
+        return head == HDF5 or (
+            zipfile.is_zipfile(path) and "config.json" in zipfile.ZipFile(path).namelist()
+        )
+    except OSError as error:
+        raise UsageError(f"{path} is a readable file", error.strerror, "check the path") from error

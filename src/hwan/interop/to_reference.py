@@ -1,0 +1,105 @@
+"""Generators as checkpoints that pytorch-CycleGAN-and-pix2pix loads."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from hwan.config import GeneratorConfig
+from hwan.errors import UsageError
+from hwan.image import write_atomic
+from hwan.interop.reference import STATISTICS, reference_name
+from hwan.nets import folder
+
+
+@dataclass(frozen=True)
+class Exported:
+    """A checkpoint written for the reference, and the options that read it there."""
+
+    path: Path
+    options: str
+
+
+def export_reference(source: Path, out: Path) -> Exported:
+    """Write the generator in the folder ``source`` as a checkpoint the reference loads.
+
+    ``out`` is a .pth file, or a folder, for the name the reference looks for there:
+    latest_net_G_A.pth (direction ab), latest_net_G_B.pth (ba), latest_net_G.pth (pix2pix).
+    Raises ``UsageError`` for a generator with an option that the reference has not.
+    """
+    net, card = folder.load_generator(source)
+    config = card.generator
+    _refuse(source, _foreign(config))
+    own = net.state_dict()
+    if config.norm == "none":
+        # The reference has no biases then, but in the last convolution.
+        biases = [key for key in own if key.endswith(".bias")]
+        biases.remove([key for key in own if key.endswith(".bias")][-1])
+        _refuse(source, [f"{key} is not 0, under norm none" for key in biases if own[key].any()])
+        own = {key: value for key, value in own.items() if key not in biases}
+    weights = {}
+    for key, value in own.items():
+        name = reference_name(key, config)
+        weights[name] = value
+        norm = name.removesuffix(".bias")
+        if config.test_batch_statistics and norm != name and weights[f"{norm}.weight"].ndim == 1:
+            # The reference's batch norm has a place for statistics, used under --eval alone.
+            statistics = torch.zeros_like(value), torch.ones_like(value), torch.tensor(0)
+            weights |= {f"{norm}.{k}": v for k, v in zip(STATISTICS, statistics, strict=True)}
+    name = "G" if card.method == "pix2pix" else {"ab": "G_A", "ba": "G_B"}[card.direction]
+    path = out if out.suffix == ".pth" else out / f"latest_net_{name}.pth"
+    data = io.BytesIO()
+    torch.save(weights, data)
+    write_atomic(path, data.getvalue())
+    return Exported(path, _options(config, card))
+
+
+def _foreign(config: GeneratorConfig) -> list[str]:
+    """The options of a generator in which it differs from every one of the reference's."""
+    free = {"name", "filters", "blocks", "norm", "dropout", "test_dropout", "downs"}
+    # These tell how training began, or are for norms that are refused.
+    free |= {
+        "test_batch_statistics",
+        "init",
+        "gain",
+        "last_init",
+        "gamma_mean",
+        "gamma_std",
+        "groups",
+        "whitened",
+    }
+    standard, given = vars(GeneratorConfig()), vars(config)
+    wrong = [name for name in given if name not in free and given[name] != standard[name]]
+    if config.name not in ("resnet", "unet"):
+        wrong.append("name")
+    if config.norm not in ("instance", "batch", "none"):
+        wrong.append("norm")
+    if (config.downs != 2) if config.name == "resnet" else (config.downs < 5):
+        wrong.append("downs")
+    return [f"generator.{name} {given[name]}" for name in wrong]
+
+
+def _refuse(source: Path, wrong: list[str]) -> None:
+    if wrong:
+        raise UsageError(
+            "the reference has a ResNet of two halvings, a U-Net of five or more, their own options",
+            f"{source}: {', '.join(wrong[:4])}",
+            "export it to ONNX",
+        )
+
+
+def _options(config: GeneratorConfig, card: folder.GeneratorCard) -> str:
+    """The reference's command-line options for this generator."""
+    known = {6: "resnet_6blocks", 9: "resnet_9blocks"}
+    net = known.get(config.blocks, f"(ResnetGenerator with n_blocks={config.blocks})")
+    if config.name == "unet":
+        known = {7: "unet_128", 8: "unet_256"}
+        net = known.get(config.downs, f"(UnetGenerator with num_downs={config.downs})")
+    return (
+        f"--netG {net} --ngf {config.filters} --norm {config.norm} --input_nc {card.channels_in} "
+        f"--output_nc {card.channels_out}{'' if config.dropout else ' --no_dropout'}"
+        f"{'' if config.test_dropout or config.test_batch_statistics else ' --eval'}"
+    )
