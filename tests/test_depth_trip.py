@@ -73,7 +73,7 @@ def test_the_cache_holds_each_domain_in_its_depth(run: Path) -> None:
         (layout.train_b, DATA.kind_b, np.float32),
     ):
         same = dataclasses.replace(DATA, resize=40)
-        cache = open_cache(folder, same, kind)
+        cache = open_cache(Source(folder), same, kind)
         assert cache[0].dtype == dtype
         assert cache.index.notes == {}
         for i, name in enumerate(cache.index.names):
