@@ -158,8 +158,8 @@ class Config:
         least = self.generator.sizes[1]
         _rule(
             size >= least,
-            f"generator.downs {self.generator.downs} and generator.stem {self.generator.stem} need "
-            f"data.size of at least {least}",
+            f"a {self.generator.name} with generator.downs {self.generator.downs} and generator.stem "
+            f"{self.generator.stem} needs data.size of at least {least}",
             size,
             f"give --data.size {least}",
         )

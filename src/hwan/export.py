@@ -33,13 +33,19 @@ def export_onnx(folder: Path, out: Path) -> tuple[Path, list[Parity]]:
 
     Input "image" and output "translation" are float32 (B, C, H, W) in [-1, 1]; H and W are multiples
     of metadata "multiple". The file is compared with PyTorch on three sizes; ``out/parity.json``
-    has the errors. Raises ``UsageError`` without the onnx extra, and ``RuntimeError``, leaving no
-    model, where an error is above 1e-4.
+    has the errors. Raises ``UsageError`` without the onnx extra and for a generator that drops out
+    when translating, and ``RuntimeError``, leaving no model, where an error is above 1e-4.
     """
     onnx, runtime, _ = (
         need(name, "onnx", "export to ONNX") for name in ("onnx", "onnxruntime", "onnxscript")
     )
     net, card = load_generator(folder)
+    if card.generator.test_dropout:
+        raise UsageError(
+            "an exported generator gives one translation of an image",
+            "generator.test_dropout, which draws another each time",
+            'set "test_dropout": false in the folder\'s config.json',
+        )
     multiple, least = sizes(card.generator)
     side = max(least, 16 * multiple)
     free = torch.export.Dim.DYNAMIC
