@@ -10,6 +10,7 @@ from pathlib import Path
 
 import torch
 
+from hwan.errors import UsageError
 from hwan.image import write_atomic
 from hwan.nets import sizes
 from hwan.nets.folder import load_generator
