@@ -15,8 +15,8 @@ test-all: .venv/installed
 	$(BIN)/python -m pytest -m ""
 
 lint: .venv/installed
-	$(BIN)/ruff check src tests tools
-	$(BIN)/ruff format --check src tests tools
+	$(BIN)/ruff check src tests tools bench
+	$(BIN)/ruff format --check src tests tools bench
 	$(BIN)/mypy
 
 .venv/installed: pyproject.toml constraints.txt

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -34,6 +35,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         print(f"hwan {__version__}")
         return 0
+    # Idle threads sleep instead of spinning: on a quiet machine the same, on a busy one several times
+    # faster (bench/threads.py). Read when torch is loaded, so set before any verb.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         if args[0] not in VERBS:
             raise UsageError("a command is one of hwan's", args[0], nearest(args[0], VERBS))
@@ -62,8 +66,8 @@ class Train:
     config: Annotated[Config, arg(name="")]
     data: tuple[Path, ...] = ()
     """A folder with trainA and trainB (and testA, testB), or the two folders A B."""
-    out: Path = Path()
-    """The run folder to make."""
+    out: Path | None = None
+    """The run folder to make; with --resume it is the one given."""
     resume: bool = False
     """Go on with the run folder given instead of a recipe."""
     device: str = "auto"
@@ -92,7 +96,11 @@ def train(args: list[str]) -> int:
         raise UsageError(
             "a recipe is one of hwan's, or a config.json", what, nearest(what, RECIPES)
         )
-    given = parse(Train, f"train {what}", args[1:], Train(base, out=folder if resume else Path()))
+    given = parse(Train, f"train {what}", args[1:], Train(base, out=folder if resume else None))
+    if resume and given.out != folder:
+        raise UsageError(
+            "--resume goes on in the run folder", f"--out {given.out}", "leave --out out"
+        )
     return run_training(given)
 
 
@@ -104,7 +112,7 @@ def run_training(given: Train) -> int:
     from hwan.run_report import write_run_report
     from hwan.training.run import train
 
-    if given.out == Path():
+    if given.out is None:
         raise UsageError("a training writes into a run folder", "no --out", "add --out runs/NAME")
     data = list(given.data)
     if given.resume and not data:
@@ -157,6 +165,8 @@ def run_evaluation(given: Evaluate) -> None:
     layout = test.run_data(given.run, given.data)
     total = test.count(layout, load(given.run / "config.json"))
     rows = list(track(test.evaluate(given.run, layout, given.device), total, "testing"))
+    if len(rows) < total:
+        print(f"{total - len(rows)} unreadable test images left out; `hwan data check` names them")
     summaries = test.summarise(rows)
     test.write_results(rows, summaries, given.run / "evaluation")
     table = Table("direction", "system", "SSIM", "PSNR", "L1", "cycle L1", "diversity")
@@ -184,8 +194,8 @@ class Translate:
     """Images and folders."""
     out: Path
     """The folder to write to."""
-    direction: Direction = "ab"
-    """Of a run: ab or ba."""
+    direction: Direction | None = None
+    """Of a run: ab (if not said) or ba."""
     format: str = ""
     """Write every file in this format (.png, .tiff, .npy, .jpg …); else each in its own."""
     overwrite: bool = False
@@ -197,10 +207,10 @@ class Translate:
 def translate(args: list[str]) -> int:
     given = parse(Translate, "translate", args)
     from hwan.progress import track
-    from hwan.translate import find_generator, load, plan, translate_files
+    from hwan.translate import load, plan, translate_files
 
     suffix = "." + given.format.lower().lstrip(".") if given.format else ""
-    translator = load(find_generator(given.run, given.direction), given.device)
+    translator = load(given.run, given.device, given.direction or "")
     kind = translator.card.kind_out
     pairs = plan(given.inputs, given.out, suffix, given.overwrite, kind)
     failed, notes = [], Counter[str]()
@@ -226,8 +236,8 @@ class Export:
     """The folder to write to."""
     to: Literal["onnx"] = "onnx"
     """The form."""
-    direction: Direction = "ab"
-    """Of a run: ab or ba."""
+    direction: Direction | None = None
+    """Of a run: ab (if not said) or ba."""
 
 
 def export(args: list[str]) -> int:
@@ -235,7 +245,7 @@ def export(args: list[str]) -> int:
     from hwan.export import export_onnx
     from hwan.translate import find_generator
 
-    path, parities = export_onnx(find_generator(given.run, given.direction), given.out)
+    path, parities = export_onnx(find_generator(given.run, given.direction or ""), given.out)
     print(path)
     for parity in parities:
         print(
@@ -254,16 +264,17 @@ class Check:
 
 
 def data(args: list[str]) -> int:
-    from hwan.data.check import check, describe
-    from hwan.data.folders import locate
-
     if args and args[0] in ASK:
         args = ["check", *args]
     if args[:1] != ["check"]:
         raise UsageError(
             "hwan data is followed by check", " ".join(args[:1]) or "nothing", "hwan data check DIR"
         )
-    findings = check(locate(parse(Check, "data check", args[1:]).data))
+    given = parse(Check, "data check", args[1:])
+    from hwan.data.check import check, describe
+    from hwan.data.folders import locate
+
+    findings = check(locate(given.data))
     print(describe(findings))
     return 0 if findings.clean else 1
 

@@ -11,7 +11,7 @@ import json
 import math
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, get_type_hints
 
 from hwan.errors import UsageError, nearest
 
@@ -32,12 +32,11 @@ def _rule(holds: bool, rule: str, received: object, fix: str) -> None:
 
 
 def _at_least(section: str, values: object, **least: float) -> None:
-    """Each named field of a section is a number not under its bound."""
+    """Each named field of a section is a finite number not under its bound."""
     for name, bound in least.items():
         value = vars(values)[name]
-        _rule(
-            value >= bound, f"{section}.{name} is at least {bound}", value, f"give {bound} or more"
-        )
+        rule = f"{section}.{name} is at least {bound}"
+        _rule(bound <= value < float("inf"), rule, value, f"give {bound} or more")
 
 
 def _limits(name: str, depth: Depth, limits: Limits) -> None:
@@ -70,9 +69,15 @@ class Kind:
         _at_least("kind", self, channels=1)
         _limits("kind.range", self.depth, self.range)
 
+    @property
+    def limits(self) -> str:
+        """The range in words."""
+        low, high = {"8": (0, 255), "16": (0, 65535), "float": self.range}[self.depth]
+        return f"{low:g} to {high:g}"
+
     def __str__(self) -> str:
-        depth = f"{self.range[0]:g} to {self.range[1]:g}" if self.depth == "float" else "bit"
-        return f"{self.channels} x {self.depth} {depth}"
+        depth = f"float {self.limits}" if self.depth == "float" else f"{self.depth} bit"
+        return f"{self.channels} x {depth}"
 
 
 @dataclass(frozen=True)
@@ -82,11 +87,9 @@ class DataConfig:
     size: int = 256
     """Side of the square training crop, pixels."""
     resize: int = 0
-    """Side images are resized to, once, before the random crop, pixels; 0: 286/256 of the size, the
-    papers' ratio."""
+    """Side images are resized to before the random crop, pixels; 0: 286/256 of the size, as the papers."""
     fit: Literal["cover", "stretch"] = "cover"
-    """cover: the shorter side is resized and the shape kept; stretch: squashed to a square, as the
-    reference code does. The same for square images."""
+    """cover: resize the shorter side and keep the shape; stretch: squash to a square, as the reference."""
     flip: bool = True
     """Mirror left and right at random, drawn anew each time an image is seen."""
     channels_a: int = 3
@@ -151,13 +154,11 @@ class GeneratorConfig:
     padding: Padding = "reflect"
     """What surrounds an image at a convolution's border, everywhere but at the halvings (zero)."""
     up: Upsampling = "transposed"
-    """transposed: the papers' fractionally-strided convolution; nearest: resize, then convolve,
-    which makes no checkerboard."""
+    """transposed: the papers' convolution; nearest: resize, then convolve, which makes no checkerboard."""
     dropout: float = 0.0
     """Probability of dropping a value inside the residual blocks, while training."""
     init: Init = "normal"
-    """normal: weights of N(0, gain), as the papers; kaiming: scaled by each layer's inputs, which a
-    network without norm needs."""
+    """normal: N(0, gain), as the papers; kaiming: scaled by a layer's inputs, as a net without norm needs."""
     gain: float = 0.02
     """Scale of the initial weights."""
 
@@ -201,8 +202,7 @@ class DiscriminatorConfig:
     norm: Norm = "instance"
     """Normalisation after each convolution but the first and the last."""
     init: Init = "normal"
-    """normal: weights of N(0, gain), as the papers; kaiming: scaled by each layer's inputs, which a
-    network without norm needs."""
+    """normal: N(0, gain), as the papers; kaiming: scaled by a layer's inputs, as a net without norm needs."""
     gain: float = 0.02
     """Scale of the initial weights."""
 
@@ -320,8 +320,9 @@ class Config:
 
 
 def to_dict(config: Any) -> dict[str, Any]:
-    """A dataclass as plain JSON values."""
-    return dataclasses.asdict(config)
+    """A dataclass as plain JSON values: lists, not tuples."""
+    values: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(config)))
+    return values
 
 
 def from_dict(cls: type[C], values: Any, where: str) -> C:
@@ -344,7 +345,7 @@ def from_dict(cls: type[C], values: Any, where: str) -> C:
 
 
 def _check_keys(cls: Any, values: Any, where: str, prefix: str) -> None:
-    known = {f.name: f for f in dataclasses.fields(cls)}
+    known, kinds = [f.name for f in dataclasses.fields(cls)], get_type_hints(cls)
     if not isinstance(values, dict):
         raise UsageError(f"{where}: {prefix or 'the file'} is a JSON object", values, "see docs")
     for key, value in values.items():
@@ -354,9 +355,8 @@ def _check_keys(cls: Any, values: Any, where: str, prefix: str) -> None:
                 prefix + str(key),
                 nearest(str(key), known),
             )
-        default = known[key].default_factory
-        if dataclasses.is_dataclass(default):
-            _check_keys(default, value, where, f"{prefix}{key}.")
+        if dataclasses.is_dataclass(kinds[key]):
+            _check_keys(kinds[key], value, where, f"{prefix}{key}.")
 
 
 def save(config: Config, path: Path) -> None:

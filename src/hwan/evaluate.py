@@ -24,7 +24,7 @@ from hwan.image import Pixels, decode, resize, save, suffix_for, to_tensor, writ
 from hwan.metrics.baselines import Statistics, lab_statistics, mean_image, reinhard
 from hwan.metrics.health import diversity
 from hwan.metrics.pairwise import l1, psnr, ssim
-from hwan.translate import find_generator, load
+from hwan.translate import load
 
 OURS = "hwan"
 PAIRED = {"ssim": ssim, "psnr": psnr, "l1": l1}
@@ -105,7 +105,7 @@ def evaluate(run: Path, layout: Layout, device: str = "auto") -> Iterator[Row]:
     Raises ``UsageError`` for a folder that is no run, and data without test folders.
     """
     config = configs.load(run / "config.json")
-    translators = {d: load(find_generator(run, d), device) for d in ("ab", "ba")}
+    translators = {d: load(run, device, d) for d in ("ab", "ba")}
     for side in sides(layout, config):
         there, back = translators[side.direction], translators[side.direction[::-1]]
         truths = truth_names(side)
@@ -120,9 +120,13 @@ def evaluate(run: Path, layout: Layout, device: str = "auto") -> Iterator[Row]:
                 continue
             name = file.relative_to(side.test)
             output = there.pixels(source)
-            save(output, output_path(run, side, name))
+            save(output, translation(run, side, name))
             figures = {}
-            if (truth := truths.get(name.with_suffix(""))) and mean is not None and statistics:
+            if (
+                (truth := truths.get(name) or truths.get(name.with_suffix("")))
+                and mean is not None
+                and statistics
+            ):
                 figures = _against(truth, side, source, output, mean, statistics)
             yield Row(
                 side.direction,
@@ -134,16 +138,20 @@ def evaluate(run: Path, layout: Layout, device: str = "auto") -> Iterator[Row]:
             )
 
 
-def output_path(run: Path, side: Side, name: Path) -> Path:
-    """Where the translation of test image ``name`` is written, without loss."""
-    return (run / "evaluation" / side.direction / name).with_suffix(suffix_for(side.kind_out))
-
-
 def truth_names(side: Side) -> dict[Path, Path]:
-    """Each known truth by its relative path without the suffix."""
+    """Each known truth by its relative path, with the suffix and without."""
     if side.truth is None:
         return {}
-    return {path.relative_to(side.truth).with_suffix(""): path for path in list_images(side.truth)}
+    exact = {path.relative_to(side.truth): path for path in list_images(side.truth)}
+    return {name.with_suffix(""): path for name, path in exact.items()} | exact
+
+
+def translation(run: Path, side: Side, name: Path) -> Path:
+    """Where the test writes its translation of image ``name``, without loss: a PNG, "a.jpg" as
+    "a.jpg.png", or a TIFF where PNG does not hold it."""
+    ending = suffix_for(side.kind_out)
+    whole = name.name + ("" if name.suffix == ending else ending)
+    return run / "evaluation" / side.direction / name.with_name(whole)
 
 
 def _against(

@@ -41,13 +41,13 @@ def demo_webtoon() -> Config:
     generator = GeneratorConfig(
         filters=16, blocks=3, stem=5, up="nearest", norm="none", init="kaiming", gain=0.7
     )
-    return _demo(generator, identity=0.5, epochs=3.0)
+    return _demo(generator, identity=1.0, epochs=4.0)
 
 
 def demo_daynight() -> Config:
     """The other demo: procedural landscapes by day to the same by night."""
     return _demo(
-        GeneratorConfig(filters=16, blocks=3, stem=5, up="nearest"), identity=0.0, epochs=2.25
+        GeneratorConfig(filters=16, blocks=3, stem=5, up="nearest"), identity=0.5, epochs=4.0
     )
 
 

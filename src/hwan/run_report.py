@@ -15,7 +15,7 @@ from hwan import config as configs
 from hwan.chart import Curves
 from hwan.config import Config, Kind
 from hwan.data.folders import Layout
-from hwan.evaluate import OURS, Row, Summary, output_path, sides, truth_names
+from hwan.evaluate import OURS, Row, Summary, sides, translation, truth_names
 from hwan.image import Bytes, decode, view
 from hwan.nets.folder import load_generator
 from hwan.report import Compare, CompareItem, Facts, Frames, Report, Section, Table, write
@@ -113,13 +113,14 @@ def _compare(
     truths = truth_names(side)
     items = []
     for row in (r for r in rows if r.direction == direction):
-        truth = truths.get(Path(row.name).with_suffix(""))
+        name = Path(row.name)
+        truth = truths.get(name) or truths.get(name.with_suffix(""))
         ssim = f"SSIM {row.figures[OURS]['ssim']:.3f}, " if row.figures else ""
         items.append(
             CompareItem(
                 row.name,
                 _shown(side.test / row.name, side.kind_in),
-                _shown(output_path(run, side, Path(row.name)), side.kind_out),
+                _shown(translation(run, side, name), side.kind_out),
                 _shown(truth, side.kind_out) if truth else None,
                 f"{ssim}cycle L1 {row.cycle_l1:.3f}",
             )

@@ -14,7 +14,7 @@ from PIL import Image
 from torch import Tensor
 from torch.nn.functional import pad
 
-from hwan.config import Kind
+from hwan.config import Kind, read_json
 from hwan.data.folders import list_images
 from hwan.errors import UsageError
 from hwan.formats import WRITERS, to_pil
@@ -36,29 +36,39 @@ class Translator:
         self.multiple, self.least = sizes(card.generator)
 
     def __call__(self, source: Path | str | bytes | Image.Image | np.ndarray) -> Image.Image:
-        """Translate one image: a path, a file's bytes, a Pillow image, or an array (H, W, C).
+        """Translate one image: a path, a file's bytes, a Pillow image, or pixels (H, W, C) of just
+        what the generator reads.
 
-        Raises ``UsageError`` where Pillow cannot hold the translation: ``array`` gives any.
+        Raises ``UsageError`` for an image that is not that, and where Pillow cannot hold the
+        translation: ``array`` gives any.
         """
         return to_pil(self.array(source))
 
     def array(self, source: Path | str | bytes | Image.Image | np.ndarray) -> Pixels:
-        """The same as pixels (H, W, channels_out) in the depth and range the generator writes.
-
-        Raises ``UsageError`` for an image that does not fit what the generator reads.
-        """
+        """The translation of one image as pixels (H, W, channels_out), in the depth and range that
+        the generator writes."""
+        if isinstance(source, np.ndarray):
+            kind = self.card.kind_in
+            if source.ndim != 3 or source.dtype != DTYPES[kind.depth]:
+                raise UsageError(
+                    f"an array is {DTYPES[kind.depth]} (H, W, C), {kind.limits}",
+                    f"{source.dtype} {source.shape}",
+                    "convert it; grey[:, :, None] adds a channel",
+                )
+            return self.pixels(source)
         source = Path(source) if isinstance(source, str) else source
         return self.pixels(decode(source, self.card.kind_in).pixels)
 
     def pixels(self, pixels: Pixels) -> Pixels:
         """Pixels of the card's ``kind_in`` to pixels of its ``kind_out``.
 
-        Raises ``UsageError`` for another number of channels or depth.
+        Raises ``UsageError`` for another number of channels, or another depth.
         """
         kind = self.card.kind_in
         if pixels.shape[2] != kind.channels or pixels.dtype != DTYPES[kind.depth]:
             raise UsageError(
-                f"this generator reads pixels of {kind}",
+                f"this generator reads {kind.channels} channels"
+                + ("" if kind.depth == "8" else f" of {DTYPES[kind.depth]}"),
                 f"{pixels.dtype} {pixels.shape}",
                 "decode the image with the kind_in of the generator's card",
             )
@@ -90,13 +100,21 @@ def pad_to(images: Float[Tensor, "b c h w"], multiple: int, least: int) -> Float
     return images
 
 
-def find_generator(run: Path, direction: str = "ab") -> Path:
-    """The generator folder behind RUN: RUN itself, or its ``generator_ab`` / ``generator_ba``.
+def find_generator(run: Path, direction: str = "") -> Path:
+    """The generator folder behind RUN: RUN itself, or its ``generator_ab`` (the default) or ``_ba``.
 
-    Raises ``UsageError`` when there is none.
+    Raises ``UsageError`` when there is none, or when a generator folder has the other direction.
     """
     if (run / "model.safetensors").is_file():
+        own = read_json(run / "config.json").get("direction")
+        if direction and own != direction:
+            raise UsageError(
+                f"a generator has one direction; {run} has {own}",
+                direction,
+                "give the run folder, or the other generator",
+            )
         return run
+    direction = direction or "ab"
     folder = run / f"generator_{direction}"
     if not (folder / "model.safetensors").is_file():
         raise UsageError(
@@ -107,9 +125,9 @@ def find_generator(run: Path, direction: str = "ab") -> Path:
     return folder
 
 
-def load(folder: Path | str, device: str = "auto") -> Translator:
-    """The Translator of a generator folder."""
-    return Translator(*load_generator(Path(folder)), device=device)
+def load(run: Path | str, device: str = "auto", direction: str = "") -> Translator:
+    """The Translator of a generator folder, or of a run's ``direction`` ("ab" if not said)."""
+    return Translator(*load_generator(find_generator(Path(run), direction)), device=device)
 
 
 @dataclass(frozen=True)

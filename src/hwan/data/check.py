@@ -205,12 +205,9 @@ def _folder(role: str, path: Path, looks: Sequence[_Look | Broken]) -> Folder:
 def _unmatched(truth: Path | None, test: Path | None) -> tuple[Path, ...]:
     if truth is None:
         return ()
-    # As the test pairs them: by name, in whatever format each is.
-    tested = list_images(test) if test else ()
-    names = {path.relative_to(test).with_suffix("") for path in tested if test}
-    return tuple(
-        path for path in list_images(truth) if path.relative_to(truth).with_suffix("") not in names
-    )
+    files = list_images(test) if test else ()
+    names = {path.relative_to(test).with_suffix("") for path in files if test}
+    return tuple(p for p in list_images(truth) if p.relative_to(truth).with_suffix("") not in names)
 
 
 def describe(findings: Findings) -> str:

@@ -36,9 +36,10 @@ def ssim(a: Float[Tensor, "b c h w"], b: Float[Tensor, "b c h w"]) -> Float[Tens
     """Structural similarity per image, at most 1 (equal images), higher is nearer.
 
     Wang et al. 2004 (Image Quality Assessment), eq. 13, averaged by eq. 17 over every whole window
-    and over channels: Gaussian window 11x11 of sigma 1.5, K1 0.01, K2 0.03, range 2, and no
-    downsampling first. Raises ``UsageError`` where the shapes differ, and for images with a side
-    under 11 pixels, which hold no whole window.
+    and over channels: Gaussian window 11x11 of sigma 1.5, K1 0.01, K2 0.03, no downsampling first.
+    On intensities in [0, 1]: its comparison of means (eq. 6) has no sense below zero, and taken on
+    [-1, 1] a night against its day would score as an inverted picture. Raises ``UsageError`` where
+    the shapes differ, and for images with a side under 11 pixels, which hold no whole window.
     """
     a, b = _alike(a, b)
     if min(a.shape[2:]) < WINDOW:
@@ -48,11 +49,11 @@ def ssim(a: Float[Tensor, "b c h w"], b: Float[Tensor, "b c h w"]) -> Float[Tens
             "use psnr or l1, or larger images",
         )
     _, values = structural_similarity_index_measure(
-        a,
-        b,
+        (a + 1) / 2,
+        (b + 1) / 2,
         sigma=1.5,
         kernel_size=WINDOW,
-        data_range=RANGE,
+        data_range=1.0,
         k1=0.01,
         k2=0.03,
         return_full_image=True,
