@@ -330,3 +330,13 @@ def test_inspect_says_what_a_file_has(tmp_path: Path) -> None:
 def test_options_that_break_a_rule(options: dict[str, Any], rule: str) -> None:
     with pytest.raises(UsageError, match=rule):
         DataConfig(**options)
+
+
+@pytest.mark.parametrize("channels", [2, 4])
+def test_8_bit_alpha_is_a_channel_where_it_is_asked_for(channels: int) -> None:
+    values = RNG.integers(0, 256, (4, 6, channels), dtype=np.uint8)
+    out = io.BytesIO()
+    Image.fromarray(values).save(out, "PNG")
+    picture = decode(out.getvalue(), Kind(channels))
+    np.testing.assert_array_equal(picture.pixels, values)
+    assert picture.notes == ()

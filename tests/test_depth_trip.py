@@ -125,7 +125,7 @@ def test_it_is_evaluated_and_reported(run: Path) -> None:
     assert set(summaries["ab"].systems) == {test.OURS, "mean picture", "Reinhard"}
     assert all(0 < s["l1"] < 1 for d in summaries.values() for s in d.systems.values())
     # The metric is of the file as written: a share of Hounsfield's 3000.
-    own = decode(run / "evaluation/ab/0.tiff", DATA.kind_b).pixels
+    own = decode(run / "evaluation/ab/0.tif.tiff", DATA.kind_b).pixels
     true = decode(run.parent / "data/truthB/0.npy", DATA.kind_b)
     first = next(r for r in rows if (r.direction, r.name) == ("ab", "0.tif"))
     expected = np.abs(own - true.pixels).mean() / 3000
@@ -193,7 +193,7 @@ def test_a_translator_gives_a_pillow_image_where_there_is_one(tmp_path: Path) ->
     card = dataclasses.replace(card, channels_out=2)
     with pytest.raises(UsageError, match="a Pillow image holds"):
         Translator(torch.nn.Conv2d(5, 2, 1), card)(bands)
-    with pytest.raises(UsageError, match="reads pixels of 5 x 8 bit"):
+    with pytest.raises(UsageError, match="reads 5 channels"):
         Translator(net, card).pixels(bands.astype(np.uint16))
 
 

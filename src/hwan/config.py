@@ -60,9 +60,15 @@ class Kind:
         _at_least("kind", self, channels=1)
         _limits("kind.range", self.depth, self.range)
 
+    @property
+    def limits(self) -> str:
+        """The range in words."""
+        low, high = {"8": (0, 255), "16": (0, 65535), "float": self.range}[self.depth]
+        return f"{low:g} to {high:g}"
+
     def __str__(self) -> str:
-        depth = f"{self.range[0]:g} to {self.range[1]:g}" if self.depth == "float" else "bit"
-        return f"{self.channels} x {self.depth} {depth}"
+        depth = f"float {self.limits}" if self.depth == "float" else f"{self.depth} bit"
+        return f"{self.channels} x {depth}"
 
 
 @dataclass(frozen=True)
@@ -323,8 +329,9 @@ class Config:
 
 
 def to_dict(config: Any) -> dict[str, Any]:
-    """A dataclass as plain JSON values."""
-    return dataclasses.asdict(config)
+    """A dataclass as plain JSON values: lists, not tuples."""
+    values: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(config)))
+    return values
 
 
 def from_dict(cls: type[C], values: Any, where: str) -> C:

@@ -38,29 +38,39 @@ class Translator:
         self.multiple, self.least = sizes(card.generator)
 
     def __call__(self, source: Path | str | bytes | Image.Image | np.ndarray) -> Image.Image:
-        """Translate one image: a path, a file's bytes, a Pillow image, or an array (H, W, C).
+        """Translate one image: a path, a file's bytes, a Pillow image, or pixels (H, W, C) of just
+        what the generator reads.
 
-        Raises ``UsageError`` where Pillow cannot hold the translation: ``array`` gives any.
+        Raises ``UsageError`` for an image that is not that, and where Pillow cannot hold the
+        translation: ``array`` gives any.
         """
         return to_pil(self.array(source))
 
     def array(self, source: Path | str | bytes | Image.Image | np.ndarray) -> Pixels:
-        """The same as pixels (H, W, channels_out) in the depth and range the generator writes.
-
-        Raises ``UsageError`` for an image that does not fit what the generator reads.
-        """
+        """The translation of one image as pixels (H, W, channels_out), in the depth and range that
+        the generator writes."""
+        if isinstance(source, np.ndarray):
+            kind = self.card.kind_in
+            if source.ndim != 3 or source.dtype != DTYPES[kind.depth]:
+                raise UsageError(
+                    f"an array is {DTYPES[kind.depth]} (H, W, C), {kind.limits}",
+                    f"{source.dtype} {source.shape}",
+                    "convert it; grey[:, :, None] adds a channel",
+                )
+            return self.pixels(source)
         source = Path(source) if isinstance(source, str) else source
         return self.pixels(decode(source, self.card.kind_in).pixels)
 
     def pixels(self, pixels: Pixels) -> Pixels:
         """Pixels of the card's ``kind_in`` to pixels of its ``kind_out``.
 
-        Raises ``UsageError`` for another number of channels or depth.
+        Raises ``UsageError`` for another number of channels, or another depth.
         """
         kind = self.card.kind_in
         if pixels.shape[2] != kind.channels or pixels.dtype != DTYPES[kind.depth]:
             raise UsageError(
-                f"this generator reads pixels of {kind}",
+                f"this generator reads {kind.channels} channels"
+                + ("" if kind.depth == "8" else f" of {DTYPES[kind.depth]}"),
                 f"{pixels.dtype} {pixels.shape}",
                 "decode the image with the kind_in of the generator's card",
             )

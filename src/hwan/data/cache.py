@@ -95,7 +95,8 @@ def open_cache(source: Source, config: DataConfig, kind: Kind) -> Cache:
         raise UsageError(
             f"a domain has at least one readable image; {folder} has none",
             f"{len(index.broken)} broken files, first: {index.broken[0]}",
-            "replace them; `hwan data check` lists all",
+            "replace them, or set --data.channels_a, depth_a, range_a (or _b) to what they hold; "
+            "`hwan data check` says what that is",
         )
     ends = np.cumsum([int(np.prod(shape)) for shape in index.shapes])
     flat = np.memmap(place / "pixels.bin", index.dtype, mode="r", shape=(int(ends[-1]),))
