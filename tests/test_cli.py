@@ -119,7 +119,7 @@ def test_the_package_has_its_doors() -> None:
 WRONG = [
     ("trian small", ["received: trian", "perhaps you meant 'train'"]),
     ("--verbose", ["a command is one of hwan's", "known: data, demo"]),
-    ("train", ["train takes a recipe", "received: nothing", "known: cyclegan"]),
+    ("train", ["train takes a recipe", "received: nothing", "known: colourise"]),
     ("train --resume RUN", ["train takes a recipe", "run folder first"]),
     ("train smal --data DATA --out x", ["received: smal", "perhaps you meant 'small'"]),
     ("train none.json --data DATA --out x", ["none.json is there", "no such file"]),
@@ -127,7 +127,7 @@ WRONG = [
     ("train small --train.epoch 3 --data DATA --out x", ["Perhaps you meant", "--train.epochs"]),
     ("train small --train.epochs x --data DATA --out x", ["--train.epochs", "'x'"]),
     ("train small --train.epochs -1 --data DATA --out x", ["train.epochs is above 0", "-1"]),
-    ("train small --generator.norm layer --data DATA --out x", ["--generator.norm", "instance"]),
+    ("train small --generator.norm layr --data DATA --out x", ["--generator.norm", "instance"]),
     ("train small --data.size 66 --data DATA --out x", ["multiple of 4", "fix: give 64"]),
     ("train small --out x", ["no --data", "add --data FOLDER"]),
     ("train small --data DATA", ["no --out", "add --out"]),

@@ -17,7 +17,7 @@ from hwan.cli import main
 from hwan.config import DataConfig, Kind
 from hwan.data.cache import open_cache
 from hwan.data.check import check, describe
-from hwan.data.folders import locate
+from hwan.data.folders import Source, locate
 from hwan.errors import UsageError
 from hwan.image import decode
 from hwan.nets import build_generator
@@ -73,11 +73,11 @@ def test_the_cache_holds_each_domain_in_its_depth(run: Path) -> None:
         (layout.train_b, DATA.kind_b, np.float32),
     ):
         same = dataclasses.replace(DATA, resize=40)
-        cache = open_cache(Source(folder), same, kind)
+        cache = open_cache(folder, same, kind)
         assert cache[0].dtype == dtype
         assert cache.index.notes == {}
         for i, name in enumerate(cache.index.names):
-            np.testing.assert_array_equal(cache[i], decode(folder / name, kind).pixels)
+            np.testing.assert_array_equal(cache[i], decode(folder.folder / name, kind).pixels)
 
 
 def test_the_generators_say_what_they_read_and_write(run: Path) -> None:
@@ -147,9 +147,9 @@ def test_the_data_check_says_what_is_there(run: Path) -> None:
 def test_the_wrong_options_say_what_the_files_have(run: Path) -> None:
     train_a = run.parent / "data" / "trainA"
     with pytest.raises(UsageError, match="5 x uint16, where the domain has 3 channels"):
-        open_cache(train_a, DATA, Kind())
+        open_cache(Source(train_a), DATA, Kind())
     with pytest.raises(UsageError, match="where the range is 0 to 1"):
-        open_cache(train_a, DATA, Kind(5, "float"))
+        open_cache(Source(train_a), DATA, Kind(5, "float"))
 
 
 @pytest.mark.parametrize(

@@ -219,7 +219,7 @@ def test_weights_cut_short_are_refused(folder: Path, at: float) -> None:
         ({"generator": {"filters": 4}}, "model.safetensors"),
         ({"generator": {"filters": 2, "stem": 4}}, "generator.stem is an odd"),
         ({"generator": {"filter": 2}}, "perhaps you meant 'filters'"),
-        ({"generator": {"name": "unet"}}, "'resnet'"),
+        ({"generator": {"name": "unnet"}}, "'resnet'"),
         ({"chanels_in": 3}, "perhaps you meant 'channels_in'"),
         ({"size": "large"}, "size"),
     ],

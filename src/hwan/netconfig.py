@@ -5,6 +5,7 @@ docs/guide/networks.md says when each is of use.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -29,6 +30,12 @@ Init = Literal["normal", "truncated", "xavier", "kaiming", "orthogonal"]
 
 def _check_common(section: str, config: GeneratorConfig | DiscriminatorConfig) -> None:
     at_least(section, config, filters=1, gain=0, groups=1, whitened=1, gamma_std=0)
+    rule(
+        math.isfinite(config.gamma_mean),
+        f"{section}.gamma_mean is finite",
+        config.gamma_mean,
+        "give 1, say",
+    )
     rule(config.norm_eps > 0, f"{section}.norm_eps is above 0", config.norm_eps, "give 1e-5, say")
 
 

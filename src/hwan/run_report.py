@@ -21,6 +21,7 @@ from hwan.image import decode, view
 from hwan.nets.folder import load_generator
 from hwan.report import Compare, CompareItem, Facts, Frames, Report, Section, Table, write
 from hwan.runtime import describe, pick_device
+from hwan.translate import is_generator
 
 WORDS = {"ab": "A to B", "ba": "B to A"}
 Verdict = Literal["good", "mixed", "bad", "none"]
@@ -176,7 +177,7 @@ def describe_folder(folder: Path) -> str:
 
     Raises ``UsageError`` for a folder that is neither.
     """
-    if (folder / "model.safetensors").is_file():
+    if is_generator(folder):
         net, card = load_generator(folder)
         weights = sum(p.numel() for p in net.parameters())
         facts = {**asdict(card), "parameters": f"{weights:,}"}

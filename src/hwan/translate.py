@@ -143,7 +143,7 @@ def find_generator(run: Path, direction: str = "") -> Path:
 
     Raises ``UsageError`` when there is none, or when a generator folder has the other direction.
     """
-    if (run / "model.safetensors").is_file():
+    if is_generator(run):
         own = read_json(run / "config.json").get("direction")
         if direction and own != direction:
             raise UsageError(
@@ -161,6 +161,13 @@ def find_generator(run: Path, direction: str = "") -> Path:
             "give the --out of a training; it writes generators from its first tick on",
         )
     return folder
+
+
+def is_generator(folder: Path) -> bool:
+    """Whether a folder is, or by its config.json means to be, a generator folder."""
+    if (folder / "model.safetensors").is_file():
+        return True
+    return (folder / "config.json").is_file() and "format" in read_json(folder / "config.json")
 
 
 def load(run: Path | str, device: str = "auto", direction: str = "") -> Translator:
