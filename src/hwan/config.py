@@ -276,6 +276,12 @@ class Config:
             f"A {a}, B {b}",
             "take another method",
         )
+        _rule(
+            not contrasts or self.generator.name in ("resnet", "plain"),
+            "cut reads features inside a generator built in sequence",
+            f"generator.name {self.generator.name}",
+            "give --generator.name resnet",
+        )
         uses_identity = self.method in ("cyclegan", "gan")
         _rule(
             a == b or self.loss.identity == 0 or not uses_identity,
