@@ -8,7 +8,6 @@ from pathlib import Path
 
 import torch
 
-from hwan.cli import Evaluate, Train, run_evaluation, run_training
 from hwan.config import Config
 from hwan.data.landscape import landscape
 from hwan.data.loader import Batch
@@ -20,6 +19,7 @@ from hwan.recipes import RECIPES
 from hwan.runtime import pick_device
 from hwan.training.loop import Training, step
 from hwan.translate import find_generator, load
+from hwan.verbs.learn import Evaluate, Train, run_evaluation, run_training
 
 TRAIN, TEST = 400, 40  # images of each domain
 OVERHEAD = 40.0  # seconds of a demo that are not training, on two cores

@@ -1,0 +1,163 @@
+"""train, evaluate, demo."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+from tyro.conf import Positional, arg
+
+from hwan.config import Config
+from hwan.errors import UsageError, nearest
+from hwan.verbs import ASK, parse
+
+
+@dataclass(frozen=True)
+class Train:
+    """Train on two folders of images. Ctrl-C saves; `hwan train RUN --resume` goes on exactly."""
+
+    config: Annotated[Config, arg(name="")]
+    data: tuple[Path, ...] = ()
+    """A folder with trainA and trainB (and testA, testB), or the two folders A B."""
+    out: Path | None = None
+    """The run folder to make; with --resume it is the one given."""
+    resume: bool = False
+    """Go on with the run folder given instead of a recipe."""
+    device: str = "auto"
+    """auto, cpu, cuda, cuda:1 or mps."""
+
+
+def train(args: list[str]) -> int:
+    from hwan.config import load
+    from hwan.recipes import RECIPES
+
+    if args and args[0] in ASK:
+        args = ["cyclegan", *args]  # every recipe has the same options
+    if not args or args[0].startswith("-"):
+        raise UsageError(
+            "train takes a recipe, a config.json or (with --resume) a run folder first",
+            " ".join(args) or "nothing",
+            nearest("", RECIPES) + "; `hwan train RECIPE --help` lists every option",
+        )
+    what, folder = args[0], Path(args[0])
+    resume = "--resume" in args
+    if resume or folder.suffix == ".json":
+        base = load(folder / "config.json" if resume else folder)
+    elif what in RECIPES:
+        base = RECIPES[what]()
+    else:
+        raise UsageError(
+            "a recipe is one of hwan's, or a config.json", what, nearest(what, RECIPES)
+        )
+    given = parse(Train, f"train {what}", args[1:], Train(base, out=folder if resume else None))
+    if resume and given.out != folder:
+        raise UsageError(
+            "--resume goes on in the run folder", f"--out {given.out}", "leave --out out"
+        )
+    return run_training(given)
+
+
+def run_training(given: Train) -> int:
+    """Train, show it, and write the run's report."""
+    from hwan.config import read_json
+    from hwan.data.folders import locate
+    from hwan.progress import watch
+    from hwan.run_report import write_run_report
+    from hwan.training.run import train
+
+    if given.out is None:
+        raise UsageError("a training writes into a run folder", "no --out", "add --out runs/NAME")
+    data = list(given.data)
+    if given.resume and not data:
+        data = [Path(path) for path in read_json(given.out / "data.json")["data"]]
+    if not data:
+        raise UsageError("a training reads images", "no --data", "add --data FOLDER, or --data A B")
+    stopped = watch(train(given.config, data, given.out, given.device, given.resume))
+    if stopped:
+        print(
+            f"stopped after {stopped.images} of {stopped.total} images, everything saved.\n"
+            f"go on:  hwan train {given.out} --resume"
+        )
+        return 130
+    report = write_run_report(
+        given.out, locate(data, given.config.data.pairs, given.config.data.swap)
+    )
+    print(
+        f"{given.out}: trained\n  report     {report}\n  test       hwan evaluate {given.out}\n"
+        f"  translate  hwan translate {given.out} IMAGES --out DIR"
+    )
+    return 0
+
+
+@dataclass(frozen=True)
+class Evaluate:
+    """Test a run on held-out images: figures, baselines, every picture, and the report."""
+
+    run: Positional[Path]
+    """The run folder."""
+    data: tuple[Path, ...] = ()
+    """Another data set than the one it was trained on, with testA and testB."""
+    device: str = "auto"
+    """auto, cpu, cuda or mps."""
+
+
+def evaluate(args: list[str]) -> int:
+    given = parse(Evaluate, "evaluate", args)
+    run_evaluation(given)
+    return 0
+
+
+def run_evaluation(given: Evaluate) -> None:
+    """Test, write the results and the report, print the tables."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from hwan import evaluate as test
+    from hwan.config import load
+    from hwan.progress import track
+    from hwan.run_report import judge, write_run_report
+
+    layout = test.run_data(given.run, given.data)
+    total = test.count(layout, load(given.run / "config.json"))
+    rows = list(track(test.evaluate(given.run, layout, given.device), total, "testing"))
+    if len(rows) < total:
+        print(f"{total - len(rows)} unreadable test images left out; `hwan data check` names them")
+    summaries = test.summarise(rows)
+    test.write_results(rows, summaries, given.run / "evaluation")
+    table = Table("direction", "system", "SSIM", "PSNR", "L1", "cycle L1", "diversity")
+    for direction, summary in summaries.items():
+        shared = [f"{summary.cycle_l1:.3f}", f"{summary.diversity:.2f}"]
+        for name, figures in (summary.systems or {test.OURS: {}}).items():
+            values = [
+                f"{figures[m]:.{n}f}" if m in figures else "no truth"
+                for m, n in (("ssim", 3), ("psnr", 1), ("l1", 3))
+            ]
+            table.add_row(direction, name, *values, *(shared if name == test.OURS else ["", ""]))
+    console = Console()
+    console.print(table)
+    console.print(judge(summaries)[0], markup=False)
+    print(f"report: {write_run_report(given.run, layout, rows, summaries)}")
+
+
+@dataclass(frozen=True)
+class Demo:
+    """The whole road on embedded pictures: data, training, test, report, export, translation."""
+
+    task: Literal["webtoon", "daynight"] = "webtoon"
+    """webtoon: photographs to drawings; daynight: procedural landscapes by day to the same by night."""
+    out: Path = Path("hwan-demo")
+    """Where everything goes; a number is added if it is there already."""
+    minutes: float = 0.0
+    """Train about this long instead of the recipe's fixed length (0)."""
+    seed: int = 0
+    """Of the data, the weights and the order."""
+    device: str = "auto"
+    """auto, cpu, cuda or mps."""
+
+
+def demo(args: list[str]) -> int:
+    given = parse(Demo, "demo", args)
+    from hwan.demo import run_demo
+
+    return run_demo(given.task, given.out, given.minutes, given.seed, given.device)
