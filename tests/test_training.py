@@ -13,7 +13,7 @@ import torch
 
 import hwan.config
 import tiny
-from hwan.config import Config, TrainConfig
+from hwan.config import Config, LossConfig, TrainConfig
 from hwan.data.loader import Batch
 from hwan.errors import TrainingDiverged, UsageError
 from hwan.training import run as runs
@@ -43,8 +43,15 @@ def weights(training: Training) -> torch.Tensor:
 CURVE = Path(__file__).with_name("curve.json")
 
 
-def seeded_curve() -> list[dict[str, str]]:
+def seeded_curve(method: str) -> list[dict[str, str]]:
     config = tiny.config(epochs=1, seed=7, pool=2, ema=2.0)
+    if method != "cyclegan":
+        options: dict[str, Any] = {
+            "method": method,
+            "data": dataclasses.replace(config.data, pairs="sides"),
+            "loss": LossConfig(nce_patches=16),
+        }
+        config = dataclasses.replace(config, **options)
     training = Training(config, CPU)
     return [
         {k: float(v).hex() for k, v in status.losses.items()}
@@ -52,12 +59,14 @@ def seeded_curve() -> list[dict[str, str]]:
     ]
 
 
-def test_the_seeded_loss_curve_is_unchanged() -> None:
+@pytest.mark.parametrize("method", ["cyclegan", "gan", "pix2pix", "cut"])
+def test_the_seeded_loss_curve_is_unchanged(method: str) -> None:
     expected = json.loads(CURVE.read_text())
-    got = seeded_curve()
+    curve = expected["curves"][method]
+    got = seeded_curve(method)
     if torch.__version__.split("+")[0] == expected["torch"] and expected["cpu"] == cpu():
-        assert got == expected["curve"]
-    for mine, theirs in zip(got, expected["curve"], strict=True):
+        assert got == curve
+    for mine, theirs in zip(got, curve, strict=True):
         assert {k: float.fromhex(v) for k, v in mine.items()} == pytest.approx(
             {k: float.fromhex(v) for k, v in theirs.items()}, rel=1e-4
         )
@@ -335,6 +344,6 @@ def test_defaults_are_the_papers() -> None:
 if __name__ == "__main__":
     torch.set_num_threads(1)
     version = torch.__version__.split("+")[0]
-    CURVE.write_text(
-        json.dumps({"torch": version, "cpu": cpu(), "curve": seeded_curve()}, indent=1) + "\n"
-    )
+    curves = {method: seeded_curve(method) for method in ("cyclegan", "gan", "pix2pix", "cut")}
+    text = json.dumps({"torch": version, "cpu": cpu(), "curves": curves}, indent=1)
+    CURVE.write_text(text + "\n")
