@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -133,7 +134,7 @@ WRONG = [
     ("train small --data DATA", ["no --out", "add --out"]),
     ("train small --data nowhere --out x", ["--data is a folder", "received: nowhere"]),
     ("train small --data DATA DATA DATA --out x", ["3 folders"]),
-    ("train small --data DATA --out RUN", ["a new run needs a new folder", "add --resume"]),
+    ("train small --data DATA --out RUN", ["a new run needs a new folder", "--resume"]),
     ("train small --data DATA --out x --device gpu", ["device is one this machine has", "gpu"]),
     ("evaluate", ["Missing", "run folder"]),
     ("evaluate nowhere", ["nowhere", "no such file"]),
@@ -312,3 +313,17 @@ def test_a_training_in_a_pipe_prints_plain_lines_and_can_be_tested(tmp_path: Pat
             assert "\x1b" not in text
             assert "\r" not in text
     assert (run / "evaluation" / "results.json").is_file()
+
+
+def test_a_recipes_network_follows_the_size(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = tiny.write_data(tmp_path / "data")
+    said = say(
+        capsys, "train", "pix2pix", "--data", str(data), "--data.size", "64", "--data.pairs", "names",
+        "--generator.filters", "2", "--discriminator.filters", "2", "--train.epochs", "0.2",
+        "--train.ticks", "1", "--out", str(tmp_path / "run"), "--device", "cpu",
+    )  # fmt: skip
+    assert said.code == 0
+    config = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert config["generator"]["downs"] == 6

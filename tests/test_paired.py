@@ -14,6 +14,8 @@ from PIL import Image
 
 import tiny
 from hwan.config import Config, DataConfig, GeneratorConfig, LossConfig
+from hwan.data.check import check
+from hwan.data.folders import locate
 from hwan.errors import UsageError
 from hwan.evaluate import evaluate, run_data, summarise
 from hwan.losses import l1
@@ -85,8 +87,9 @@ def test_pix2pix_on_two_folders_by_name(tmp_path: Path) -> None:
 
 def test_colourise_makes_its_own_grey(tmp_path: Path) -> None:
     data = tmp_path / "photos"
+    data.mkdir()
     tiny.write_data(tmp_path / "made")
-    (tmp_path / "made" / "trainA").rename(data)
+    (tmp_path / "made" / "trainA").rename(data / "train")
     (tmp_path / "made" / "testA").rename(data / "test")
     config = small("pix2pix", {"pairs": "self", "channels_a": 1})
     found = trip(config, data, tmp_path / "run")
@@ -127,6 +130,69 @@ def test_pairs_beside_unpaired_images_add_their_l1(tmp_path: Path) -> None:
         (data / folder).rmdir()
     with pytest.raises(UsageError, match="pairedA and pairedB"):
         list(runs.train(config, [data], tmp_path / "other", "cpu"))
+
+
+def test_what_would_leak_or_mispair_is_refused(tmp_path: Path) -> None:
+    data = sides(tmp_path / "data")
+    for file in (data / "train").iterdir():
+        file.rename(data / file.name)
+    (data / "train").rmdir()
+    with pytest.raises(UsageError, match="apart from what is tested on"):
+        trip(small("pix2pix", {"pairs": "sides"}), data, tmp_path / "run")
+    named = tiny.write_data(tmp_path / "named")
+    Image.open(named / "trainA" / "0000.png").save(named / "trainA" / "0000.bmp")
+    with pytest.raises(UsageError, match="each domain has a name once"):
+        trip(small("pix2pix", {"pairs": "names"}), named, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_an_empty_test_folder_is_said_before_anything_is_written(tmp_path: Path) -> None:
+    data = tiny.write_data(tmp_path / "data")
+    for file in (data / "testA").iterdir():
+        file.unlink()
+    with pytest.raises(UsageError, match="readable images to draw samples from"):
+        list(runs.train(tiny.config(), [data], tmp_path / "run", "cpu"))
+    assert not (tmp_path / "run").exists()
+
+
+def test_pairs_stretched_to_one_shape_can_be_tested(tmp_path: Path) -> None:
+    data = tiny.write_data(tmp_path / "data")
+    for folder in ("trainB", "testB"):
+        for file in (data / folder).iterdir():
+            Image.open(file).resize((48, 40)).save(file)
+    found = trip(small("pix2pix", {"pairs": "names", "fit": "stretch"}), data, tmp_path / "run")
+    assert found["ab"].systems["hwan"]["ssim"] < 1
+
+
+def test_one_tiny_test_image_does_not_stop_the_test(tmp_path: Path) -> None:
+    data = tiny.write_data(tmp_path / "data", truth=True)
+    for folder in ("testA", "truthB"):
+        Image.new("RGB", (8, 8)).save(data / folder / "tiny.png")
+    found = trip(tiny.config(epochs=0.2), data, tmp_path / "run")
+    assert found["ab"].images == 7
+    assert np.isfinite(found["ab"].systems["hwan"]["ssim"])
+
+
+def test_pairs_beside_are_checked_too(tmp_path: Path) -> None:
+    data = tiny.write_data(tmp_path / "data")
+    (data / "pairedA").mkdir()
+    (data / "testA" / "0001.png").rename(data / "pairedA" / "x.png")
+    Image.open(data / "pairedA" / "x.png").save(data / "testA" / "copy.bmp")
+    findings = check(locate([data]))
+    assert not findings.clean
+    assert any("x.png" in str(path) for leak in findings.leaks for path in leak)
+
+
+def test_probing_the_generator_for_cut_leaves_no_trace() -> None:
+    config = Config(
+        method="cut",
+        data=DataConfig(size=32),
+        generator=GeneratorConfig(filters=4, blocks=1, stem=3, norm="batch"),
+        loss=LossConfig(identity=0),
+    )
+    for name, value in CUT(config).generator_ab.named_buffers():
+        if name.endswith("running_var"):
+            assert value.equal(torch.ones_like(value))
 
 
 def cut(**loss: Any) -> CUT:

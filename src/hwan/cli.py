@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
-from hwan.errors import TrainingDiverged, UsageError, nearest
+from hwan.errors import Failure, UsageError, nearest
 from hwan.verbs import ASK, learn, look, ship
 
 
@@ -32,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except UsageError as error:
         print(f"hwan: {error}", file=sys.stderr)
         return 2
-    except (TrainingDiverged, OSError) as error:
+    except (Failure, OSError) as error:
         print(f"hwan: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

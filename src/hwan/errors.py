@@ -1,4 +1,4 @@
-"""The two ways hwan refuses: the caller's mistake, and a training that went wrong."""
+"""The ways hwan refuses: the caller's mistake, and work that went wrong."""
 
 from __future__ import annotations
 
@@ -14,7 +14,11 @@ class UsageError(Exception):
         self.rule, self.received, self.fix = rule, received, fix
 
 
-class TrainingDiverged(RuntimeError):
+class Failure(RuntimeError):
+    """Work that went wrong without the caller's mistake (exit code 1)."""
+
+
+class TrainingDiverged(Failure):
     """A loss or a weight became NaN or infinite (exit code 1); the last good state is kept."""
 
 

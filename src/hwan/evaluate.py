@@ -7,7 +7,7 @@ import glob
 import io
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from hwan.formats import SUFFIXES
 from hwan.image import Pixels, resize, save, suffix_for, to_tensor, write_atomic
 from hwan.metrics.baselines import Statistics, lab_statistics, mean_image, reinhard
 from hwan.metrics.health import diversity
-from hwan.metrics.pairwise import l1, psnr, ssim
+from hwan.metrics.pairwise import WINDOW, l1, psnr, ssim
 from hwan.translate import load
 
 OURS = "hwan"
@@ -83,18 +83,17 @@ class Side:
 
 def sides(layout: Layout, config: Config) -> tuple[Side, ...]:
     """The directions of ``config``'s method. Raises ``UsageError`` where there is no test folder."""
-    if layout.test_a is None or layout.test_b is None:
+    if layout.test_a is None or (layout.test_b is None and "ba" in config.directions):
         raise UsageError(
             "the test needs held-out images in testA and testB (of pairs in one file: test or val)",
             f"{layout.train_a.folder.parent} without them",
             "set some images of each domain aside there; never test on trained ones",
         )
     a, b = config.data.kind_a, config.data.kind_b
-    both = (
-        Side("ab", layout.test_a, layout.truth_b, layout.train_b, a, b),
-        Side("ba", layout.test_b, layout.truth_a, layout.train_a, b, a),
-    )
-    return tuple(side for side in both if side.direction in config.directions)
+    there = Side("ab", layout.test_a, layout.truth_b, layout.train_b, a, b)
+    if layout.test_b is None or "ba" not in config.directions:
+        return (there,)
+    return there, Side("ba", layout.test_b, layout.truth_a, layout.train_a, b, a)
 
 
 def run_data(run: Path, data: Sequence[Path] = ()) -> Layout:
@@ -140,7 +139,9 @@ def evaluate(run: Path, layout: Layout, device: str = "auto") -> Iterator[Row]:
             truth = side.truth_of(name)
             figures = {}
             if truth is not None and statistics is not None and mean is not None:
-                figures = _against(truth, name, side, source, output, mean, statistics)
+                figures = _against(
+                    truth, name, side, source, output, mean, statistics, config.data.fit
+                )
             cycle = float("nan")
             if back:
                 pictures = (back.pixels(output), source)
@@ -172,9 +173,12 @@ def translation(run: Path, side: Side, name: Path) -> Path:
 
 def _against(
     truth: Pixels, name: Path, side: Side, source: Pixels, output: Pixels, mean: Pixels,
-    statistics: Statistics,
+    statistics: Statistics, config_fit: str,
 ) -> dict[str, dict[str, float]]:  # fmt: skip
     height, width, channels = truth.shape
+    if config_fit == "stretch" and truth.shape[:2] != output.shape[:2]:
+        truth = resize(truth, *output.shape[:2])  # trained as pairs by being stretched to one shape
+        height, width = output.shape[:2]
     if output.shape != truth.shape:
         raise UsageError(
             "a truth has the size of its test image",
@@ -201,14 +205,15 @@ def _tensor(pixels: Pixels, kind: Kind) -> Tensor:
     return to_tensor(torch.from_numpy(np.ascontiguousarray(pixels))[None], kind.range)
 
 
-def _figure(metric: object, a: Tensor, b: Tensor) -> float:
-    assert callable(metric)
+def _figure(metric: Callable[[Tensor, Tensor], Tensor], a: Tensor, b: Tensor) -> float:
+    if metric is ssim and min(a.shape[2:]) < WINDOW:
+        return float("nan")  # one tiny image does not stop a test
     return float(metric(a, b))
 
 
-def summarise(rows: Sequence[Row]) -> dict[str, Summary]:
-    """Means by direction. Diversity is set against the real test images of the target domain where
-    the way back was tested too, else (one-way methods) against the inputs."""
+def summarise(rows: Sequence[Row], reals: Sequence[Pixels] = ()) -> dict[str, Summary]:
+    """Means by direction. Diversity is set against the real test images of the target domain: what the
+    way back was tested on, or (one-way methods) ``reals``, as ``real_thumbs`` reads them."""
     if not rows:
         raise UsageError("the test folders hold readable images", "none",
                          "`hwan data check` lists broken ones")  # fmt: skip
@@ -218,17 +223,31 @@ def summarise(rows: Sequence[Row]) -> dict[str, Summary]:
         here = [row for row in rows if row.direction == direction]
         known = [row.figures for row in here if row.figures]
         systems = {
-            system: {metric: _mean([f[system][metric] for f in known]) for metric in PAIRED}
+            system: {metric: _mean_known([f[system][metric] for f in known]) for metric in PAIRED}
             for system in (known[0] if known else {})
         }
         beaten = None
         if known:
             beaten = all(systems[OURS]["ssim"] > s["ssim"] for k, s in systems.items() if k != OURS)
         outputs = [row.output_small for row in here]
-        spread = _diversity(outputs, inputs[direction[::-1]] or inputs[direction])
+        spread = _diversity(outputs, inputs[direction[::-1]] or reals)
         cycle = _mean([row.cycle_l1 for row in here])
         found[direction] = Summary(len(here), systems, cycle, spread, beaten)
     return found
+
+
+def real_thumbs(layout: Layout, config: Config) -> list[Pixels]:
+    """The test images of domain B, made small, for a method that never reads them."""
+    if "ba" in config.directions or layout.test_b is None:
+        return []
+    thumbs = []
+    for file in list_images(layout.test_b.folder):
+        try:
+            pixels = layout.test_b.read(file, config.data.kind_b).pixels
+        except UsageError:
+            continue
+        thumbs.append(resize(pixels, THUMB, THUMB))
+    return thumbs
 
 
 def _diversity(outputs: Sequence[Pixels], reals: Sequence[Pixels]) -> float:
@@ -239,6 +258,11 @@ def _diversity(outputs: Sequence[Pixels], reals: Sequence[Pixels]) -> float:
 
 def _mean(values: Sequence[float]) -> float:
     return math.fsum(values) / len(values)
+
+
+def _mean_known(values: Sequence[float]) -> float:
+    known = [value for value in values if not math.isnan(value)]
+    return _mean(known) if known else float("nan")
 
 
 def write_results(rows: Sequence[Row], summaries: Mapping[str, Summary], folder: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from hwan.errors import UsageError
+from hwan.errors import Failure, UsageError
 from hwan.image import write_atomic
 from hwan.nets import sizes
 from hwan.nets.folder import load_generator
@@ -35,12 +35,18 @@ def export_onnx(folder: Path, out: Path) -> tuple[Path, list[Parity]]:
     Input "image" and output "translation" are float32 (B, C, H, W) in [-1, 1]; H and W are multiples
     of metadata "multiple". The file is compared with PyTorch on three sizes; ``out/parity.json``
     has the errors. Raises ``UsageError`` without the onnx extra and for a generator that drops out
-    when translating, and ``RuntimeError``, leaving no model, where an error is above 1e-4.
+    when translating, and ``Failure``, leaving no model, where an error is above 1e-4.
     """
     onnx, runtime, _ = (
         need(name, "onnx", "export to ONNX") for name in ("onnx", "onnxruntime", "onnxscript")
     )
     net, card = load_generator(folder)
+    if card.generator.norm == "whitening" and card.generator.test_batch_statistics:
+        raise UsageError(
+            "ONNX has no eigenvectors, which whitening by the image's own statistics needs",
+            "norm whitening with generator.test_batch_statistics",
+            "train without generator.test_batch_statistics",
+        )
     if card.generator.test_dropout:
         raise UsageError(
             "an exported generator gives one translation of an image",
@@ -76,7 +82,7 @@ def export_onnx(folder: Path, out: Path) -> tuple[Path, list[Parity]]:
     shapes = [(1, least, least), (1, side, side), (3, side + multiple, 2 * side)]
     found = [_parity(net, session, (b, card.channels_in, h, w)) for b, h, w in shapes]
     if bad := [p.max_error for p in found if not p.max_error <= TOLERANCE]:  # nan too
-        raise RuntimeError(
+        raise Failure(
             f"ONNX differs from PyTorch by {max(bad):.2g}, above {TOLERANCE}: not written"
         )
     write_atomic(out / "model.onnx", data)

@@ -32,7 +32,7 @@ def download(repo_id: str, revision: str | None = None, token: str | None = None
     ) as error:  # no such repository, no access, no network, no such name
         raise UsageError(
             "a generator is a folder, or a repository of the hub (user/name)",
-            f"{repo_id}: {str(error).strip().splitlines()[0]}",
+            f"{repo_id}: {(str(error).strip() or type(error).__name__).splitlines()[0]}",
             "check the name, the network and, of a private one, the token",
         ) from error
 
@@ -57,7 +57,7 @@ def upload(folder: Path, repo_id: str, private: bool | None, token: str | None) 
     except (OSError, ValueError) as error:
         raise UsageError(
             "the hub takes the generator",
-            f"{repo_id}: {str(error).strip().splitlines()[0]}",
+            f"{repo_id}: {(str(error).strip() or type(error).__name__).splitlines()[0]}",
             "check the name, the network and the token (hf auth login)",
         ) from error
     return str(address)

@@ -130,7 +130,7 @@ class GeneratorConfig:
             not self.test_batch_statistics or self.norm in ("batch", "whitening"),
             "generator.test_batch_statistics is for norm batch or whitening",
             self.norm,
-            "leave it out: other norms translate as they train",
+            "give --generator.no-test-batch-statistics: other norms translate as they train",
         )
 
     @property

@@ -130,6 +130,12 @@ def _demo(generator: GeneratorConfig, identity: float, epochs: float) -> Config:
     )
 
 
+SIZED: dict[str, Callable[[int], Config]] = {
+    "cyclegan": cyclegan,
+    "pix2pix": pix2pix,
+    "colourise": colourise,
+}
+"""Recipes whose networks follow the size of the images."""
 RECIPES: dict[str, Callable[[], Config]] = {
     "cyclegan": cyclegan,
     "small": small,

@@ -87,7 +87,10 @@ def _paired(direction: str, summary: Summary) -> Table:
 
 
 def _without_truth(summaries: Mapping[str, Summary]) -> Table:
-    rows = tuple((WORDS[d], s.images, s.cycle_l1, s.diversity) for d, s in summaries.items())
+    rows = tuple(
+        (WORDS[d], s.images, None if math.isnan(s.cycle_l1) else s.cycle_l1, s.diversity)
+        for d, s in summaries.items()
+    )
     return Table(
         "Without a truth",
         ("direction", "test images", "cycle L1", "diversity"),
@@ -98,7 +101,7 @@ def _without_truth(summaries: Mapping[str, Summary]) -> Table:
 
 
 def _samples(run: Path) -> Frames:
-    files = sorted((run / "samples").glob("*.png"))
+    files = sorted((run / "samples").glob("[0-9]*.png"), key=lambda file: int(file.stem))
     frames = tuple((f"{int(file.stem)} images", decode(file).pixels) for file in files)
     return Frames(
         "Samples over time",
@@ -118,14 +121,15 @@ def _compare(
         name = Path(row.name)
         before, truth = side.test.read(side.test.folder / name, side.kind_in), side.truth_of(name)
         after = decode(translation(run, side, name), side.kind_out)
-        ssim = f"SSIM {row.figures[OURS]['ssim']:.3f}, " if row.figures else ""
+        figures = [f"SSIM {row.figures[OURS]['ssim']:.3f}"] if row.figures else []
+        figures += [] if math.isnan(row.cycle_l1) else [f"cycle L1 {row.cycle_l1:.3f}"]
         items.append(
             CompareItem(
                 row.name,
                 view(before.pixels, side.kind_in),
                 view(after.pixels, side.kind_out),
                 None if truth is None else view(truth, side.kind_out),
-                ssim + ("" if math.isnan(row.cycle_l1) else f"cycle L1 {row.cycle_l1:.3f}"),
+                ", ".join(figures),
             )
         )
     return Compare(f"{WORDS[direction]}, every test image", tuple(items))

@@ -153,7 +153,11 @@ def find_generator(run: Path, direction: str = "") -> Path:
             )
         return run
     direction = direction or "ab"
-    folder = run / f"generator_{direction}"
+    folder, config = run / f"generator_{direction}", run / "config.json"
+    if direction == "ba" and config.is_file() and read_json(config).get("method") != "cyclegan":
+        raise UsageError(
+            "a one-way method trains A to B alone", "ba", "train one the other way: --data.swap"
+        )
     if not (folder / "model.safetensors").is_file():
         raise UsageError(
             "RUN is a run folder with a trained generator, or a generator folder",
@@ -167,7 +171,9 @@ def is_generator(folder: Path) -> bool:
     """Whether a folder is, or by its config.json means to be, a generator folder."""
     if (folder / "model.safetensors").is_file():
         return True
-    return (folder / "config.json").is_file() and "format" in read_json(folder / "config.json")
+    return (folder / "config.json").is_file() and "format" in dict.fromkeys(
+        read_json(folder / "config.json")
+    )
 
 
 def load(run: Path | str, device: str = "auto", direction: str = "") -> Translator:

@@ -136,6 +136,8 @@ def check(layout: Layout) -> Findings:
     places = (
         ("train" if one else "train A", layout.train_a),
         ("train B", layout.train_b),
+        ("train paired A", layout.pair_a),
+        ("train paired B", layout.pair_b),
         ("test" if one else "test A", layout.test_a),
         ("test B", layout.test_b),
         ("truth A", layout.truth_a),

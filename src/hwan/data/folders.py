@@ -79,6 +79,10 @@ def _one_folder(data: Sequence[Path], pairs: Pairing) -> Layout:
     root = data[0]
     train = root / "train" if (root / "train").is_dir() else root
     test = next((root / name for name in ("test", "val") if (root / name).is_dir()), None)
+    if test and train == root:
+        raise UsageError("what is trained on lies apart from what is tested on",
+                         f"{root} with {test.name} but no train",
+                         f"move the training images into {root / 'train'}")  # fmt: skip
     views: tuple[View, View] = ("left", "right") if pairs == "sides" else ("whole", "whole")
     a, b = (Source(train, view) for view in views)
     if test is None:

@@ -41,7 +41,10 @@ def open_set(layout: Layout, config: Config) -> TrainingSet:
     """
     a = open_cache(layout.train_a, config.data, config.data.kind_a)
     b = open_cache(layout.train_b, config.data, config.data.kind_b)
-    match = pair(a, b, layout.train_a.folder) if config.method in PAIRED_METHODS else None
+    one_file = config.data.pairs in ("sides", "self")
+    match = None
+    if config.method in PAIRED_METHODS:
+        match = pair(a, b, layout.train_a.folder, one_file)
     if not config.loss.paired:
         return TrainingSet(a, b, match)
     if layout.pair_a is None or layout.pair_b is None:
@@ -56,18 +59,15 @@ def open_set(layout: Layout, config: Config) -> TrainingSet:
     return TrainingSet(a, b, match, pairs)
 
 
-def pair(a: Cache, b: Cache, folder: Path) -> Match:
-    """Images of one name (whatever the suffix) belong together; others are left out.
+def pair(a: Cache, b: Cache, folder: Path, suffixes: bool = False) -> Match:
+    """Images of one name belong together, whatever their suffixes unless ``suffixes`` count too (A and B
+    in one file); others are left out.
 
-    Raises ``UsageError`` where no name is shared, or where a pair's shapes differ: its crops would
-    not show the same place.
+    Raises ``UsageError`` where no name is shared, where one domain has a name twice, or where a
+    pair's shapes differ: its crops would not show the same place.
     """
-    numbers = {Path(name).with_suffix(""): j for j, name in enumerate(b.index.names)}
-    match = tuple(
-        (i, numbers[stem])
-        for i, name in enumerate(a.index.names)
-        if (stem := Path(name).with_suffix("")) in numbers
-    )
+    numbers_a, numbers_b = (_by_name(cache, suffixes) for cache in (a, b))
+    match = tuple((i, numbers_b[name]) for name, i in numbers_a.items() if name in numbers_b)
     if not match:
         raise UsageError(
             "pairs have the same file name in A and in B",
@@ -84,9 +84,26 @@ def pair(a: Cache, b: Cache, folder: Path) -> Match:
     return match
 
 
+def _by_name(cache: Cache, suffixes: bool) -> dict[Path, int]:
+    numbers: dict[Path, int] = {}
+    for i, name in enumerate(cache.index.names):
+        key = Path(name) if suffixes else Path(name).with_suffix("")
+        if key in numbers:
+            raise UsageError(
+                "of pairs by name, each domain has a name once",
+                f"{cache.index.names[numbers[key]]} and {name}",
+                "rename or remove one",
+            )
+        numbers[key] = i
+    return numbers
+
+
 def remarks(data: TrainingSet, config: Config) -> Iterator[str]:
     """What the user should know: broken, enlarged, single and unmatched images."""
-    for domain, cache in (("A", data.a), ("B", data.b)):
+    domains = [("A", data.a), ("B", data.b)]
+    if data.beside:
+        domains += [("pairedA", data.beside.a), ("pairedB", data.beside.b)]
+    for domain, cache in domains:
         index = cache.index
         if index.broken:
             shown = "; ".join(index.broken[:3]) + (" …" if len(index.broken) > 3 else "")

@@ -83,8 +83,10 @@ class CUT(nn.Module):
         self.generator_ab = new_generator(config, "ab", weights)
         self.generators = {"generator_ab": self.generator_ab}
         blank = torch.zeros(2, config.data.channels_a, config.data.size, config.data.size)
+        self.generator_ab.eval()  # a look that leaves no trace in running statistics
         with torch.no_grad():
             channels = [f.shape[1] for f in features(self.generator_ab, blank, self.layers)]
+        self.generator_ab.train()
         self.projections = Projections(channels, config.loss.nce_patches, seed + 1)
         self.adversary_b = Adversary(config, config.data.channels_b, seed, weights)
         self.players = (

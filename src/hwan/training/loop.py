@@ -73,12 +73,14 @@ class Training:
         for name, optimiser in self.optimisers.items():
             optimiser.load_state_dict(state["optimisers"][name])
         self.scaler.load_state_dict(state["scaler"])
+        if (state["average"] is None) != (self.average is None):
+            raise ValueError("train.ema was turned on or off since the run was saved")
         if self.average:
             for name, net in self.average.networks.items():
                 net.load_state_dict(state["average"][name])
-        torch.set_rng_state(state["random"])
+        torch.set_rng_state(state["random"].cpu())
         if self.device.type == "cuda" and state["random_cuda"] is not None:
-            torch.cuda.set_rng_state(state["random_cuda"], self.device)
+            torch.cuda.set_rng_state(state["random_cuda"].cpu(), self.device)
 
     def finite(self) -> bool:
         """Whether every weight is a number."""

@@ -84,10 +84,11 @@ def train(
         raise UsageError(
             "a new run needs a new folder",
             f"{out} holds a run",
-            "add --resume to go on with it, or give another --out",
+            f"go on with it by `hwan train {out} --resume`, or give another --out",
         )
     layout = locate(data, config.data.pairs, config.data.swap)
     images = open_set(layout, config)
+    samples = Samples(layout, config)
     training = Training(config, pick_device(device))
     notes = list(remarks(images, config))
     window = Window({}, 0)
@@ -110,7 +111,7 @@ def train(
         f"{training.precision}"
     )
     yield from map(Note, notes)
-    yield from _run(training, window, images, Samples(layout, config), out)
+    yield from _run(training, window, images, samples, out)
 
 
 def _run(
@@ -182,8 +183,9 @@ def _check(losses: dict[str, float], training: Training, out: Path) -> None:
     if bad or not training.finite():
         raise TrainingDiverged(
             f"{', '.join(bad) or 'a weight'} is no longer a number at image {training.seen}. "
-            f"The last good state stays in {out / 'state'}; start again from it or anew with a "
-            f"smaller --train.lr (now {training.config.train.lr:g}) or --train.precision fp32"
+            + (f"The last good state stays in {out / 'state'}; " * (out / "state").exists())
+            + f"start again with a smaller --train.lr (now {training.config.train.lr:g}) or "
+            "--train.precision fp32"
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -45,14 +46,9 @@ class Samples:
         nets = {name.removeprefix("generator_"): net for name, net in training.generators.items()}
         for net in nets.values():
             net.eval()
-        fake_b = singly(nets["ab"], a)
-        if "ba" in nets:
-            fake_a = singly(nets["ba"], b)
-            rec_a, rec_b = singly(nets["ba"], fake_b[:ROWS]), singly(nets["ab"], fake_a[:ROWS])
-            columns = [a, fake_b, rec_a, b, fake_a, rec_b]
-            fakes = {"diversity_ab": (fake_b, b), "diversity_ba": (fake_a, a)}
-        else:
-            columns, fakes = [a, fake_b, b], {"diversity_ab": (fake_b, b)}
+        devices = [training.device] if training.device.type == "cuda" else []
+        with torch.random.fork_rng(devices):  # a generator may drop out when translating
+            columns, fakes = translate(nets, a, b)
         training.method.train()
         # 8 bit show -1..1 of any depth.
         cells = [[view(cell, RGB) for cell in to_pixels(x[:ROWS])] for x in columns]
@@ -66,6 +62,19 @@ class Samples:
         return {name: value for name, value in health.items() if math.isfinite(value)}
 
 
+def translate(
+    nets: Mapping[str, nn.Module], a: Tensor, b: Tensor
+) -> tuple[list[Tensor], dict[str, tuple[Tensor, Tensor]]]:
+    """A sheet's columns, and for each diversity figure the outputs and the real images."""
+    fake_b = singly(nets["ab"], a)
+    if "ba" not in nets:
+        return [a, fake_b, b], {"diversity_ab": (fake_b, b)}
+    fake_a = singly(nets["ba"], b)
+    rec_a, rec_b = singly(nets["ba"], fake_b[:ROWS]), singly(nets["ab"], fake_a[:ROWS])
+    fakes = {"diversity_ab": (fake_b, b), "diversity_ba": (fake_a, a)}
+    return [a, fake_b, rec_a, b, fake_a, rec_b], fakes
+
+
 def singly(net: nn.Module, images: Tensor) -> Tensor:
     """Each image by itself, as it will be translated: a norm may tie the images of a batch."""
     return torch.cat([net(image[None]) for image in images])
@@ -73,9 +82,9 @@ def singly(net: nn.Module, images: Tensor) -> Tensor:
 
 def _pick(source: Source, config: Config, kind: Kind) -> np.ndarray:
     files = list_images(source.folder)
-    spread = [files[i * len(files) // PROBES] for i in range(PROBES)]
+    some = min(PROBES, len(files))
     crops: list[Pixels] = []
-    for file in spread if len(files) > PROBES else files:
+    for file in (files[i * len(files) // some] for i in range(some)):
         try:
             pixels = fit(source.read(file, kind).pixels, config.data)
         except UsageError:
@@ -83,6 +92,8 @@ def _pick(source: Source, config: Config, kind: Kind) -> np.ndarray:
         crops.append(centre_crop(pixels, config.data.size))
     if not crops:
         raise UsageError(
-            f"{source.folder} has readable images to draw samples from", "none", "add some"
+            f"{source.folder} has readable images to draw samples from",
+            "none",
+            "add some, or remove the folder",
         )
     return np.stack(crops)

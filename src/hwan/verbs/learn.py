@@ -30,7 +30,7 @@ class Train:
 
 def train(args: list[str]) -> int:
     from hwan.config import load
-    from hwan.recipes import RECIPES
+    from hwan.recipes import RECIPES, SIZED
 
     if args and args[0] in ASK:
         args = ["cyclegan", *args]  # every recipe has the same options
@@ -44,6 +44,11 @@ def train(args: list[str]) -> int:
     resume = "--resume" in args
     if resume or folder.suffix == ".json":
         base = load(folder / "config.json" if resume else folder)
+    elif what in SIZED and "--data.size" in args[1:-1]:
+        size = args[args.index("--data.size") + 1]
+        if not size.isdecimal() or int(size) < 8:
+            raise UsageError("data.size is a whole number of at least 8", size, "give 256, say")
+        base = SIZED[what](int(size))
     elif what in RECIPES:
         base = RECIPES[what]()
     else:
@@ -118,16 +123,17 @@ def run_evaluation(given: Evaluate) -> None:
     from hwan.progress import track
     from hwan.run_report import judge, write_run_report
 
-    layout = test.run_data(given.run, given.data)
-    total = test.count(layout, load(given.run / "config.json"))
+    layout, config = test.run_data(given.run, given.data), load(given.run / "config.json")
+    total = test.count(layout, config)
     rows = list(track(test.evaluate(given.run, layout, given.device), total, "testing"))
     if len(rows) < total:
         print(f"{total - len(rows)} unreadable test images left out; `hwan data check` names them")
-    summaries = test.summarise(rows)
+    summaries = test.summarise(rows, test.real_thumbs(layout, config))
     test.write_results(rows, summaries, given.run / "evaluation")
     table = Table("direction", "system", "SSIM", "PSNR", "L1", "cycle L1", "diversity")
     for direction, summary in summaries.items():
-        shared = [f"{summary.cycle_l1:.3f}", f"{summary.diversity:.2f}"]
+        texts = (f"{summary.cycle_l1:.3f}", f"{summary.diversity:.2f}")
+        shared = ["-" if text == "nan" else text for text in texts]  # one way, or too few images
         for name, figures in (summary.systems or {test.OURS: {}}).items():
             values = [
                 f"{figures[m]:.{n}f}" if m in figures else "no truth"
