@@ -75,7 +75,7 @@ def train(
     """Train ``config`` on ``data`` (as ``locate`` takes it) into the run folder ``out``.
 
     Yields notes, log rows and, when stopped by Ctrl-C, ``Interrupted``. With ``resume`` it goes on
-    from the folder's state, and equals the uninterrupted training bit for bit on the same machine.
+    from the folder's state, and on a CPU equals the uninterrupted training bit for bit.
 
     Raises ``UsageError`` for bad input and a folder already in use, ``TrainingDiverged`` when a loss
     or weight is no longer finite (the last good state stays).
