@@ -93,7 +93,7 @@ def test_three_steps_equal_those_written_from_the_papers() -> None:
     statuses = loop(training, iter([Batch(*pair) for pair in pixels]), total=3)
     for status, (a, b) in zip(statuses, pixels, strict=True):
         real = [x.permute(0, 3, 1, 2).float() / 127.5 - 1 for x in (a, b)]
-        made, judged = objectives(*w, *real)
+        made, judged = objectives(w[0], w[1], w[2], w[3], real[0], real[1])
         expected = {name: float(value.detach()) for name, value in {**made, **judged}.items()}
         got = {name: float(value) for name, value in status.losses.items()}
         assert got == pytest.approx(expected, rel=1e-4)
