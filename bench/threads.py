@@ -1,8 +1,8 @@
-"""What idle OpenMP threads do to a training step: spinning (the default) against sleeping (hwan's).
+"""What idle OpenMP threads do to a training step: spinning, sleeping, or a moment of each.
 
     python -m bench.threads [--busy N]
 
-Prints seconds a step of the `small` recipe for both, alternated, with N other processes keeping the
+Prints seconds a step of the `small` recipe for each, alternated, with N other processes keeping the
 processor busy. Run from the project's folder.
 """
 
@@ -14,6 +14,12 @@ import statistics
 import subprocess
 import sys
 
+SETTINGS = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")
+POLICIES: dict[str, dict[str, str]] = {
+    "spinning (torch's default)": {},
+    "sleeping": {"OMP_WAIT_POLICY": "PASSIVE"},
+    "a moment, then sleeping": {"GOMP_SPINCOUNT": "10000"},
+}
 STEP = """
 import time, torch
 from hwan.data.loader import Batch
@@ -35,22 +41,24 @@ def main() -> None:
     given = parser.parse_args()
     load = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(given.busy)]
     try:
-        seconds: dict[str, list[float]] = {"ACTIVE": [], "PASSIVE": []}
+        seconds: dict[str, list[float]] = {name: [] for name in POLICIES}
         for _ in range(given.rounds):
-            for policy, found in seconds.items():
-                environment = {k: v for k, v in os.environ.items() if k != "OMP_WAIT_POLICY"}
-                if policy == "PASSIVE":
-                    environment["OMP_WAIT_POLICY"] = policy
-                run = subprocess.run([sys.executable, "-c", STEP], env=environment, check=True,
-                                     capture_output=True, text=True)  # fmt: skip
-                found.append(float(run.stdout))
+            for name, policy in POLICIES.items():
+                kept = {k: v for k, v in os.environ.items() if k not in SETTINGS}
+                run = subprocess.run(
+                    [sys.executable, "-c", STEP],
+                    env=kept | policy,
+                    check=True,
+                    capture_output=True,
+                    text=True,
+                )
+                seconds[name].append(float(run.stdout))
     finally:
         for process in load:
             process.kill()
-    for policy, found in seconds.items():
-        label = "spinning (torch's default)" if policy == "ACTIVE" else "sleeping (hwan)"
+    for name, found in seconds.items():
         print(
-            f"{label:28}{statistics.median(found):.3f} s a step  ({min(found):.3f} to {max(found):.3f})"
+            f"{name:28}{statistics.median(found):.3f} s a step  ({min(found):.3f} to {max(found):.3f})"
         )
 
 

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable, Sequence
 
@@ -22,9 +21,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         print(f"hwan {__version__}")
         return 0
-    # Idle threads sleep instead of spinning: on a quiet machine the same, on a busy one several times
-    # faster (bench/threads.py). Read when torch is loaded, so set before any verb.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         if args[0] not in VERBS:
             raise UsageError("a command is one of hwan's", args[0], nearest(args[0], VERBS))
