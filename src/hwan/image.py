@@ -118,14 +118,14 @@ def _with_channels(stored: Stored, kind: Kind, name: str) -> tuple[np.ndarray, l
     if stored.alpha and want in (1, 3):
         white = FULL.get(values.dtype, 1)
         share = values[:, :, -1:] / white
-        values = _rounded(values[:, :, :-1] * share + white * (1 - share), values.dtype)
+        values = rounded(values[:, :, :-1] * share + white * (1 - share), values.dtype)
         notes, have = [ALPHA_NOTE], have - 1
     if have == want:
         return values, notes
     if have == 1 and want == 3:
         return values.repeat(3, axis=2), notes
     if have == 3 and want == 1:
-        return _rounded(values @ LUMA, values.dtype)[:, :, None], notes
+        return rounded(values @ LUMA, values.dtype)[:, :, None], notes
     raise UsageError(
         f"{name} has the channels of its domain",
         f"{have} x {values.dtype}, where the domain has {want} channels",
@@ -134,7 +134,8 @@ def _with_channels(stored: Stored, kind: Kind, name: str) -> tuple[np.ndarray, l
     )
 
 
-def _rounded(values: np.ndarray, dtype: np.dtype) -> np.ndarray:
+def rounded(values: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """Float values in a picture's dtype: integers are rounded to the nearest."""
     return (values.round() if dtype.kind in "ui" else values).astype(dtype)
 
 
@@ -249,7 +250,7 @@ def resize(pixels: Pixels, height: int, width: int) -> Pixels:
     least, greatest = (
         (0, FULL[pixels.dtype]) if pixels.dtype in FULL else (pixels.min(), pixels.max())
     )
-    return _rounded(values.clip(least, greatest), pixels.dtype)
+    return rounded(values.clip(least, greatest), pixels.dtype)
 
 
 def to_tensor(batch: Shaped[Tensor, "b h w c"], limits: Limits = UNIT) -> Float[Tensor, "b c h w"]:
@@ -298,7 +299,7 @@ def from_unit(values: Float64[np.ndarray, "_h _w _c"], kind: Kind) -> Pixels:
     """The inverse of ``to_unit``: integers rounded to the nearest, what is outside clipped."""
     dtype = DTYPES[kind.depth]
     low, high = kind.range if kind.depth == "float" else (0, FULL[dtype])
-    return _rounded((values * (high - low) + low).clip(low, high), dtype)
+    return rounded((values * (high - low) + low).clip(low, high), dtype)
 
 
 def view(pixels: Pixels, kind: Kind) -> Bytes:

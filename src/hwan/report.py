@@ -16,7 +16,6 @@ import base64
 import hashlib
 import io
 import math
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
@@ -29,6 +28,7 @@ import numpy as np
 from PIL import Image
 
 from hwan.chart import Curves, magnitude, plot
+from hwan.image import write_atomic
 
 CRISP_SIDE = 128  # pictures up to here are stored without loss and enlarged without smoothing
 LARGEST_SIDE = 2048
@@ -146,13 +146,7 @@ def write(report: Report, path: Path) -> Path:
     path = Path(path)
     # A file name that is not UTF-8 reaches us as lone surrogates, which cannot be encoded.
     page = render(report).encode("utf-8", errors="replace")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_bytes(page)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    write_atomic(path, page)
     return path
 
 

@@ -9,9 +9,7 @@ import torch
 from torch.nn.functional import affine_grid, grid_sample
 
 from hwan.config import DataConfig, Kind
-from hwan.image import Pixels, from_unit, to_unit
-
-LUMA = (0.299, 0.587, 0.114)  # Rec. 601
+from hwan.image import LUMA, Pixels, from_unit, to_unit
 
 
 def augment(pixels: Pixels, config: DataConfig, kind: Kind, rng: np.random.Generator) -> Pixels:
@@ -56,7 +54,7 @@ def jittered(
     """Factors of brightness, contrast about the mean, and (of three channels) saturation, clipped."""
     x = to_unit(pixels, kind)
     if x.shape[2] == 3:
-        grey = (x @ np.array(LUMA))[..., None]
+        grey = (x @ LUMA)[..., None]
         x = grey + saturation * (x - grey)
     mean = x.mean()
     return from_unit(np.clip(brightness * (mean + contrast * (x - mean)), 0, 1), kind)

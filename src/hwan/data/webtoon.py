@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from hwan import image
 from hwan.image import Pixels
 
 Floats = Any  # float32 here, (H, W) or (H, W, 3); numpy widens types faster than values
 
-LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
+LUMA = image.LUMA.astype(np.float32)
 INK = np.array([0.07, 0.05, 0.12], np.float32)
 TONES = 5
 

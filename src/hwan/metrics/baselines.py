@@ -10,7 +10,7 @@ from jaxtyping import Float
 
 from hwan.config import Kind
 from hwan.errors import UsageError
-from hwan.image import LUMA, RGB, Pixels, from_unit, resize, to_unit
+from hwan.image import LUMA, RGB, Pixels, from_unit, resize, rounded, to_unit
 
 # Reinhard et al. 2001: eq. 4 (RGB to LMS cone responses) and eq. 6 (their logarithms to l, alpha,
 # beta). The paper prints rounded inverses (eq. 8, 9); exact ones make the round trip exact.
@@ -39,7 +39,7 @@ def mean_image(pictures: Iterable[Pixels], height: int, width: int) -> Pixels:
         _same_channels(count, total.shape[-1:], small.shape[-1:])
         total, count, dtype = total + small, count + 1, picture.dtype
     _some(count)
-    return _in_depth(total / count, dtype)
+    return rounded(total / count, dtype)
 
 
 def lab_statistics(pictures: Iterable[Pixels], kind: Kind = RGB) -> Statistics:
@@ -98,12 +98,7 @@ def _with_channels(picture: Pixels, channels: int) -> Pixels:
     if picture.shape[2] == channels:
         return picture
     grey = picture @ LUMA if picture.shape[2] == 3 else picture.mean(axis=2, dtype=np.float64)
-    return _in_depth(grey, picture.dtype)[..., None].repeat(channels, axis=2)
-
-
-def _in_depth(values: np.ndarray, dtype: np.dtype) -> np.ndarray:
-    """Float values in a picture's dtype."""
-    return (values.round() if dtype.kind == "u" else values).astype(dtype)
+    return rounded(grey, picture.dtype)[..., None].repeat(channels, axis=2)
 
 
 def _same_channels(count: int, first: tuple[int, ...], this: tuple[int, ...]) -> None:
