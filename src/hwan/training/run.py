@@ -30,6 +30,7 @@ from hwan.image import write_atomic
 from hwan.nets.folder import GeneratorCard, save_generator
 from hwan.runtime import describe, pick_device
 from hwan.training.checkpoint import load_state, save_state
+from hwan.training.health import due, saturation
 from hwan.training.loop import Status, Training, loop
 from hwan.training.samples import Samples
 
@@ -46,8 +47,8 @@ class Note:
 
 @dataclass(frozen=True)
 class Row:
-    """One row of log.jsonl: means since the row before. At a ``tick`` samples were drawn, ``health``
-    measured on them, and the state saved."""
+    """One row of log.jsonl: means since the row before. At a ``tick`` samples were drawn and the state
+    saved; at some ticks and the last one ``health`` was measured."""
 
     images: int
     total: int
@@ -91,10 +92,10 @@ def train(
     samples = Samples(layout, config)
     training = Training(config, pick_device(device))
     notes = list(remarks(images, config))
-    window = Window({}, 0)
+    window, since = Window({}, 0), []
     if resume:
         state, note = load_state(out / "state", training.device)
-        window = _restore(training, state)
+        window, since = _restore(training, state), state.get("since", [])
         _cut_log(out / "log.jsonl", training.seen)
         notes += [note] * bool(note) + [f"going on from image {training.seen}"]
         if (counts := [len(images.a), len(images.b)]) != state["counts"]:
@@ -111,11 +112,16 @@ def train(
         f"{training.precision}"
     )
     yield from map(Note, notes)
-    yield from _run(training, window, images, samples, out)
+    yield from _run(training, window, since, images, samples, out)
 
 
 def _run(
-    training: Training, window: Window, images: TrainingSet, samples: Samples, out: Path
+    training: Training,
+    window: Window,
+    since: list[dict[str, float]],  # the rows' losses since the last measurement
+    images: TrainingSet,
+    samples: Samples,
+    out: Path,
 ) -> Iterator[Event]:
     config = training.config
     total = max(1, round(config.train.epochs * images.epoch))
@@ -134,7 +140,12 @@ def _run(
                 speed, last_row = (status.seen - row_at) / (now - last_row), now
                 row_at, losses = status.seen, window.means()
                 _check(losses, training, out)
-                health = samples.draw(training, out / "samples") if tick else {}
+                since.append(losses)
+                examined = tick and due(status.seen, config.train.ticks, total)
+                health = samples.draw(training, out / "samples", examined) if tick else {}
+                if examined:
+                    health |= saturation(since, config)
+                    since.clear()
                 row = Row(status.seen, total, status.lr, losses, speed, tick, health)
                 log.write(json.dumps(dataclasses.asdict(row)) + "\n")
                 log.flush()
@@ -149,6 +160,7 @@ def _run(
                         **training.state_dict(),
                         "counts": counts,
                         "window": dataclasses.asdict(window),
+                        "since": since,
                     },
                 )
                 save_generators(training, out)
