@@ -1,0 +1,117 @@
+"""Label maps: how many pixels of a generated one have the right class, each taken by its colour.
+
+The figures of the photo to labels tables of Isola et al. 2017 (table 5) and Zhu et al. 2017 (table 3):
+per-pixel accuracy, mean class accuracy and mean class IoU, as Long et al. 2015 (section 5) define them.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Int
+
+from hwan.errors import UsageError
+from hwan.image import Bytes, Pixels
+
+NEAR = 48.0
+"""Colours nearer than this (Euclidean, of 255 a channel) to a more frequent one are its JPEG noise."""
+SHARE = 0.002
+"""A colour of a smaller share of all pixels is no class."""
+
+
+def read_palette(path: Path) -> Int[np.ndarray, "k 3"]:
+    """The colours of a text file, one class a line: ``R G B`` and a name if wanted, or ``#rrggbb``.
+
+    Raises ``UsageError`` for an unreadable file, a line that is no colour, and fewer than 2 colours.
+    """
+    try:
+        lines = path.read_text("utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError("--labels is auto or a text file of colours", f"{path}: {error}",
+                         "one class a line: R G B NAME") from error  # fmt: skip
+    colours = []
+    for line in filter(None, (line.strip() for line in lines)):
+        words = line.replace(",", " ").split()
+        try:
+            if words[0].startswith("#"):
+                colour = list(bytes.fromhex(words[0][1:]))
+            else:
+                colour = [int(word) for word in words[:3]]
+        except ValueError:
+            colour = []
+        if len(colour) != 3 or not all(0 <= value <= 255 for value in colour):
+            raise UsageError("a class is R G B, each 0 to 255, or #rrggbb", line, f"mend {path}")
+        colours.append(colour)
+    if len(colours) < 2:
+        raise UsageError(
+            "label maps have at least 2 classes", f"{len(colours)} in {path}", "add some"
+        )
+    return np.array(colours)
+
+
+def find_palette(maps: Iterable[Pixels]) -> Int[np.ndarray, "k 3"]:
+    """The class colours of label maps (H, W, 3) uint8, the most frequent first.
+
+    Colours are counted, and each that is near a more frequent one belongs to it: what JPEG makes of
+    flat areas. Raises ``UsageError`` where that leaves fewer than 2 classes or more than 64, or where
+    over a tenth of the pixels is near none: those are no label maps.
+    """
+    counts = Counter[int]()
+    for picture in maps:
+        if picture.dtype != np.uint8 or picture.shape[2] != 3:
+            raise UsageError("label maps are 8-bit RGB", f"{picture.dtype} {picture.shape}",
+                             "leave --labels out")  # fmt: skip
+        coded = picture.astype(np.int64) @ np.array([65536, 256, 1])
+        values, times = np.unique(coded, return_counts=True)
+        counts.update(dict(zip(values.tolist(), times.tolist(), strict=True)))
+    coded = np.array([value for value, _ in counts.most_common()])
+    times = np.array([count for _, count in counts.most_common()], dtype=np.float64)
+    colours = np.stack([coded >> 16, coded >> 8 & 255, coded & 255], axis=1)
+    found: list[np.ndarray] = []
+    named = 0.0
+    while len(colours) and len(found) <= 64:
+        near = ((colours - colours[0]) ** 2).sum(1) < NEAR**2
+        if times[near].sum() >= SHARE * counts.total():
+            found.append(colours[0])
+            named += float(times[near].sum())
+        colours, times = colours[~near], times[~near]
+    if not 2 <= len(found) <= 64 or named < 0.9 * counts.total():
+        raise UsageError(
+            "label maps are flat areas of 2 to 64 colours",
+            f"{len(found)} colours of {named / max(1, counts.total()):.0%} of the pixels",
+            "give the colours: --labels FILE, one class a line: R G B NAME",
+        )
+    return np.array(found)
+
+
+def classes(picture: Bytes, palette: Int[np.ndarray, "k 3"]) -> Int[np.ndarray, "_h _w"]:
+    """The class of every pixel: the colour of ``palette`` nearest to it (Euclidean)."""
+    pixels = picture.astype(np.float32)
+    distance = [((pixels - colour.astype(np.float32)) ** 2).sum(2) for colour in palette]
+    nearest: np.ndarray = np.stack(distance).argmin(0)
+    return nearest
+
+
+def confusion(
+    output: Int[np.ndarray, "h w"], truth: Int[np.ndarray, "h w"], count: int
+) -> Int[np.ndarray, "k k"]:
+    """Pixels of true class i given class j, at (i, j), of ``count`` classes."""
+    return np.bincount((truth * count + output).ravel(), minlength=count**2).reshape(count, count)
+
+
+def label_figures(table: Int[np.ndarray, "k k"]) -> dict[str, float]:
+    """Per-pixel accuracy, mean class accuracy and mean class IoU of a confusion table, 0 to 1.
+
+    A class that is never true has no accuracy, and one neither true nor given no IoU: left out of
+    the means.
+    """
+    right, true, given = np.diag(table).astype(np.float64), table.sum(1), table.sum(0)
+    union = true + given - right
+    return {
+        "pixel_accuracy": float(right.sum() / table.sum()),
+        "class_accuracy": float((right[true > 0] / true[true > 0]).mean()),
+        "class_iou": float((right[union > 0] / union[union > 0]).mean()),
+    }
