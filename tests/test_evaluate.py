@@ -26,7 +26,8 @@ from hwan.evaluate import OURS, Row, count, evaluate, run_data, summarise, write
 from hwan.image import decode, save
 from hwan.nets import build_generator
 from hwan.nets.folder import GeneratorCard, save_generator
-from hwan.run_report import judge, write_run_report
+from hwan.report_words import judge
+from hwan.run_report import write_run_report
 from hwan.translate import load
 
 # One 1x1 convolution to +x and -x, and one back: enough for a negative, or for nothing at all.

@@ -26,12 +26,8 @@ from hwan.image import LUMA, to_pixels, to_tensor
 
 SIDE = 32
 """Images are reduced to at most this side: cheap, and pixel noise is not counted as variety."""
-COARSE = 8
-"""Side of what the ridge probe reads: a few hundred numbers say where what is."""
 SAME = 0.25
 """Two pictures nearer than this share of the mean distance of real ones are one mode."""
-RIDGE = 0.1
-"""The probe's penalty, as a share of its features' mean square."""
 LEVEL = 2 / 255
 """One level of 8 bits in [-1, 1]."""
 JPEG_QUALITY = 75
@@ -80,22 +76,26 @@ def modes(
 
 
 def dependence(outputs: Float[Tensor, "n co h w"], inputs: Float[Tensor, "n ci y x"]) -> float:
-    """How much of its input can be told from an output, over what can be told at best.
+    """How surely an output is traced back to its own input among the others (retrieval), over how surely
+    an input itself is.
 
-    A ridge regression from the outputs to the inputs, both averaged down to at most 8x8, predicts each
-    input from its output after learning on the others (leave one out, in closed form by the hat
-    matrix: e_i / (1 - H_ii), Allen 1974). R^2 = 1 - squared error / squared distance from the mean of
-    the others. The figure is this R^2 over its ceiling, the R^2 of the same probe shown the inputs
-    themselves; at least 0. About 1: outputs tell their inputs; 0: they could be anybody's, as those
-    of a collapsed generator, or of one that makes fine pictures and heeds no input. nan where the
-    inputs tell nothing of one another (a ceiling under 0.1), as with fewer than 4.
+    Likeness of output i and input j: |r| of their brightness plus r of their edges, with r Pearson's
+    correlation over places at most 32x32; edges are the sums of absolute differences of neighbours in
+    all channels. So it asks where things are, not what colour they have: negatives, other colours and
+    lost means (instance norm) are no loss. With w the share of pairs i != j in which output i is more
+    like its own input than like input j (ties count half), the figure is (2 w - 1) over the same of
+    the inputs among themselves, which is below 1 where inputs are alike. 1: every output follows its
+    input; 0 by chance: they could be anybody's, as those of a collapsed generator, or of one that
+    makes fine pictures and heeds no input. Chance scatters by about 0.6 / sqrt(n).
 
-    Raises ``UsageError`` for fewer than 2 images, or unequal counts.
+    It asks for pictures that keep their places, as all of hwan's methods do. nan where the inputs
+    cannot be told from one another. Raises ``UsageError`` for unequal counts.
     """
     _one_each(outputs, inputs)
-    y, x = _coarse(outputs), _coarse(inputs)
-    ceiling = _left_out(x, x) if len(x) >= 4 else 0.0
-    return max(0.0, _left_out(y, x)) / ceiling if ceiling > 0.1 else float("nan")
+    size = _common(outputs, inputs)
+    made, given = _layout(outputs, size), _layout(inputs, size)
+    ceiling = _retrieved(_likeness(given, given))
+    return _retrieved(_likeness(made, given)) / ceiling if ceiling > 0.1 else float("nan")
 
 
 def inversion(outputs: Float[Tensor, "n co h w"], inputs: Float[Tensor, "n ci h w"]) -> float:
@@ -108,12 +108,11 @@ def inversion(outputs: Float[Tensor, "n co h w"], inputs: Float[Tensor, "n ci h 
     """
     _one_each(outputs, inputs)
     size = _common(outputs, inputs)
-    y, x = (_brightness(images, size) for images in (outputs, inputs))
-    size_y, size_x = y.norm(dim=1), x.norm(dim=1)
-    known = (size_y > 1e-3) & (size_x > 1e-3)
+    y, x = (_centred(_brightness(images, size)) for images in (outputs, inputs))
+    known = (y.norm(dim=1) > 1e-3) & (x.norm(dim=1) > 1e-3)
     if not bool(known.any()):
         return float("nan")
-    return float(((y * x).sum(1)[known] / (size_y * size_x)[known]).mean())
+    return float((_unit(y) * _unit(x)).sum(1)[known].mean())
 
 
 def round_to_8bit(images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
@@ -218,9 +217,9 @@ def _one_each(outputs: Tensor, inputs: Tensor) -> None:
         )
 
 
-def _common(a: Tensor, b: Tensor, most: int = SIDE) -> tuple[int, int]:
-    """The largest size that neither exceeds, of at most ``most``."""
-    height, width = (min(most, a.shape[i], b.shape[i]) for i in (2, 3))
+def _common(a: Tensor, b: Tensor) -> tuple[int, int]:
+    """The largest size that neither exceeds, of at most 32x32."""
+    height, width = (min(SIDE, a.shape[i], b.shape[i]) for i in (2, 3))
     return height, width
 
 
@@ -245,31 +244,48 @@ def _modes(distances: Tensor, same: float) -> int:
     return len(opened)
 
 
-def _coarse(images: Tensor) -> Tensor:
-    small = adaptive_avg_pool2d(images.detach().float(), _common(images, images, COARSE))
-    return small.flatten(1).cpu().double()
-
-
-def _left_out(y: Tensor, x: Tensor) -> float:
-    """R^2 of a ridge regression with intercept from ``y`` (N, p) to ``x`` (N, q), leaving one out."""
-    n = len(y)
-    y, x = y - y.mean(0), x - x.mean(0)
-    kernel = y @ y.T
-    penalty = RIDGE * float(kernel.trace()) / n
-    whole = float(x.square().sum()) * (n / (n - 1)) ** 2 if n > 1 else 0.0
-    if penalty <= 1e-12 or whole <= 1e-12:
-        return 0.0
-    hat = kernel @ torch.linalg.inv(kernel + penalty * torch.eye(n, dtype=kernel.dtype)) + 1 / n
-    errors = (x - hat @ x) / (1 - hat.diagonal())[:, None]
-    return 1 - float(errors.square().sum()) / whole
-
-
 def _brightness(images: Tensor, size: tuple[int, int]) -> Tensor:
-    """(N, pixels), each image's own mean taken off."""
+    """(N, pixels): Rec. 601 luma of three channels, the sum of others."""
     small = adaptive_avg_pool2d(images.detach().float(), size)
     weights = torch.as_tensor(LUMA if small.shape[1] == 3 else [1.0], dtype=small.dtype)
-    light = (small * weights.to(small.device)[:, None, None]).sum(1).flatten(1)
-    return light - light.mean(1, keepdim=True)
+    light: Tensor = (small * weights.to(small.device)[:, None, None]).sum(1)
+    return light.flatten(1)
+
+
+def _edges(images: Tensor, size: tuple[int, int]) -> Tensor:
+    """(N, pixels): absolute differences to the right and the lower neighbour, over all channels."""
+    small = adaptive_avg_pool2d(images.detach().float(), size)
+    found = torch.zeros_like(small)
+    found[..., :-1] += (small[..., 1:] - small[..., :-1]).abs()
+    found[..., :-1, :] += (small[..., 1:, :] - small[..., :-1, :]).abs()
+    return found.sum(1).flatten(1)
+
+
+def _centred(values: Tensor) -> Tensor:
+    return values - values.mean(1, keepdim=True)
+
+
+def _unit(values: Tensor) -> Tensor:
+    """Rows of length 1, or of 0 where there is nothing."""
+    return values / values.norm(dim=1, keepdim=True).clamp(min=1e-6)
+
+
+def _layout(images: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
+    """What is where: brightness and edges, whose products are correlations."""
+    light, edges = _brightness(images, size), _edges(images, size)
+    return _unit(_centred(light)), _unit(_centred(edges))
+
+
+def _likeness(a: tuple[Tensor, Tensor], b: tuple[Tensor, Tensor]) -> Tensor:
+    return (a[0] @ b[0].T).abs() + a[1] @ b[1].T
+
+
+def _retrieved(likeness: Tensor) -> float:
+    """2 w - 1, with w the share of pairs where the diagonal is above its row; 0 of one image."""
+    n = len(likeness)
+    own = likeness.diagonal()[:, None] - likeness
+    won = (own > 1e-5).sum() + 0.5 * (own.abs() <= 1e-5).sum() - 0.5 * n  # less the diagonal
+    return 2 * float(won) / (n * (n - 1)) - 1 if n > 1 else 0.0
 
 
 def _jpeg(pixels: np.ndarray) -> np.ndarray:

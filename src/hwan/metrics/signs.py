@@ -61,11 +61,12 @@ SIGNS: dict[str, Sign] = {
         "pictures, however varied, are near 0.",
     ),
     "dependence": Sign(
-        "Input dependence", (0.2, inf), (0.4, inf), "outputs do not follow their inputs",
+        "Input dependence", (0.4, inf), (0.55, inf), "outputs do not follow their inputs",
         "raise what ties an output to its input: --loss.cycle_a and --loss.cycle_b, of cut "
         "--loss.nce, of pairs --loss.l1",
-        "How much of an input can be told from its output by a linear probe, over how much can be "
-        "told at best. About 1 is healthy; 0 means that outputs could be anybody's.",
+        "How surely an output is traced back to its own input among the others, by where things are. "
+        "1 is healthy; around 0, outputs could be anybody's. Label maps and their photographs, "
+        "which look little alike, reach 0.6 to 0.9.",
     ),
     "inversion": Sign(
         "Brightness kept", (-0.4, inf), (0.0, inf),

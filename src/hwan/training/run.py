@@ -28,7 +28,7 @@ from hwan.data.sets import TrainingSet, open_set, remarks
 from hwan.errors import TrainingDiverged, UsageError
 from hwan.image import write_atomic
 from hwan.nets.folder import GeneratorCard, save_generator
-from hwan.runtime import describe, pick_device
+from hwan.runtime import describe, environment, pick_device
 from hwan.training.checkpoint import load_state, save_state
 from hwan.training.health import due, saturation
 from hwan.training.loop import Status, Training, loop
@@ -106,7 +106,9 @@ def train(
     out.mkdir(parents=True, exist_ok=True)
     configs.save(config, out / "config.json")
     paths = [str(path.resolve()) for path in data]
-    write_atomic(out / "data.json", json.dumps({"data": paths}).encode())
+    held = {"a": len(images.a), "b": len(images.b)}
+    kept = {"data": paths, "counts": held, "environment": environment(training.device)}
+    write_atomic(out / "data.json", (json.dumps(kept, indent=2) + "\n").encode())
     yield Note(
         f"{len(images.a)} images in A, {len(images.b)} in B; {describe(training.device)}; "
         f"{training.precision}"

@@ -9,17 +9,21 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from hwan import config as configs
 from hwan.config import Config, Kind
 from hwan.data.augment import centre_crop
 from hwan.data.cache import fit
 from hwan.data.folders import Layout, Source, list_images
 from hwan.errors import UsageError
 from hwan.image import RGB, Pixels, grid, save, to_pixels, to_tensor, view
+from hwan.nets.folder import load_generator
+from hwan.runtime import pick_device
 from hwan.training.health import gradients, measure, singly
 from hwan.training.loop import Training
 
 ROWS = 4  # images of each domain in a sheet
-PROBES = 16  # images of each domain in the health figures
+PROBES = 16  # images of each domain in the health figures while training
+EXAMINED = 64  # and in the test
 
 
 class Samples:
@@ -60,6 +64,19 @@ class Samples:
             folder / f"{training.seen:06d}.png",
         )
         return found
+
+
+@torch.no_grad()
+def examine(run: Path, layout: Layout, device: str = "auto") -> dict[str, float]:
+    """The health figures of a run's generators on up to ``EXAMINED`` test images of each domain, in
+    crops of the size trained on."""
+    config, on = configs.load(run / "config.json"), pick_device(device)
+    nets = {
+        direction: load_generator(run / f"generator_{direction}")[0].to(on).eval()
+        for direction in config.directions
+    }
+    a, b = Samples(layout, config, EXAMINED).tensors(config, on)
+    return measure(nets, a, b)
 
 
 def sheet(nets: Mapping[str, nn.Module], a: Tensor, b: Tensor) -> list[Tensor]:

@@ -120,15 +120,19 @@ def run_evaluation(given: Evaluate) -> None:
 
     from hwan import evaluate as test
     from hwan.config import load
+    from hwan.metrics.signs import warnings
     from hwan.progress import track
-    from hwan.run_report import judge, write_run_report
+    from hwan.report_words import judge
+    from hwan.run_report import write_run_report
+    from hwan.training.samples import examine
 
     layout, config = test.run_data(given.run, given.data), load(given.run / "config.json")
     total = test.count(layout, config)
     rows = list(track(test.evaluate(given.run, layout, given.device), total, "testing"))
     if len(rows) < total:
         print(f"{total - len(rows)} unreadable test images left out; `hwan data check` names them")
-    summaries = test.summarise(rows, test.real_thumbs(layout, config))
+    health = examine(given.run, layout, given.device)
+    summaries = test.summarise(rows, test.real_thumbs(layout, config), health=health)
     test.write_results(rows, summaries, given.run / "evaluation")
     table = Table("direction", "system", "SSIM", "PSNR", "L1", "cycle L1", "diversity")
     for direction, summary in summaries.items():
@@ -142,7 +146,10 @@ def run_evaluation(given: Evaluate) -> None:
             table.add_row(direction, name, *values, *(shared if name == test.OURS else ["", ""]))
     console = Console()
     console.print(table)
-    console.print(judge(summaries)[0], markup=False)
+    alarms = warnings(health)
+    console.print(judge(summaries, alarms)[0], markup=False)
+    for alarm in alarms:
+        console.print(f"warning: {alarm}", style="yellow", markup=False, highlight=False)
     print(f"report: {write_run_report(given.run, layout, rows, summaries)}")
 
 
