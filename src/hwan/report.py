@@ -82,11 +82,13 @@ class Checks:
 
 @dataclass(frozen=True, eq=False)
 class Frames:
-    """Named pictures in order of time, shown one at a time under a scrubber."""
+    """Named pictures in order of time, shown one at a time under a scrubber. ``heads`` stand over a
+    picture's columns, which are of one width."""
 
     title: str
     frames: tuple[tuple[str, np.ndarray], ...]
     note: str = ""
+    heads: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -223,7 +225,11 @@ def _view(section: Section, picture: Callable[[np.ndarray], dict[str, Any]]) -> 
                 groups.setdefault(group, {})[rest] = value
             return {"groups": groups, "count": len(facts)}
         case Frames(frames=named) | Gallery(pictures=named):
-            return {"pictures": [{"name": name, **picture(array)} for name, array in named]}
+            pictures = [{"name": name, **picture(array)} for name, array in named]
+            return {
+                "pictures": pictures,
+                "heads": section.heads if isinstance(section, Frames) else (),
+            }
         case Compare(items=items):
             sortable = dict.fromkeys(name for item in items for name in item.figures)
             return {

@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from hwan import __version__
 from hwan import config as configs
 from hwan.config import Config
 from hwan.data.folders import Layout
+from hwan.data.sets import PAIRED_METHODS
 from hwan.evaluate import sides, translation
 from hwan.image import decode, view
 from hwan.metrics.signs import findings
@@ -49,7 +50,7 @@ def write_run_report(
     log = [json.loads(line) for line in (run / "log.jsonl").read_text("utf-8").splitlines()]
     found = findings(health(log, summaries))
     alarms = [finding for finding in found if finding.light == "bad"]
-    sections: list[Section] = [_samples(run)]
+    sections: list[Section] = [_samples(run, config)]
     if found:
         sections.append(checks(found, log, summaries))
     if summaries:
@@ -137,16 +138,15 @@ def _table(
     )
 
 
-def _samples(run: Path) -> Frames:
+def _samples(run: Path, config: Config) -> Frames:
     files = sorted((run / "samples").glob("[0-9]*.png"), key=lambda file: int(file.stem))
     frames = tuple((f"{int(file.stem):,} images", decode(file).pixels) for file in files)
-    return Frames(
-        "Samples over time",
-        frames,
-        "Held-out images at every tick. Left three columns: real A, "
-        "its translation to B, and back; right three: real B, its translation to A, and back. Of a "
-        "one-way method: real A, its translation to B, a real B (the truth, where pairs teach).",
-    )
+    heads: tuple[str, ...] = ("real A", "to B", "real B")
+    if "ba" in config.directions:
+        heads = ("real A", "to B", "back to A", "real B", "to A", "back to B")
+    paired = " The real B is the truth." if config.method in PAIRED_METHODS else ""
+    note = f"The same held-out images at every tick, drawn by the generators that are kept.{paired}"
+    return Frames("Samples over time", frames, note, heads)
 
 
 def _items(
@@ -185,17 +185,15 @@ def _extremes(direction: str, items: Sequence[CompareItem]) -> list[Section]:
     known.sort(key=lambda item: item.figures[title(metric)])
     if FIGURES[metric].better == "high":
         known.reverse()
-    return [
-        Compare(
-            f"{WORDS[direction]}, {end} by {title(metric)}",
-            tuple(some),
-            ""
-            if metric != "cycle_l1"
-            else "No truth is known, so by the way there and back: a low "
-            "error may also mean that little was changed.",
-        )
-        for end, some in (("best", known[:EXTREMES]), ("worst", known[: -EXTREMES - 1 : -1]))
-    ]
+    ends = [("best", item) for item in known[:EXTREMES]]
+    ends += [("worst", item) for item in known[: -EXTREMES - 1 : -1]]
+    note = (
+        "No truth is known, so by the way there and back: a low error may also mean that little was "
+        "changed."
+    )
+    items = tuple(replace(item, caption=f"{end}: {item.caption}") for end, item in ends)
+    name = f"{WORDS[direction]}, best and worst by {title(metric)}"
+    return [Compare(name, items, note if metric == "cycle_l1" else "")]
 
 
 def _facts(run: Path, config: Config, summaries: Mapping[str, Summary]) -> list[Section]:

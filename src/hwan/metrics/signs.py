@@ -78,19 +78,19 @@ SIGNS: dict[str, Sign] = {
         "-1: a negative.",
     ),
     "hidden_8bit": Sign(
-        "Hidden below 8 bits", (0.0, 2.0), (0.0, 1.5),
+        "Hidden below 8 bits", (0.0, 1.5), (0.0, 1.2),
         "the way back reads what 8 bits do not hold: steganography", _HIDDEN,
         "Error there and back with the fake rounded to 8 bits, over the error with it untouched "
         "plus the rounding itself. About 1 or less is healthy; more says that the cycle is closed "
         "by a message that no eye sees.",
     ),
     "hidden_jpeg": Sign(
-        "Hidden from JPEG", (0.0, 2.0), (0.0, 1.5),
+        "Hidden from JPEG", (0.0, 1.5), (0.0, 1.2),
         "the way back reads what JPEG removes: steganography", _HIDDEN,
         "The same with the fake saved as JPEG of quality 75.",
     ),
     "hidden_noise": Sign(
-        "Hidden under noise", (0.0, 2.0), (0.0, 1.5),
+        "Hidden under noise", (0.0, 1.5), (0.0, 1.2),
         "the way back reads what faint noise covers: steganography", _HIDDEN,
         "The same with noise of two levels of 8 bits on the fake.",
     ),
