@@ -34,7 +34,7 @@ class Training:
         seed_all(config.train.seed)  # dropout draws from torch's own generator
         self.config, self.device, self.seen = config, device, 0
         method: Any = METHODS[config.method](config)
-        self.method = method.to(device)
+        self.method = method if device.type == "cpu" else method.to(device)
         self.precision = pick_precision(config.train.precision, device)
         betas = (config.train.beta1, config.train.beta2)
         self.optimisers = {
