@@ -67,7 +67,7 @@ def find_palette(maps: Iterable[Pixels]) -> Int[np.ndarray, "k 3"]:
         coded = picture.astype(np.int64) @ np.array([65536, 256, 1])
         values, times = np.unique(coded, return_counts=True)
         counts.update(dict(zip(values.tolist(), times.tolist(), strict=True)))
-    coded = np.array([value for value, _ in counts.most_common()])
+    coded = np.array([value for value, _ in counts.most_common()], dtype=np.int64)
     times = np.array([count for _, count in counts.most_common()], dtype=np.float64)
     colours = np.stack([coded >> 16, coded >> 8 & 255, coded & 255], axis=1)
     found: list[np.ndarray] = []
