@@ -34,7 +34,7 @@ from hwan.metrics.features import (
     load_inception,
     where_to_put,
 )
-from hwan.metrics.labels import find_palette, read_palette
+from hwan.metrics.labels import NAMED, find_palette, flat_colours, read_palette, share_named
 from hwan.metrics.perceptual import load_lpips
 from hwan.metrics.selfnet import SIDE, self_features, train_selfnet
 from hwan.metrics.sliced import LINES, PATCHES, Patches, join, patches, reference, side_for, sliced
@@ -104,23 +104,33 @@ def find_lpips(wanted: str, device: str = "cpu") -> tuple[Measure | None, str, s
 
 
 def find_palettes(wanted: str, layout: Layout, config: Config) -> dict[str, np.ndarray]:
-    """The class colours of each direction whose target is label maps, for ``--labels`` (auto, a file, or
-    "" for none). Raises ``UsageError`` where no domain of the run looks like label maps."""
-    if not wanted:
+    """The class colours of each direction whose target domain is label maps, for ``--labels``: auto
+    (their own colours, where training pictures look like label maps), none, or a file.
+
+    Raises ``UsageError`` for a file that is no palette, or one that no domain has the colours of.
+    """
+    if wanted == "none":
         return {}
     given = None if wanted == "auto" else read_palette(Path(wanted))
-    found, refused = {}, None
+    found, named = {}, []
     for side in sides(layout, config):
         files = list_images(side.trained.folder)
-        files = files[:: max(1, len(files) // MAPS)]
+        maps = _readable(side.trained, files[:: max(1, len(files) // MAPS)], side.kind_out)
         try:
-            palette = find_palette(_readable(side.trained, files, side.kind_out))
-        except UsageError as error:
-            refused = error
-        else:
-            found[side.direction] = palette if given is None else given
-    if not found and refused:
-        raise refused
+            if given is None:
+                found[side.direction] = find_palette(maps)
+            else:
+                named.append(share_named(*flat_colours(maps), given))
+                if named[-1] >= NAMED:
+                    found[side.direction] = given
+        except UsageError:
+            continue
+    if given is not None and not found:
+        raise UsageError(
+            f"--labels has the colours of {NAMED:.0%} of the flat pixels of a target domain",
+            f"{max(named, default=0):.0%} by {wanted}",
+            "add the missing colours, or leave --labels out",
+        )
     return found
 
 

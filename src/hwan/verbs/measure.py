@@ -32,8 +32,9 @@ class Evaluate:
     """How pictures are made 299x299 for Inception: clean (antialiased), or legacy, as older figures."""
     lpips: str = "auto"
     """LPIPS by AlexNet: auto (where its weights are found), none, or a weight file."""
-    labels: str = ""
-    """The target domain is label maps: auto (their colours are found), or a file, a class R G B a line."""
+    labels: str = "auto"
+    """Accuracy by class of label maps: auto (where the target domain looks like them), none, or a file of
+    the classes' colours, one R G B a line."""
     out: Path | None = None
     """Of several runs: where the comparison goes; else comparison, beside the first run."""
     device: str = "auto"
