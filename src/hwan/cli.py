@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from hwan.errors import Failure, UsageError, nearest
-from hwan.verbs import ASK, learn, look, ship
+from hwan.verbs import ASK, learn, look, measure, ship
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -40,7 +40,7 @@ VERBS: dict[str, Callable[[list[str]], int]] = {
     "demo": learn.demo,
     "data": look.data,
     "train": learn.train,
-    "evaluate": learn.evaluate,
+    "evaluate": measure.evaluate,
     "translate": ship.translate,
     "export": ship.export,
     "import": ship.import_,

@@ -128,7 +128,10 @@ def evaluate(
             figures, tables = {}, {}
             if truth is not None:
                 truth = _fitted(truth, name, outputs[OURS], config.data.fit)
-                for system, picture in {**outputs, **rivals(source, side, config, truth)}.items():
+                for system, picture in {
+                    **outputs,
+                    **rivals(source, side, config, truth.shape),
+                }.items():
                     figures[system] = _figures(measures, picture, truth, side.kind_out)
                     if palette is not None:
                         pair = classes(picture, palette), classes(truth, palette)
@@ -174,10 +177,10 @@ def domain(side: Side, config: Config) -> tuple[Statistics, Pixels]:
     return lab_statistics(pictures, side.kind_out), mean_image(pictures, size, size)
 
 
-def rivals(source: Pixels, side: Side, config: Config, like: Pixels) -> dict[str, Pixels]:
-    """What the baselines make of ``source``, as pixels of the target domain in the size of ``like``."""
+def rivals(source: Pixels, side: Side, config: Config, shape: tuple[int, ...]) -> dict[str, Pixels]:
+    """What the baselines make of ``source``, as pixels of the target domain of ``shape`` (H, W, C)."""
     statistics, mean = domain(side, config)
-    height, width, channels = like.shape
+    height, width, channels = shape
     found = {
         "mean picture": resize(mean, height, width),
         "Reinhard": reinhard(source, statistics, side.kind_in, side.kind_out),
@@ -212,8 +215,10 @@ def _figures(
     measures: Mapping[str, Measure], picture: Pixels, truth: Pixels, kind: Kind
 ) -> dict[str, float]:
     a, b = _tensor(picture, kind), _tensor(truth, kind)
-    side = min(a.shape[2:])  # one tiny image does not stop a test
+    side, channels = min(a.shape[2:]), a.shape[1]  # one tiny image does not stop a test
     fits = {name: measure for name, measure in measures.items() if side >= LEAST.get(name, 1)}
+    if channels not in (1, 3):
+        fits.pop("lpips", None)
     return {"ssim": float("nan")} | {name: float(fits[name](a, b)) for name in fits}
 
 

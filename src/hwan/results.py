@@ -50,16 +50,16 @@ FIGURES = {
     "class_accuracy": Figure("class accuracy", "high", 3),
     "class_iou": Figure("class IoU", "high", 3),
     "fid": Figure("FID", "low", 1),
-    "kid": Figure("KID x 1000", "low", 1),
-    "kid_se": Figure("its s.e.", "low", 1),
-    "frechet_self": Figure("Fréchet distance (self features)", "low", 2),
-    "mmd_self": Figure("MMD x 1000 (self features)", "low", 1),
-    "mmd_self_se": Figure("its s.e.", "low", 1),
+    "kid": Figure("KID", "low", 4),
+    "kid_se": Figure("± s.e.", "low", 4),
+    "frechet_self": Figure("Fréchet distance (self features)", "low", 3),
+    "mmd_self": Figure("MMD (self features)", "low", 4),
+    "mmd_self_se": Figure("± s.e.", "low", 4),
     "precision": Figure("precision", "high", 2),
     "recall": Figure("recall", "high", 2),
     "density": Figure("density", "high", 2),
     "coverage": Figure("coverage", "high", 2),
-    "swd": Figure("sliced Wasserstein x 1000", "low", 1),
+    "swd": Figure("sliced Wasserstein", "low", 4),
     "cycle_l1": Figure("cycle L1", "low", 3),
     "diversity": Figure("diversity", "high", 2),
 }
@@ -118,10 +118,14 @@ def summarise(
     reals: Sequence[Pixels] = (),
     distributions: Mapping[str, Distribution] | None = None,
     left_out: Sequence[str] = (),
+    protocol: Mapping[str, str] | None = None,
     health: Mapping[str, float] | None = None,
 ) -> dict[str, Summary]:
-    """Means by direction. Diversity is set against the real test images of the target domain: what the
-    way back was tested on, or (one-way methods) ``reals``, as ``real_thumbs`` reads them."""
+    """Means by direction; ``left_out`` and ``protocol`` are of all of them.
+
+    Diversity is set against the real test images of the target domain: what the way back was tested
+    on, or (one-way methods) ``reals``, as ``real_thumbs`` reads them.
+    """
     if not rows:
         raise UsageError("the test folders hold readable images", "none",
                          "`hwan data check` lists broken ones")  # fmt: skip
@@ -141,7 +145,7 @@ def summarise(
             _diversity([row.output_small for row in here], inputs[direction[::-1]] or reals),
             beaten,
             sets.figures,
-            sets.protocol,
+            {**sets.protocol, **(protocol or {})},
             (*left_out, *sets.left_out),
             _words(direction, systems) + _words(direction, sets.figures),
             {k: v for k, v in (health or {}).items() if k.endswith(f"_{direction}")},
@@ -225,6 +229,20 @@ def write_results(rows: Sequence[Row], summaries: Mapping[str, Summary], folder:
             lines += [[row.direction, row.name, system, *item] for item in figures.items()]
     header = ["direction", "name", "system", "metric", "value"]
     write_csv(header, lines, folder / "images.csv")
+
+
+def columns(systems: Mapping[str, Mapping[str, float]]) -> list[str]:
+    """The figures that any system has, in the order of ``FIGURES``; all-nan ones left out."""
+    there = {
+        name for figures in systems.values() for name, value in figures.items()
+        if not math.isnan(value)
+    }  # fmt: skip
+    return [name for name in FIGURES if name in there]
+
+
+def shown(metric: str, value: float | None) -> str:
+    """A figure as text."""
+    return "-" if value is None or math.isnan(value) else f"{value:.{FIGURES[metric].decimals}f}"
 
 
 def flat(summary: Summary) -> list[tuple[str, str, float]]:

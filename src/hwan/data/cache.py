@@ -13,7 +13,7 @@ import shutil
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from tempfile import mkdtemp
 
@@ -55,6 +55,16 @@ class Cache:
         shape = self.index.shapes[i]
         start = self.offsets[i]
         return self.flat[start : start + int(np.prod(shape))].reshape(shape)
+
+
+def part(cache: Cache, numbers: Sequence[int]) -> Cache:
+    """Some of a cache's images."""
+    index = cache.index
+    shapes = [index.shapes[i] for i in numbers]
+    names = [index.names[i] for i in numbers]
+    return Cache(
+        cache.flat, [cache.offsets[i] for i in numbers], replace(index, shapes=shapes, names=names)
+    )
 
 
 def cache_root() -> Path:

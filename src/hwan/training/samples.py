@@ -18,7 +18,8 @@ from hwan.errors import UsageError
 from hwan.image import RGB, Pixels, grid, save, to_pixels, to_tensor, view
 from hwan.nets.folder import load_generator
 from hwan.runtime import pick_device
-from hwan.training.health import gradients, measure, singly
+from hwan.training.health import gradients, measure
+from hwan.training.health import singly as singly
 from hwan.training.loop import Training
 
 ROWS = 4  # images of each domain in a sheet
