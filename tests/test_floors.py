@@ -16,12 +16,12 @@ FLOORS = {
     "report": 2, "report_parts": 2, "chart": 2,
     "training": 3, "recipes": 3, "evaluate": 3, "results": 3, "distributions": 3,
     "run_report": 3, "run_log": 3, "report_words": 3,
-    "progress": 4, "api": 4,
+    "progress": 4, "api": 4, "board": 4,
     "verbs": 5, "cli": 5, "demo": 5,
 }  # fmt: skip
 OPTIONAL = {
     "onnx": "export", "onnxruntime": "export", "onnxscript": "export",
-    "h5py": "interop", "huggingface_hub": "hub",
+    "h5py": "interop", "huggingface_hub": "hub", "tensorboard": "board",
 }  # fmt: skip
 FILES = sorted(ROOT.rglob("*.py"))
 
