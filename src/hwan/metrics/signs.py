@@ -132,7 +132,7 @@ class Finding:
 
     def __str__(self) -> str:
         return (
-            f"{self.place}: {self.sign.wrong} ({self.sign.title.lower()} {self.value:.3g}). "
+            f"{self.place[0].upper()}{self.place[1:]}: {self.sign.wrong} ({self.sign.title.lower()} {self.value:.3g}). "
             f"What to do: {self.sign.advice}."
         )
 
