@@ -131,10 +131,8 @@ class Finding:
         return self.sign.light(self.value)
 
     def __str__(self) -> str:
-        return (
-            f"{self.place[0].upper()}{self.place[1:]}: {self.sign.wrong} ({self.sign.title.lower()} {self.value:.3g}). "
-            f"What to do: {self.sign.advice}."
-        )
+        place, title = self.place[0].upper() + self.place[1:], self.sign.title.lower()
+        return f"{place}: {self.sign.wrong} ({title} {self.value:.3g}). What to do: {self.sign.advice}."
 
 
 def findings(health: Mapping[str, float]) -> list[Finding]:
