@@ -33,7 +33,7 @@ def measure(
     and ``b`` (N, C, H, W) in [-1, 1]; those that cannot be told of them are left out.
 
     Where pairs teach (``paired``), what is bright and what dark is learned from the truth: photographs
-    and their label maps correlate at -0.2. ``inversion`` is then left out.
+    and their label maps correlate at about 0. ``inversion`` is then left out.
 
     The generators are to be in eval mode, and without gradients.
     """
