@@ -16,11 +16,11 @@ import tiny
 from hwan.config import Config, LossConfig, TrainConfig
 from hwan.data.loader import Batch
 from hwan.errors import TrainingDiverged, UsageError
+from hwan.speedconfig import PLAIN
 from hwan.training import run as runs
 from hwan.training.checkpoint import load_state, save_state
 from hwan.training.loop import Training, loop, parameters, step
 from hwan.training.run import Interrupted, Note, Row
-from hwan.speedconfig import PLAIN
 from hwan.training.schedule import Average, lr_factor
 
 CPU = torch.device("cpu")
@@ -39,9 +39,9 @@ def weights(training: Training) -> torch.Tensor:
 
 
 # Bit for bit what this step computed when it was written (torch 2.13, one thread), on each kind of
-# processor it was written on; elsewhere convolutions round otherwise, and only the first step is held closely. A
-# change that is meant to be neutral must leave these as they are; a change of the maths says so in
-# CHANGELOG.md, deletes them, and writes new ones with `python tests/test_training.py`.
+# processor it was written on; elsewhere convolutions round otherwise, and only the first step is
+# held closely. A change that is meant to be neutral must leave these as they are; a change of the
+# maths says so in CHANGELOG.md, deletes them, and writes new ones with `python tests/test_training.py`.
 CURVE = Path(__file__).with_name("curve.json")
 
 
@@ -70,9 +70,11 @@ def test_the_seeded_loss_curve_is_unchanged(method: str) -> None:
         return
     # Adam makes whole steps of gradients that are all rounding (biases that instance norm cancels), so
     # processors part after the first: by up to 0.26 % between an Intel and an AMD one.
-    for step, (mine, theirs) in enumerate(zip(got, next(iter(recorded.values()))[method], strict=True)):
+    for i, (mine, theirs) in enumerate(
+        zip(got, next(iter(recorded.values()))[method], strict=True)
+    ):
         assert {k: float.fromhex(v) for k, v in mine.items()} == pytest.approx(
-            {k: float.fromhex(v) for k, v in theirs.items()}, rel=1e-2 if step else 1e-5
+            {k: float.fromhex(v) for k, v in theirs.items()}, rel=1e-2 if i else 1e-5
         )
 
 
@@ -82,7 +84,9 @@ def machine() -> str:
     lines = info.read_text().splitlines() if info.exists() else []
     told = dict(line.split("\t", 1) for line in lines[:12] if "\t" in line)
     chip = " ".join(told.get(k, "").strip("\t: ") for k in ("vendor_id", "cpu family", "model"))
-    return f"torch {torch.__version__.split('+')[0]}, {torch.backends.cpu.get_cpu_capability()} {chip}"
+    return (
+        f"torch {torch.__version__.split('+')[0]}, {torch.backends.cpu.get_cpu_capability()} {chip}"
+    )
 
 
 def test_the_learning_rate_falls_linearly_after_its_share() -> None:

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from hwan.errors import Failure, UsageError, nearest
-from hwan.verbs import ASK, learn, look, ship
+from hwan.verbs import ASK, learn, look, plan, ship
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -39,6 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 VERBS: dict[str, Callable[[list[str]], int]] = {
     "demo": learn.demo,
     "data": look.data,
+    "plan": plan.plan,
     "train": learn.train,
     "evaluate": learn.evaluate,
     "translate": ship.translate,
@@ -53,6 +54,7 @@ usage: hwan COMMAND [OPTIONS]        (hwan COMMAND --help for the options)
   demo                               the whole road on embedded pictures, in minutes on a CPU
   data check DIR | A B               what is in a data set, what is broken, doubled or leaked
   recipes                            named configurations
+  plan RECIPE --data DIR             memory and time before training, and what fits
   train RECIPE --data DIR --out RUN  two folders of images to two trained generators
   train RUN --resume                 go on with a stopped training, exactly
   evaluate RUN                       the test: figures, baselines, every picture, a report
