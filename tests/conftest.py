@@ -16,6 +16,7 @@ hook = install_import_hook(
         "hwan.methods",
         "hwan.metrics",
         "hwan.translate",
+        "hwan.folder",
     ],
     "beartype.beartype",
 )

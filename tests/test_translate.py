@@ -17,11 +17,12 @@ from torch import nn
 import hwan
 from hwan.config import GeneratorConfig
 from hwan.errors import UsageError
+from hwan.folder import plan, translate_files
 from hwan.image import Pixels, decode, save, to_pixels, to_tensor
 from hwan.netconfig import Norm
 from hwan.nets import build_generator
 from hwan.nets.folder import GeneratorCard, load_generator, save_generator
-from hwan.translate import Translator, find_generator, load, pad_to, plan, translate_files
+from hwan.translate import Translator, find_generator, load, pad_to
 
 TINY = GeneratorConfig(filters=2, blocks=1, stem=3)
 

@@ -35,8 +35,9 @@ class Translate:
 
 def translate(args: list[str]) -> int:
     given = parse(Translate, "translate", args)
+    from hwan.folder import plan, translate_files
     from hwan.progress import track
-    from hwan.translate import load, plan, translate_files
+    from hwan.translate import load
 
     suffix = "." + given.format.lower().lstrip(".") if given.format else ""
     translator = load(given.run, given.device, given.direction or "")
