@@ -5,6 +5,7 @@ writes a config.json of its own and must be inherited from; a Translator is neit
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from hwan.errors import UsageError
@@ -86,3 +87,12 @@ translator("image.jpg").save("translation.png")
 ```
 """
     write_atomic(path, text.encode())
+
+
+def licence(folder: Path) -> str:
+    """The licence that the folder's model card names in its front matter; "" where it names none."""
+    path = folder / README
+    if not path.is_file():
+        return ""
+    found = re.search(r"\A---\n(?:.*\n)*?license: *(.+)\n(?:.*\n)*?---", path.read_text("utf-8"))
+    return found[1].strip() if found else ""

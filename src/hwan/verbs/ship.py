@@ -10,6 +10,8 @@ from typing import Literal
 
 from tyro.conf import Positional
 
+from hwan.config import read_json
+from hwan.errors import rule
 from hwan.verbs import Direction, parse
 
 
@@ -58,23 +60,39 @@ def translate(args: list[str]) -> int:
 
 @dataclass(frozen=True)
 class Export:
-    """Write a generator for other programs: ONNX, checked against PyTorch, or a checkpoint that
-    pytorch-CycleGAN-and-pix2pix loads."""
+    """Write a generator for other programs: ONNX, a torch.export program, both checked against
+    PyTorch, or a checkpoint that pytorch-CycleGAN-and-pix2pix loads."""
 
     run: Positional[Path]
     """A run folder or a generator folder."""
     out: Path
     """The folder to write to; of reference also a .pth file."""
-    to: Literal["onnx", "reference"] = "onnx"
-    """The form: onnx, or reference, for pytorch-CycleGAN-and-pix2pix."""
+    to: Literal["onnx", "torch", "reference"] = "onnx"
+    """The form: onnx; torch, a .pt2 that PyTorch runs without hwan; or reference, for
+    pytorch-CycleGAN-and-pix2pix."""
     direction: Direction | None = None
     """Of a run: ab (if not said) or ba."""
+    precision: Literal["fp32", "fp16", "int8"] = "fp32"
+    """Of onnx: int8 is calibrated on --data."""
+    images: bool = False
+    """Of onnx: pixels (B, H, W, C) in and out, any H and W, with everything around the network in the
+    file; else (B, C, H, W) in [-1, 1], in multiples of the metadata's hwan.multiple."""
+    data: tuple[Path, ...] = ()
+    """Of onnx in fp16 or int8: a data set, or folders of images, to calibrate and compare on; a run's
+    own, if not said."""
 
 
 def export(args: list[str]) -> int:
     given = parse(Export, "export", args)
     from hwan.translate import find_generator
 
+    plain = given.precision == "fp32" and not given.images and not given.data
+    rule(
+        plain or given.to == "onnx",
+        "--precision, --images and --data are of --to onnx",
+        f"--to {given.to}",
+        "leave them out",
+    )
     folder = find_generator(given.run, given.direction or "")
     if given.to == "reference":
         from hwan.interop import export_reference
@@ -82,14 +100,23 @@ def export(args: list[str]) -> int:
         exported = export_reference(folder, given.out)
         print(f"{exported.path}\n  the reference reads it with {exported.options}")
         return 0
-    from hwan.export import export_onnx
+    from hwan.export import export_onnx, export_program
 
-    path, parities = export_onnx(folder, given.out)
-    print(path)
-    for parity in parities:
+    data, told = given.data, given.run / "data.json"
+    if given.precision != "fp32" and not data and told.is_file():
+        data = tuple(Path(path) for path in read_json(told)["data"])
+    path, found = (
+        export_program(folder, given.out)
+        if given.to == "torch"
+        else export_onnx(folder, given.out, given.precision, given.images, data)
+    )
+    print(f"{path}  {path.stat().st_size / 2**20:.1f} MB")
+    print(f"  {'input':>16}  largest and mean difference  PyTorch  this file (s)")
+    for row in found:
+        shape = "x".join(map(str, row.shape))
         print(
-            f"  {'x'.join(map(str, parity.shape)):>16}  largest difference from PyTorch "
-            f"{parity.max_error:.1e}, mean {parity.mean_error:.1e}"
+            f"  {shape:>16}  {row.max_error:18.1e}  {row.mean_error:7.1e}"
+            f"  {row.seconds_torch:7.3f}  {row.seconds:7.3f}"
         )
     return 0
 
