@@ -17,6 +17,7 @@ hook = install_import_hook(
         "hwan.metrics",
         "hwan.translate",
         "hwan.folder",
+        "hwan.tiles",
     ],
     "beartype.beartype",
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Literal
 
 import numpy as np
 import torch
@@ -20,15 +21,23 @@ from hwan.image import DTYPES, Pixels, decode, to_pixels, to_tensor
 from hwan.nets import sizes
 from hwan.nets.folder import GeneratorCard, load_generator, save_generator
 from hwan.runtime import pick_device
+from hwan.tiles import Rows, strips
+
+WHOLE = 2**21  # pixels, a little more than 1920 x 1080: about 2 GB of activations at 64 filters
+TILE = 512
 
 
 class Translator:
     """``Translator(net, card)(picture)`` is the translated picture, of the same size."""
 
     def __init__(
-        self, generator: torch.nn.Module, card: GeneratorCard, device: str = "cpu"
+        self, generator: torch.nn.Module, card: GeneratorCard, device: str = "cpu", tile: int = 0
     ) -> None:
-        self.device = pick_device(device)
+        """``tile``: 0 translates images of up to ``WHOLE`` pixels at once and larger ones in strips of
+        ``TILE`` x ``TILE`` pixels (hwan.tiles); another number, all in strips of so many squared."""
+        if tile < 0:
+            raise UsageError("tile is a number of pixels, or 0", tile, "give 512, say")
+        self.device, self.tile = pick_device(device), tile
         self.generator = generator.to(self.device).eval()
         self.card = card
         self.multiple, self.least = sizes(card.generator)
@@ -70,9 +79,37 @@ class Translator:
                 f"{pixels.dtype} {pixels.shape}",
                 "decode the image with the kind_in of the generator's card",
             )
+        if self.tile or pixels.shape[0] * pixels.shape[1] > WHOLE:
+            return self._in_strips(pixels, self.tile or TILE)
         batch = to_tensor(torch.from_numpy(pixels.copy())[None], kind.range)
         out: Pixels = to_pixels(self.tensor(batch), self.card.kind_out)[0]
         return out
+
+    def _in_strips(self, pixels: Pixels, tile: int) -> Pixels:
+        """What ``pixels`` gives, but for the rounding of sums, in memory that does not grow."""
+        height, width, _ = pixels.shape
+        (top, bottom), (left, right) = (
+            margins(side, self.multiple, self.least) for side in (height, width)
+        )
+        padded = pixels
+        for axis, edges in enumerate([(top, bottom), (left, right)]):
+            mode: Literal["reflect", "edge"] = (
+                "reflect" if max(edges) < pixels.shape[axis] else "edge"
+            )
+            padded = np.pad(padded, [edges if i == axis else (0, 0) for i in range(3)], mode)
+
+        def read(first: int, end: int) -> Tensor:
+            rows = torch.from_numpy(padded[first:end].copy())[None].to(self.device)
+            return to_tensor(rows, self.card.range_in)
+
+        kind = self.card.kind_out
+        out = np.empty((padded.shape[0], width, kind.channels), DTYPES[kind.depth])
+        rows, done = Rows(pixels.shape[2], padded.shape[0], padded.shape[1], read), 0
+        for strip in strips(self.generator, rows, tile):
+            made = to_pixels(strip[:, :, :, left : left + width], kind)[0]
+            out[done : done + len(made)] = made
+            done += len(made)
+        return np.ascontiguousarray(out[top : top + height])
 
     @torch.inference_mode()
     def tensor(self, images: Float[Tensor, "b ci h w"]) -> Float[Tensor, "b co h w"]:
@@ -125,13 +162,18 @@ def pad_to(images: Float[Tensor, "b c h w"], multiple: int, least: int) -> Float
     image is large enough to reflect, else by repeating its border."""
     for axis in (2, 3):
         side = images.shape[axis]
-        target = max(least, -(-side // multiple) * multiple)
-        before, after = (target - side) // 2, target - side - (target - side) // 2
+        before, after = margins(side, multiple, least)
         if before or after:
             edges = [0, 0, before, after] if axis == 2 else [before, after, 0, 0]
             mode = "reflect" if max(before, after) < side else "replicate"
             images = pad(images, edges, mode=mode)
     return images
+
+
+def margins(side: int, multiple: int, least: int) -> tuple[int, int]:
+    """The pixels that ``pad_to`` adds before and after a side."""
+    target = max(least, -(-side // multiple) * multiple)
+    return (target - side) // 2, target - side - (target - side) // 2
 
 
 def find_generator(run: Path, direction: str = "") -> Path:
@@ -172,6 +214,6 @@ def is_generator(folder: Path) -> bool:
     )
 
 
-def load(run: Path | str, device: str = "auto", direction: str = "") -> Translator:
+def load(run: Path | str, device: str = "auto", direction: str = "", tile: int = 0) -> Translator:
     """The Translator of a generator folder, or of a run's ``direction`` ("ab" if not said)."""
-    return Translator(*load_generator(find_generator(Path(run), direction)), device=device)
+    return Translator(*load_generator(find_generator(Path(run), direction)), device, tile)
