@@ -22,6 +22,7 @@ from torch import Tensor
 from hwan.config import UNIT, Depth, Kind, Limits
 from hwan.errors import UsageError
 from hwan.formats import ALPHA_NOTE, Stored, holds, read, to_pil, write
+from hwan.tags import NO_TAGS, Tags
 
 # _: two Pixels of one signature may differ in size
 Bytes: TypeAlias = UInt8[np.ndarray, "_h _w _c"]
@@ -195,12 +196,12 @@ def _within(values: np.ndarray, limits: Limits, name: str) -> tuple[np.ndarray, 
     return floats, notes
 
 
-def encode(pixels: Pixels, suffix: str = ".png") -> bytes:
+def encode(pixels: Pixels, suffix: str = ".png", tags: Tags = NO_TAGS) -> bytes:
     """Pixels as an image file's bytes, in their own depth; ``suffix`` names the format.
 
     Raises ``UsageError`` for a format that does not hold them (JPEG for 16 bit).
     """
-    return write(pixels, suffix)
+    return write(pixels, suffix, tags)
 
 
 def suffix_for(kind: Kind, wanted: str = ".png") -> str:
@@ -211,9 +212,9 @@ def suffix_for(kind: Kind, wanted: str = ".png") -> str:
     return ".tiff"
 
 
-def save(pixels: Pixels, path: Path) -> None:
+def save(pixels: Pixels, path: Path, tags: Tags = NO_TAGS) -> None:
     """Write pixels to ``path`` in the format of its suffix, never leaving half a file."""
-    write_atomic(path, encode(pixels, path.suffix))
+    write_atomic(path, encode(pixels, path.suffix, tags))
 
 
 def write_atomic(path: Path, data: bytes) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Literal
@@ -85,6 +86,14 @@ class Translator:
         out: Pixels = to_pixels(self.tensor(batch), self.card.kind_out)[0]
         return out
 
+    def many(self, pictures: Sequence[Pixels]) -> list[Pixels]:
+        """``pixels`` of several of one size, in one batch unless they go in strips."""
+        height, width, _ = pictures[0].shape
+        if len(pictures) == 1 or self.tile or height * width > WHOLE:
+            return [self.pixels(one) for one in pictures]
+        batch = to_tensor(torch.from_numpy(np.stack(pictures)), self.card.range_in)
+        return list(to_pixels(self.tensor(batch), self.card.kind_out))
+
     def _in_strips(self, pixels: Pixels, tile: int) -> Pixels:
         """What ``pixels`` gives, but for the rounding of sums, in memory that does not grow."""
         height, width, _ = pixels.shape
@@ -110,6 +119,11 @@ class Translator:
             out[done : done + len(made)] = made
             done += len(made)
         return np.ascontiguousarray(out[top : top + height])
+
+    @property
+    def on_cpu(self) -> bool:
+        """Whether it runs on the CPU."""
+        return self.device.type == "cpu"
 
     @torch.inference_mode()
     def tensor(self, images: Float[Tensor, "b ci h w"]) -> Float[Tensor, "b co h w"]:

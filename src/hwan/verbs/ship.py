@@ -11,7 +11,7 @@ from typing import Literal
 from tyro.conf import Positional
 
 from hwan.config import read_json
-from hwan.errors import rule
+from hwan.errors import at_least, rule
 from hwan.verbs import Direction, parse
 
 
@@ -31,22 +31,39 @@ class Translate:
     """Write every file in this format (.png, .tiff, .npy, .jpg …); else each in its own."""
     overwrite: bool = False
     """Replace earlier translations."""
+    resume: bool = False
+    """Keep earlier translations, and make those that are missing."""
+    batch: int = 0
+    """Pictures of one size that go through the network together: 0 takes 1 on a CPU, 8 elsewhere."""
+    tile: int = 0
+    """Translate in strips of so many pixels squared, in bounded memory; 0 does so for images above two
+    million pixels (512). The same picture, but for rounding."""
     device: str = "auto"
     """auto, cpu, cuda or mps."""
 
 
 def translate(args: list[str]) -> int:
     given = parse(Translate, "translate", args)
-    from hwan.folder import plan, translate_files
+    from hwan.folder import plan, translate_files, unfinished
     from hwan.progress import track
     from hwan.translate import load
 
+    rule(
+        not (given.overwrite and given.resume),
+        "--overwrite makes all anew, --resume what is missing",
+        "both",
+        "give one of them",
+    )
+    at_least("translate", given, batch=0)
     suffix = "." + given.format.lower().lstrip(".") if given.format else ""
-    translator = load(given.run, given.device, given.direction or "")
-    kind = translator.card.kind_out
-    pairs = plan(given.inputs, given.out, suffix, given.overwrite, kind)
+    translator = load(given.run, given.device, given.direction or "", given.tile)
+    kind, batch = translator.card.kind_out, given.batch or (1 if translator.on_cpu else 8)
+    every = plan(given.inputs, given.out, suffix, given.overwrite or given.resume, kind)
+    pairs = unfinished(every) if given.resume else every
+    if len(pairs) < len(every):
+        print(f"{len(every) - len(pairs)} of {len(every)} are there already")
     failed, notes = [], Counter[str]()
-    for outcome in track(translate_files(translator, pairs), len(pairs), "translating"):
+    for outcome in track(translate_files(translator, pairs, batch), len(pairs), "translating"):
         notes.update(outcome.notes)
         if outcome.error:
             failed.append(outcome)
