@@ -18,6 +18,8 @@ hook = install_import_hook(
         "hwan.translate",
         "hwan.folder",
         "hwan.tiles",
+        "hwan.flicker",
+        "hwan.video",
     ],
     "beartype.beartype",
 )

@@ -8,7 +8,8 @@ the range are -1 and 1.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
@@ -217,18 +218,24 @@ def save(pixels: Pixels, path: Path, tags: Tags = NO_TAGS) -> None:
     write_atomic(path, encode(pixels, path.suffix, tags))
 
 
-def write_atomic(path: Path, data: bytes) -> None:
-    """Write ``data`` under a temporary name, flush it to the disk, then rename it to ``path``."""
+@contextmanager
+def part_of(path: Path) -> Iterator[Path]:
+    """A temporary name beside ``path``, of its suffix, renamed to it when the block ends well."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    part = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
     try:
-        with part.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
+        yield part
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def write_atomic(path: Path, data: bytes) -> None:
+    """Write ``data`` under a temporary name, flush it to the disk, then rename it to ``path``."""
+    with part_of(path) as part, part.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def resize(pixels: Pixels, height: int, width: int) -> Pixels:

@@ -11,18 +11,18 @@ from typing import Literal
 from tyro.conf import Positional
 
 from hwan.config import read_json
-from hwan.errors import at_least, rule
+from hwan.errors import UsageError, at_least, rule
 from hwan.verbs import Direction, parse
 
 
 @dataclass(frozen=True)
 class Translate:
-    """Translate images and folders of any size; names, sizes and structure are kept."""
+    """Translate images, folders and videos of any size; names, sizes and structure are kept."""
 
     run: Positional[Path]
     """A run folder or a generator folder."""
     inputs: Positional[tuple[Path, ...]]
-    """Images and folders."""
+    """Images, videos (MP4 MOV MKV WebM AVI) and folders of them."""
     out: Path
     """The folder to write to."""
     direction: Direction | None = None
@@ -38,15 +38,18 @@ class Translate:
     tile: int = 0
     """Translate in strips of so many pixels squared, in bounded memory; 0 does so for images above two
     million pixels (512). The same picture, but for rounding."""
+    smooth: bool = False
+    """Of videos: against flicker, statistics averaged over frames, and memory where nothing moves."""
     device: str = "auto"
     """auto, cpu, cuda or mps."""
 
 
 def translate(args: list[str]) -> int:
     given = parse(Translate, "translate", args)
-    from hwan.folder import plan, translate_files, unfinished
+    from hwan.folder import Outcome, plan, translate_files, unfinished
     from hwan.progress import track
     from hwan.translate import load
+    from hwan.video import find_videos, has_images, is_video, open_clip, translate_video
 
     rule(
         not (given.overwrite and given.resume),
@@ -58,16 +61,35 @@ def translate(args: list[str]) -> int:
     suffix = "." + given.format.lower().lstrip(".") if given.format else ""
     translator = load(given.run, given.device, given.direction or "", given.tile)
     kind, batch = translator.card.kind_out, given.batch or (1 if translator.on_cpu else 8)
-    every = plan(given.inputs, given.out, suffix, given.overwrite or given.resume, kind)
-    pairs = unfinished(every) if given.resume else every
-    if len(pairs) < len(every):
-        print(f"{len(every) - len(pairs)} of {len(every)} are there already")
+    keep = given.overwrite or given.resume
+    videos = find_videos(given.inputs, given.out, keep)
+    stills = [i for i in given.inputs if not is_video(i) and (not videos or has_images(i))]
+    images = plan(stills, given.out, suffix, keep, kind) if stills or not videos else []
+    if given.resume and (done := len(images) + len(videos)):
+        images, videos = unfinished(images), unfinished(videos)
+        print(f"{done - len(images) - len(videos)} of {done} are there already")
+    clips = [open_clip(source, target) for source, target in videos]
     failed, notes = [], Counter[str]()
-    for outcome in track(translate_files(translator, pairs, batch), len(pairs), "translating"):
+    for outcome in track(translate_files(translator, images, batch), len(images), "translating"):
         notes.update(outcome.notes)
         if outcome.error:
             failed.append(outcome)
-    print(f"{len(pairs) - len(failed)} of {len(pairs)} images translated into {given.out}")
+    for clip in clips:
+        try:
+            for _ in track(
+                translate_video(translator, clip, batch, given.smooth),
+                clip.frames,
+                clip.source.name,
+            ):
+                pass
+        except (UsageError, OSError) as error:
+            reason = str(error.received) if isinstance(error, UsageError) else str(error)
+            failed.append(Outcome(clip.source, clip.target, reason))
+    for kind_of, all_of in (("images", images), ("videos", clips)):
+        if all_of or (kind_of == "images" and not clips):
+            sources = {item[0] if isinstance(item, tuple) else item.source for item in all_of}
+            done = len(all_of) - sum(outcome.source in sources for outcome in failed)
+            print(f"{done} of {len(all_of)} {kind_of} translated into {given.out}")
     for note, times in notes.items():
         print(f"  {times} x {note}")
     for outcome in failed:
