@@ -236,7 +236,7 @@ def test_calibration_takes_the_domain_that_the_generator_reads(tmp_path: Path) -
     assert not torch.equal(read, a)
 
 
-@pytest.mark.parametrize("options", [{}, {"name": "unet", "downs": 4}])
+@pytest.mark.parametrize("options", [{"name": "unet", "downs": 4}])
 def test_a_program_runs_without_hwan_at_any_size(options: dict[str, Any], tmp_path: Path) -> None:
     folder = generator(tmp_path / "g", **options)
     path, found = export_program(folder, tmp_path / "out")
