@@ -19,7 +19,7 @@ from torch import nn
 import tiny
 from hwan.config import GeneratorConfig
 from hwan.errors import UsageError
-from hwan.export import Parity, export_onnx, export_program, graph, onnx
+from hwan.export import Parity, export_onnx, export_program, graph, onnx, onnx_engine
 from hwan.export.calibration import crops
 from hwan.export.parity import TOLERANCES, ExportPrecision, Tolerance
 from hwan.image import DTYPES
@@ -256,3 +256,24 @@ def test_a_program_runs_without_hwan_at_any_size(options: dict[str, Any], tmp_pa
     net, _ = load_generator(folder)
     torch.manual_seed(1)
     torch.testing.assert_close(got, net(torch.rand(2, 3, got.shape[2], got.shape[3])))
+
+
+def test_the_engine_gives_the_same_pictures(tmp_path: Path) -> None:
+    folder = generator(tmp_path / "g")
+    plain, other = Translator(*load_generator(folder)), Translator(*load_generator(folder))
+    run = onnx_engine(other)
+    calls = []
+
+    def counted(image: torch.Tensor) -> torch.Tensor:
+        calls.append(image.shape)
+        return run(image)
+
+    other.engine = counted
+    for size in ((33, 20), (16, 16)):
+        pixels = np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8)
+        error = np.abs(other.pixels(pixels).astype(int) - plain.pixels(pixels))
+        assert error.max() <= 1
+        assert (error > 0).mean() < 0.01
+    assert len(calls) == 2
+    with pytest.raises(UsageError, match="engine of a CPU in fp32"):
+        onnx_engine(Translator(*load_generator(folder), precision="bf16"))

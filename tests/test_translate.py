@@ -158,6 +158,17 @@ def test_the_input_is_not_changed() -> None:
     np.testing.assert_array_equal(pixels, noise(8, 8))
 
 
+def test_half_precision_is_near() -> None:
+    config = GeneratorConfig(filters=8, blocks=2)
+    net, card = make(config)
+    pixels = noise(32, 40)
+    full, half = Translator(net, card), Translator(net, card, precision="bf16")
+    error = np.abs(half.pixels(pixels).astype(int) - full.pixels(pixels))
+    assert half.pixels(pixels).dtype == np.uint8
+    assert 0 < error.mean() < 3
+    assert Translator(net, card, precision="auto").half is None  # on a CPU
+
+
 # The generator folder
 
 

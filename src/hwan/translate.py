@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Literal
@@ -15,13 +15,13 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from hwan import hub
-from hwan.config import read_json
+from hwan.config import Precision, read_json
 from hwan.errors import UsageError
 from hwan.formats import to_pil
 from hwan.image import DTYPES, Pixels, decode, to_pixels, to_tensor
 from hwan.nets import sizes
 from hwan.nets.folder import GeneratorCard, load_generator, save_generator
-from hwan.runtime import pick_device
+from hwan.runtime import AUTOCAST, pick_device, pick_precision
 from hwan.tiles import Rows, strips
 
 WHOLE = 2**21  # pixels, a little more than 1920 x 1080: about 2 GB of activations at 64 filters
@@ -32,13 +32,23 @@ class Translator:
     """``Translator(net, card)(picture)`` is the translated picture, of the same size."""
 
     def __init__(
-        self, generator: torch.nn.Module, card: GeneratorCard, device: str = "cpu", tile: int = 0
+        self,
+        generator: torch.nn.Module,
+        card: GeneratorCard,
+        device: str = "cpu",
+        tile: int = 0,
+        precision: Precision = "fp32",
     ) -> None:
         """``tile``: 0 translates images of up to ``WHOLE`` pixels at once and larger ones in strips of
-        ``TILE`` x ``TILE`` pixels (hwan.tiles); another number, all in strips of so many squared."""
+        ``TILE`` x ``TILE`` pixels (hwan.tiles); another number, all in strips of so many squared.
+        ``precision``: bf16 or fp16 where the hardware is faster in it, for what goes at once; strips are
+        always fp32."""
         if tile < 0:
             raise UsageError("tile is a number of pixels, or 0", tile, "give 512, say")
         self.device, self.tile = pick_device(device), tile
+        self.engine: Callable[[Tensor], Tensor] | None = None
+        """Runs the network in its stead on what goes at once (``export.onnx_engine``)."""
+        self.half = AUTOCAST.get(pick_precision(precision, self.device))
         self.generator = generator.to(self.device).eval()
         self.card = card
         self.multiple, self.least = sizes(card.generator)
@@ -131,7 +141,8 @@ class Translator:
         height, width = images.shape[2:]
         padded = pad_to(images.to(self.device), self.multiple, self.least)
         top, left = (padded.shape[2] - height) // 2, (padded.shape[3] - width) // 2
-        out: Tensor = self.generator(padded)
+        with torch.autocast(self.device.type, self.half, enabled=self.half is not None):
+            out: Tensor = (self.engine or self.generator)(padded).float()
         return out[:, :, top : top + height, left : left + width]
 
     @classmethod
@@ -228,6 +239,13 @@ def is_generator(folder: Path) -> bool:
     )
 
 
-def load(run: Path | str, device: str = "auto", direction: str = "", tile: int = 0) -> Translator:
+def load(
+    run: Path | str,
+    device: str = "auto",
+    direction: str = "",
+    tile: int = 0,
+    precision: Precision = "fp32",
+) -> Translator:
     """The Translator of a generator folder, or of a run's ``direction`` ("ab" if not said)."""
-    return Translator(*load_generator(find_generator(Path(run), direction)), device, tile)
+    folder = find_generator(Path(run), direction)
+    return Translator(*load_generator(folder), device, tile, precision)

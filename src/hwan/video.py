@@ -138,7 +138,7 @@ def _turns(held: list[tuple[Any, Bytes]]) -> bool:
 def _smoothly(translator: Translator) -> Callable[[Pixels], Pixels]:
     """A function of successive frames with a memory; the translator is left as it is."""
     own = copy.copy(translator)
-    own.generator = copy.deepcopy(translator.generator)
+    own.generator, own.engine = copy.deepcopy(translator.generator), None
     norms, past = steady(own.generator), Recursion()
     kind_in, kind_out = translator.card.kind_in, translator.card.kind_out
 

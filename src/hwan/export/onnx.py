@@ -78,7 +78,9 @@ def export_onnx(
     refuse_above(found, tolerance, "ONNX" if precision == "fp32" else f"ONNX in {precision}")
     if images:
         proto = around(onnx, proto, card.kind_in, card.kind_out, sizes(card.generator))
-        same_pixels(Translator(_Runs(run), card), runner(runtime, proto), card)
+        outside = Translator(net, card)
+        outside.engine = lambda image: run(image.contiguous())
+        same_pixels(outside, runner(runtime, proto), card)
     facts = {**metadata(card, precision, images), "licence": licence(folder)}
     onnx.helper.set_model_props(proto, {f"hwan.{k}": json.dumps(v) for k, v in facts.items()})
     model = proto.SerializeToString()
@@ -169,15 +171,23 @@ def runner(runtime: Any, proto: Any) -> Callable[[Tensor], Tensor]:
     return run
 
 
-class _Runs(nn.Module):
-    """A function as a module, which is what a Translator applies."""
+def onnx_engine(translator: Translator) -> Callable[[Tensor], Tensor]:
+    """The translator's network in ONNX Runtime on the CPU, for ``translator.engine``: the same pictures.
 
-    def __init__(self, function: Callable[[Tensor], Tensor]) -> None:
-        super().__init__()
-        self.function = function
-
-    def forward(self, image: Tensor) -> Tensor:
-        return self.function(image.contiguous())
+    Tracing takes seconds. It pays for narrow networks, whose time goes into norms and padding more
+    than into convolutions (docs/guide/translate.md). Raises ``UsageError`` without the onnx extra, for
+    another device or precision, and for a generator that no fixed graph can be.
+    """
+    runtime, _ = (need(name, "onnx", "--engine onnx") for name in ("onnxruntime", "onnxscript"))
+    if not translator.on_cpu or translator.half is not None:
+        raise UsageError(
+            "ONNX Runtime is the engine of a CPU in fp32",
+            f"{translator.device}, {translator.half or 'fp32'}",
+            "add --device cpu, or leave --engine (or --precision) out",
+        )
+    check_exportable(translator.card)
+    run = runner(runtime, trace(translator.generator, translator.card))
+    return lambda image: run(image.contiguous())
 
 
 def inputs(

@@ -10,7 +10,7 @@ from typing import Literal
 
 from tyro.conf import Positional
 
-from hwan.config import read_json
+from hwan.config import Precision, read_json
 from hwan.errors import UsageError, at_least, rule
 from hwan.verbs import Direction, parse
 
@@ -42,6 +42,12 @@ class Translate:
     """Of videos: against flicker, statistics averaged over frames, and memory where nothing moves."""
     device: str = "auto"
     """auto, cpu, cuda or mps."""
+    precision: Precision = "fp32"
+    """bf16 is about twice as fast on a CPU or GPU that has it, and a level or so off; fp16 for older GPUs;
+    auto takes one of them on a GPU, fp32 on a CPU."""
+    engine: Literal["torch", "onnx"] = "torch"
+    """onnx runs the network in ONNX Runtime on the CPU: seconds to start, then up to twice as fast for
+    narrow networks; the same pictures."""
 
 
 def translate(args: list[str]) -> int:
@@ -59,7 +65,11 @@ def translate(args: list[str]) -> int:
     )
     at_least("translate", given, batch=0)
     suffix = "." + given.format.lower().lstrip(".") if given.format else ""
-    translator = load(given.run, given.device, given.direction or "", given.tile)
+    translator = load(given.run, given.device, given.direction or "", given.tile, given.precision)
+    if given.engine == "onnx":
+        from hwan.export import onnx_engine
+
+        translator.engine = onnx_engine(translator)
     kind, batch = translator.card.kind_out, given.batch or (1 if translator.on_cpu else 8)
     keep = given.overwrite or given.resume
     videos = find_videos(given.inputs, given.out, keep)
@@ -99,16 +109,16 @@ def translate(args: list[str]) -> int:
 
 @dataclass(frozen=True)
 class Export:
-    """Write a generator for other programs: ONNX, a torch.export program, both checked against
-    PyTorch, or a checkpoint that pytorch-CycleGAN-and-pix2pix loads."""
+    """Write a generator for others: ONNX or a torch.export program, both checked against PyTorch; a
+    folder with a model card; or a checkpoint that pytorch-CycleGAN-and-pix2pix loads."""
 
     run: Positional[Path]
     """A run folder or a generator folder."""
     out: Path
     """The folder to write to; of reference also a .pth file."""
-    to: Literal["onnx", "torch", "reference"] = "onnx"
-    """The form: onnx; torch, a .pt2 that PyTorch runs without hwan; or reference, for
-    pytorch-CycleGAN-and-pix2pix."""
+    to: Literal["onnx", "torch", "folder", "reference"] = "onnx"
+    """The form: onnx; torch, a .pt2 that PyTorch runs without hwan; folder, the generator folder with
+    a model card (README.md) for the model hub; or reference, for pytorch-CycleGAN-and-pix2pix."""
     direction: Direction | None = None
     """Of a run: ab (if not said) or ba."""
     precision: Literal["fp32", "fp16", "int8"] = "fp32"
@@ -119,6 +129,8 @@ class Export:
     data: tuple[Path, ...] = ()
     """Of onnx in fp16 or int8: a data set, or folders of images, to calibrate and compare on; a run's
     own, if not said."""
+    licence: str = ""
+    """Of folder: what the model card states, by the hub's short names (apache-2.0, cc-by-4.0, other)."""
 
 
 def export(args: list[str]) -> int:
@@ -138,6 +150,11 @@ def export(args: list[str]) -> int:
 
         exported = export_reference(folder, given.out)
         print(f"{exported.path}\n  the reference reads it with {exported.options}")
+        return 0
+    if given.to == "folder":
+        from hwan.card import export_folder
+
+        print(f"{export_folder(folder, given.out, given.licence)}: a generator with its model card")
         return 0
     from hwan.export import export_onnx, export_program
 
