@@ -167,7 +167,7 @@ def test_a_run_folder_holds_what_it_should(tmp_path: Path) -> None:
     for name in ("generator_ab", "generator_ba"):
         assert {p.name for p in (run / name).iterdir()} == {"config.json", "model.safetensors"}
     assert {p.name for p in (run / "state").iterdir()} == {"latest.pt", "previous.pt"}
-    assert not list(run.rglob("*.part"))
+    assert not list(run.rglob(".*.part*"))
 
 
 def test_a_run_in_use_is_not_written_over(tmp_path: Path) -> None:
