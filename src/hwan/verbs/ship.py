@@ -57,17 +57,22 @@ def translate(args: list[str]) -> int:
 
 @dataclass(frozen=True)
 class Export:
-    """Write a generator for other programs: ONNX, checked against PyTorch, or a checkpoint that
-    pytorch-CycleGAN-and-pix2pix loads."""
+    """Write a generator for other programs: ONNX, checked against PyTorch; a page that runs it in the
+    browser; or a checkpoint that pytorch-CycleGAN-and-pix2pix loads."""
 
     run: Positional[Path]
     """A run folder or a generator folder."""
     out: Path
     """The folder to write to; of reference also a .pth file."""
-    to: Literal["onnx", "reference"] = "onnx"
-    """The form: onnx, or reference, for pytorch-CycleGAN-and-pix2pix."""
+    to: Literal["onnx", "web", "reference"] = "onnx"
+    """The form: onnx; web, a folder for any static server; or reference, for
+    pytorch-CycleGAN-and-pix2pix."""
     direction: Direction | None = None
     """Of a run: ab (if not said) or ba."""
+    samples: tuple[Path, ...] = ()
+    """Of web: images and folders to try on the page, in place of hwan's photographs."""
+    runtime: Path | None = None
+    """Of web: an unpacked onnxruntime-web; else npm fetches it once."""
 
 
 def export(args: list[str]) -> int:
@@ -81,6 +86,8 @@ def export(args: list[str]) -> int:
         exported = export_reference(folder, given.out)
         print(f"{exported.path}\n  the reference reads it with {exported.options}")
         return 0
+    if given.to == "web":
+        return _export_web(folder, given)
     from hwan.export import export_onnx
 
     path, parities = export_onnx(folder, given.out)
@@ -90,6 +97,15 @@ def export(args: list[str]) -> int:
             f"  {'x'.join(map(str, parity.shape)):>16}  largest difference from PyTorch "
             f"{parity.max_error:.1e}, mean {parity.mean_error:.1e}"
         )
+    return 0
+
+
+def _export_web(folder: Path, given: Export) -> int:
+    from hwan.web.bundle import export_web
+
+    sizes = export_web(folder, given.out, given.runtime, given.samples)
+    print(f"{given.out}: {len(sizes)} files, {sum(sizes.values()) / 1e6:.1f} MB")
+    print(f"  see it: python3 -m http.server -d {given.out} 8001, then http://127.0.0.1:8001/")
     return 0
 
 
