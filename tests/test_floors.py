@@ -13,12 +13,13 @@ FLOORS = {
     "nets": 1, "losses": 1, "diffaugment": 1, "data": 1, "metrics": 1,
     "methods": 2, "translate": 2, "export": 2, "interop": 2, "hub": 2, "report": 2, "chart": 2,
     "training": 3, "recipes": 3, "evaluate": 3, "run_report": 3,
-    "progress": 4, "api": 4,
+    "progress": 4, "api": 4, "web": 4, "serve": 4,
     "verbs": 5, "cli": 5, "demo": 5,
 }  # fmt: skip
 OPTIONAL = {
     "onnx": "export", "onnxruntime": "export", "onnxscript": "export",
     "h5py": "interop", "huggingface_hub": "hub",
+    "fastapi": "serve", "starlette": "serve", "uvicorn": "serve", "prometheus_client": "serve",
 }  # fmt: skip
 FILES = sorted(ROOT.rglob("*.py"))
 
@@ -48,6 +49,8 @@ def test_floors(path: Path) -> None:
         if module.startswith("hwan.") and module != "hwan.__version__":
             other = floor(module)
             assert FLOORS[other] <= FLOORS[own], f"{own} imports {module}"
+            if own == "serve":
+                assert other not in ("training", "methods", "data"), f"serve imports {module}"
             if own == "methods":
                 siblings = {f"hwan.methods.{name}" for name in ("players", "pool", "adversary")}
                 assert other != "methods" or path.stem == "__init__" or module in siblings

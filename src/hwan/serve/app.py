@@ -73,7 +73,7 @@ def make_app(models: Mapping[str, Model], limits: Limits, token: str = "") -> Fa
         docs_url=None,  # FastAPI's load a viewer from elsewhere; schema.page needs nothing
         redoc_url=None,
     )
-    app.state.batcher = batcher
+    app.state.batcher, app.state.limits = batcher, limits
 
     def allowed(request: Request) -> None:
         given = request.headers.get("authorization", "")
@@ -164,30 +164,33 @@ def make_app(models: Mapping[str, Model], limits: Limits, token: str = "") -> Fa
     _add_errors(app)
     _add_pages(app)
 
-    app.add_middleware(_Measured, measures)
+    app.add_middleware(_Door, batcher, measures)
     return app
 
 
-class _Measured:
-    """Counts translations, and puts the headers on every answer. (Starlette's base class for this costs
-    a task and a queue for each request.)"""
+class _Door:
+    """Counts translations, puts the headers on every answer, and turns away what is too much before
+    anything is spent on it. (Starlette's base class for this costs a task and a queue a request.)"""
 
-    def __init__(self, app: ASGIApp, measures: Measures) -> None:
-        self.app, self.measures = app, measures
+    def __init__(self, app: ASGIApp, batcher: Batcher, measures: Measures) -> None:
+        self.app, self.batcher, self.measures = app, batcher, measures
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return await self.app(scope, receive, send)
         began = time.perf_counter()
+        translates = scope["path"] == "/v1/translate"
 
         async def sent(message: Message) -> None:
             if message["type"] == "http.response.start":
                 message["headers"] = [*message["headers"], *SAFE]
-                if scope["path"] == "/v1/translate":
+                if translates:
                     self.measures.request(message["status"], time.perf_counter() - began)
             await send(message)
 
-        return await self.app(scope, receive, sent)
+        refusal = self.batcher.refusal() if translates else None
+        app = self.app if refusal is None else _busy(refusal)
+        return await app(scope, receive, sent)
 
 
 def _choose(models: Mapping[str, Model], name: str) -> Model:
@@ -219,25 +222,24 @@ def _answer(
     return JSONResponse({"error": error}, status, headers)
 
 
+def _busy(error: Busy) -> JSONResponse:
+    rule, fix = "the server takes what it can do in time", f"try again in {error.after} s"
+    return _answer(error.status, rule, error.reason, fix, {"Retry-After": str(error.after)})
+
+
 def _add_errors(app: FastAPI) -> None:
     @app.exception_handler(UsageError)
     async def usage(_: Request, error: UsageError) -> JSONResponse:
         status = error.status if isinstance(error, Refused) else 400
-        headers = {"WWW-Authenticate": "Bearer"} if status == 401 else {}
-        # What the client was still sending is not read: the connection is of no more use.
         status = 413 if isinstance(error, TooLarge) else status
+        headers = {"WWW-Authenticate": "Bearer"} if status == 401 else {}
+        if status in (408, 413):  # what was still to come is not read
+            headers["Connection"] = "close"
         return _answer(status, error.rule, error.received, error.fix, headers)
 
     @app.exception_handler(Busy)
     async def busy(_: Request, error: Busy) -> JSONResponse:
-        after = str(min(600, max(1, error.after)))
-        return _answer(
-            error.status,
-            "the server takes what it can do in time",
-            error.reason,
-            f"try again in {after} s",
-            {"Retry-After": after},
-        )
+        return _busy(error)
 
     @app.exception_handler(HTTPException)
     async def http(request: Request, error: HTTPException) -> JSONResponse:

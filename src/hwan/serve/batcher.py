@@ -21,9 +21,10 @@ log = logging.getLogger("hwan")
 class Busy(Exception):
     """The server has no room now: the status to answer with, and the seconds to come back after."""
 
-    def __init__(self, status: int, reason: str, after: int) -> None:
+    def __init__(self, status: int, reason: str, after: float) -> None:
         super().__init__(reason)
-        self.status, self.reason, self.after = status, reason, after
+        self.status, self.reason = status, reason
+        self.after = min(600, max(1, math.ceil(after)))
 
 
 @dataclass(frozen=True)
@@ -64,17 +65,23 @@ class Batcher:
         self._pace = 0.05  # seconds an image, smoothed
         self._thread = ThreadPoolExecutor(1, "translate")
 
+    def refusal(self) -> Busy | None:
+        """Why the next request would not be admitted."""
+        if self.draining:
+            return Busy(503, "the server is stopping", 5)
+        if self._inside >= self.limits.queue:
+            reason = f"{self._inside} requests are inside, the most it holds"
+            return Busy(429, reason, self._inside * self._pace)
+        return None
+
     @contextmanager
     def admitted(self) -> Iterator[None]:
         """A place among the requests held; what is refused costs no upload and no memory.
 
         Raises ``Busy`` (429) where there is none, and (503) while the server is stopping.
         """
-        if self.draining:
-            raise Busy(503, "the server is stopping", 5)
-        if self._inside >= self.limits.queue:
-            after = math.ceil(self._inside * self._pace)
-            raise Busy(429, f"{self._inside} requests are waiting, the most it holds", after)
+        if refusal := self.refusal():
+            raise refusal
         self._inside += 1
         self.measures.inside.set(self._inside)
         try:
@@ -111,9 +118,8 @@ class Batcher:
         try:
             return await asyncio.wait_for(job.done, self.limits.timeout_s)
         except asyncio.TimeoutError:
-            after = math.ceil(self._inside * self._pace)
             reason = f"not done within {self.limits.timeout_s:g} s"
-            raise Busy(503, reason, after) from None
+            raise Busy(503, reason, self._inside * self._pace) from None
 
     async def work(self) -> None:
         """Batch after batch, for ever. Cancelled when the server stops."""

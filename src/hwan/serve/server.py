@@ -20,7 +20,6 @@ from hwan.serve.app import make_app
 from hwan.serve.limits import Limits
 from hwan.serve.models import Model, find_models, load_model, warm
 
-HEADER_S = 10.0  # in which a request's head has to arrive
 TOKEN = "HWAN_TOKEN"
 
 
@@ -31,11 +30,10 @@ class _Protocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self._late = self.loop.call_later(HEADER_S, transport.close)
+        self._begin()
 
     def on_message_begin(self) -> None:
-        if self._late is None:
-            self._late = self.loop.call_later(HEADER_S, self.transport.close)
+        self._begin()
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
@@ -45,6 +43,11 @@ class _Protocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._in_time()
         super().connection_lost(exc)
+
+    def _begin(self) -> None:
+        if self._late is None:
+            seconds = self.config.app.state.limits.upload_s  # type: ignore[union-attr]
+            self._late = self.loop.call_later(seconds, self.transport.close)
 
     def _in_time(self) -> None:
         if self._late is not None:
