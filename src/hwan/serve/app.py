@@ -15,13 +15,22 @@ from fastapi import Depends, FastAPI, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from hwan import __version__
 from hwan.errors import UsageError, nearest
 from hwan.serve import schema
 from hwan.serve.batcher import Batcher, Busy
-from hwan.serve.body import Refused, accepted_suffix, asked_suffix, read_body, result_name, unpack
+from hwan.serve.body import (
+    Refused,
+    accepted_suffix,
+    asked_suffix,
+    read_body,
+    result_name,
+    unless_gone,
+    unpack,
+)
 from hwan.serve.limits import Limits
 from hwan.serve.measures import Measures
 from hwan.serve.models import Model, Picture
@@ -130,7 +139,7 @@ def make_app(models: Mapping[str, Model], limits: Limits, token: str = "") -> Fa
                 padded = padded_size(size, chosen.card.generator)
                 check_pixels(size, padded, limits)
             picture = Picture(data, suffix)
-            done = await batcher.translate(chosen, padded, picture, request.is_disconnected)
+            done = await unless_gone(request, batcher.translate(chosen, padded, picture))
         return Response(
             done.data,
             media_type=MEDIA[suffix],
@@ -240,6 +249,10 @@ def _add_errors(app: FastAPI) -> None:
     @app.exception_handler(Busy)
     async def busy(_: Request, error: Busy) -> JSONResponse:
         return _busy(error)
+
+    @app.exception_handler(ClientDisconnect)
+    async def gone(_: Request, error: ClientDisconnect) -> JSONResponse:
+        return _answer(499, "a client waits for its answer", "it left", "ask again")  # for metrics
 
     @app.exception_handler(HTTPException)
     async def http(request: Request, error: HTTPException) -> JSONResponse:

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -44,7 +44,6 @@ class _Job:
     model: Model
     size: tuple[int, int]
     picture: Picture
-    gone: Callable[[], Awaitable[bool]]
     done: asyncio.Future[Done]
     since: float = field(default_factory=time.perf_counter)
 
@@ -100,19 +99,13 @@ class Batcher:
             self._uploading -= 1
             self._arrived.set()
 
-    async def translate(
-        self,
-        model: Model,
-        size: tuple[int, int],
-        picture: Picture,
-        gone: Callable[[], Awaitable[bool]],
-    ) -> Done:
-        """The translation of an image that is ``size`` once padded; ``gone`` tells whether its client
-        has left, in which case it is not begun.
+    async def translate(self, model: Model, size: tuple[int, int], picture: Picture) -> Done:
+        """The translation of an image that is ``size`` once padded. One that is cancelled before its
+        batch begins is not begun.
 
         Raises ``Busy`` (503) after the time limit, and what decoding or the network raise.
         """
-        job = _Job(model, size, picture, gone, asyncio.get_running_loop().create_future())
+        job = _Job(model, size, picture, asyncio.get_running_loop().create_future())
         self._jobs.append(job)
         self._arrived.set()
         try:
@@ -171,15 +164,7 @@ class Batcher:
         same = [job for job in self._jobs if job.key == first.key][:most]
         taken = set(map(id, same))
         self._jobs = [job for job in self._jobs if id(job) not in taken]
-        batch = []
-        for job in same:
-            if job.done.done():
-                continue
-            if await job.gone():
-                job.done.set_exception(Busy(503, "the client has left", 1))
-            else:
-                batch.append(job)
-        return batch
+        return [job for job in same if not job.done.done()]
 
     def _fitting(self, first: _Job, most: int) -> int:
         return sum(job.key == first.key for job in self._jobs) if most > 1 else most

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Coroutine
 from pathlib import PurePosixPath
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 from fastapi import Request
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
+from starlette.requests import ClientDisconnect
 
 from hwan.config import Kind
 from hwan.errors import UsageError
@@ -18,6 +20,7 @@ from hwan.serve.limits import Limits
 from hwan.serve.models import formats
 from hwan.serve.probe import TooLarge
 
+T = TypeVar("T")
 RAW = ("application/octet-stream", "application/x-npy")
 SUBTYPES = {
     "image/png": ".png",
@@ -104,6 +107,23 @@ async def unpack(request: Request, body: bytes) -> tuple[bytes, str]:
     if len(files) != 1:
         raise UsageError("a form has one file", len(files), "send it as -F image=@FILE")
     return await files[0].read(), files[0].filename or ""
+
+
+async def unless_gone(request: Request, work: Coroutine[Any, Any, T]) -> T:
+    """What ``work`` gives, which is cancelled should the client leave meanwhile (ClientDisconnect).
+
+    The whole body has been read: all that can still come is word that the client has left.
+    """
+    working = asyncio.ensure_future(work)
+    leaving = asyncio.ensure_future(request.receive())
+    try:
+        await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            raise ClientDisconnect
+        return working.result()
+    finally:
+        working.cancel()
+        leaving.cancel()
 
 
 def asked_suffix(name: str, kind: Kind) -> str:

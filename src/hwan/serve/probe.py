@@ -39,6 +39,10 @@ def probe(data: bytes, channels: int) -> tuple[int, int]:
                 warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # limits judge
                 with Image.open(io.BytesIO(data), formats=FORMATS) as file:
                     shape = file.height, file.width
+    except Image.DecompressionBombError as error:  # Pillow's own bound, far above any of ours
+        raise TooLarge(
+            "an image has pixels that a memory holds", error, "send a smaller one"
+        ) from error
     except Exception as error:  # a broken header is reported by a dozen types of error
         raise UsageError(
             "a picture is a PNG, JPEG, WebP, BMP, GIF, TIFF or NPY file",

@@ -149,6 +149,7 @@ def serve(
             f"{host}:{port}",
             "give another port; 0 takes a free one",
         ) from None
+    socket.listen(1024)  # so that who reads the line below is not refused
     bound, shown = socket.getsockname()[1], f"[{host}]" if ":" in host else host
     print(f"http://{shown}:{bound}/  (interface: /docs; Ctrl-C stops)", flush=True)
     logging.getLogger("hwan").setLevel(logging.INFO)
