@@ -94,6 +94,13 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
+def _cores() -> int:
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # macOS, Windows
+        return os.cpu_count() or 1
+
+
 def load_models(runs: Sequence[Path], device: str, threads: int) -> dict[str, Model]:
     """Every generator of ``runs``, by name, loaded and warm; each is reported as it comes."""
     models: dict[str, Model] = {}
@@ -124,7 +131,7 @@ def serve(
         f"--host {host} without one",
         f"set {TOKEN} (openssl rand -hex 16 makes one), give --token-file, or --host 127.0.0.1",
     )
-    models = load_models(runs, device, threads or len(os.sched_getaffinity(0)))
+    models = load_models(runs, device, threads or _cores())
     app = make_app(models, limits, token)
     config = uvicorn.Config(
         app,
