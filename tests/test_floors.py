@@ -20,7 +20,13 @@ FLOORS = {
 }  # fmt: skip
 OPTIONAL = {
     "onnx": "export", "onnxruntime": "export", "onnxscript": "export", "h5py": "interop",
-    "av": "video", "huggingface_hub": "hub",
+    "av": "video", "huggingface_hub": "hub", "progress": 4, "api": 4, "web": 4, "serve": 4,
+    "verbs": 5, "cli": 5, "demo": 5,
+}  # fmt: skip
+OPTIONAL = {
+    "onnx": "export", "onnxruntime": "export", "onnxscript": "export",
+    "h5py": "interop", "huggingface_hub": "hub",
+    "fastapi": "serve", "starlette": "serve", "uvicorn": "serve", "prometheus_client": "serve",
 }  # fmt: skip
 FILES = sorted(ROOT.rglob("*.py"))
 
@@ -50,6 +56,8 @@ def test_floors(path: Path) -> None:
         if module.startswith("hwan.") and module != "hwan.__version__":
             other = floor(module)
             assert FLOORS[other] <= FLOORS[own], f"{own} imports {module}"
+            if own == "serve":
+                assert other not in ("training", "methods", "data"), f"serve imports {module}"
             if own == "methods":
                 siblings = {f"hwan.methods.{name}" for name in ("players", "pool", "adversary")}
                 assert other != "methods" or path.stem == "__init__" or module in siblings

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from hwan.errors import Failure, UsageError, nearest
-from hwan.verbs import ASK, learn, look, plan, ship
+from hwan.verbs import ASK, learn, look, plan, serve, ship
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -44,6 +44,7 @@ VERBS: dict[str, Callable[[list[str]], int]] = {
     "evaluate": learn.evaluate,
     "translate": ship.translate,
     "export": ship.export,
+    "serve": serve.serve,
     "import": ship.import_,
     "recipes": look.recipes,
     "info": look.info,
@@ -59,7 +60,8 @@ usage: hwan COMMAND [OPTIONS]        (hwan COMMAND --help for the options)
   train RUN --resume                 go on with a stopped training, exactly
   evaluate RUN                       the test: figures, baselines, every picture, a report
   translate RUN INPUT... --out DIR   images and folders of any size
-  export RUN --out DIR               ONNX, checked against PyTorch; or the reference's checkpoint
+  export RUN --to FORM --out DIR     ONNX, a page for the browser, or the reference's checkpoint
+  serve RUN...                       over HTTP, with a page for people
   import FILE --out GENERATOR        the reference's checkpoints and Keras' weights
   info RUN                           what a run or a generator is
 
