@@ -23,6 +23,7 @@ from hwan.metrics.baselines import Statistics, lab_statistics, mean_image, reinh
 from hwan.metrics.labels import classes, confusion
 from hwan.metrics.pairwise import COARSEST, WINDOW, l1, ms_ssim, psnr, ssim
 from hwan.results import BEST as BEST
+from hwan.results import CHOICE
 from hwan.results import OURS as OURS
 from hwan.results import Row as Row
 from hwan.results import Summary as Summary
@@ -78,11 +79,15 @@ def sides(layout: Layout, config: Config) -> tuple[Side, ...]:
     return there, back
 
 
+def data_folders(run: Path, data: Sequence[Path] = ()) -> tuple[Path, ...]:
+    """``data`` where given, else the folders that a run was trained on."""
+    return tuple(data) or tuple(Path(path) for path in read_json(run / "data.json")["data"])
+
+
 def run_data(run: Path, data: Sequence[Path] = ()) -> Layout:
     """The data set of a run: ``data`` where given, else what it was trained on."""
     config = configs.load(run / "config.json").data
-    folders = list(data) or [Path(path) for path in read_json(run / "data.json")["data"]]
-    return locate(folders, config.pairs, config.swap)
+    return locate(data_folders(run, data), config.pairs, config.swap)
 
 
 def count(layout: Layout, config: Config) -> int:
@@ -166,6 +171,16 @@ def load_best(run: Path, direction: str, device: str) -> Translator | None:
     """The generator of the best checkpoint, where the training kept one (``train.best``)."""
     folder = run / "best" / f"generator_{direction}"
     return load(folder, device) if is_generator(folder) else None
+
+
+def describe_best(run: Path) -> dict[str, str]:
+    """How the best checkpoint was chosen, for the protocol; empty of a run that kept none."""
+    path = run / "best" / "ranking.json"
+    if not path.is_file():
+        return {}
+    found = read_json(path)
+    tops = (f"{d} at {rows[0]['images']} images" for d, rows in found["ranking"].items() if rows)
+    return {CHOICE: f"by {found['figure']} on the validation images: {', '.join(tops)}"}
 
 
 @lru_cache(maxsize=4)

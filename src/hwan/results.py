@@ -28,6 +28,8 @@ BEST = "hwan, best checkpoint"
 REAL = "real, trained on"
 """Real pictures of the training, in the tables of distributions: what a perfect translator reaches."""
 NOT_BASELINES = (OURS, BEST, REAL)
+CHOICE = "best checkpoint"
+"""In a protocol: how it was chosen."""
 WORDS = {"ab": "A to B", "ba": "B to A"}
 
 
@@ -236,9 +238,10 @@ def columns(systems: Mapping[str, Mapping[str, float]]) -> list[str]:
     return [name for name in FIGURES if name in there]
 
 
-def shown(metric: str, value: float | None) -> str:
-    """A figure as text."""
-    return "-" if value is None or math.isnan(value) else f"{value:.{FIGURES[metric].decimals}f}"
+def shown(metric: str, value: float) -> str:
+    """A figure as text; "-" of one that is not in ``FIGURES``, or unknown."""
+    known = metric in FIGURES and not math.isnan(value)
+    return f"{value:.{FIGURES[metric].decimals}f}" if known else "-"
 
 
 def flat(summary: Summary) -> list[tuple[str, str, float]]:
