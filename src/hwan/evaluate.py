@@ -130,25 +130,25 @@ def evaluate(
             for system, picture in outputs.items():
                 save(picture, translation(run, side, name, system))
             truth = side.truth_of(name)
-            figures, tables = {}, {}
+            found, tables = {}, {}
             if truth is not None:
                 truth = _fitted(truth, name, outputs[OURS], config.data.fit)
                 for system, picture in {
                     **outputs,
                     **rivals(source, side, config, truth.shape),
                 }.items():
-                    figures[system] = _figures(measures, picture, truth, side.kind_out)
+                    found[system] = figures(measures, picture, truth, side.kind_out)
                     if palette is not None:
                         pair = classes(picture, palette), classes(truth, palette)
                         tables[system] = confusion(*pair, len(palette))
                         shares = (pair[0] == pair[1]).mean()
-                        figures[system]["pixel_accuracy"] = float(shares)
+                        found[system]["pixel_accuracy"] = float(shares)
             cycle = float("nan")
             if back:
                 pictures = (back.pixels(outputs[OURS]), source)
                 cycle = float(l1(*(_tensor(x, side.kind_in) for x in pictures)))
             small = [resize(picture, THUMB, THUMB) for picture in (source, outputs[OURS])]
-            yield Row(side.direction, str(name), figures, cycle, small[0], small[1], tables)
+            yield Row(side.direction, str(name), found, cycle, small[0], small[1], tables)
         if not readable:
             raise UsageError(
                 "every test folder holds readable images",
@@ -165,6 +165,17 @@ def readings(source: Source, kind: Kind) -> Iterator[tuple[Path, Pixels]]:
         except UsageError:
             continue
         yield file.relative_to(source.folder), pixels
+
+
+def some_readings(source: Source, kind: Kind, count: int) -> Iterator[Pixels]:
+    """The readable of ``count`` images evenly chosen from a folder."""
+    files = list_images(source.folder)
+    some = min(count, len(files))
+    for i in range(some):
+        try:
+            yield source.read(files[i * len(files) // some], kind).pixels
+        except UsageError:
+            continue
 
 
 def load_best(run: Path, direction: str, device: str) -> Translator | None:
@@ -226,9 +237,10 @@ def _fitted(truth: Pixels, name: Path, output: Pixels, fit: str) -> Pixels:
     return truth
 
 
-def _figures(
+def figures(
     measures: Mapping[str, Measure], picture: Pixels, truth: Pixels, kind: Kind
 ) -> dict[str, float]:
+    """Every figure of ``measures`` that pictures of this size and these channels have."""
     a, b = _tensor(picture, kind), _tensor(truth, kind)
     side, channels = min(a.shape[2:]), a.shape[1]  # one tiny image does not stop a test
     fits = {name: measure for name, measure in measures.items() if side >= LEAST.get(name, 1)}

@@ -74,7 +74,8 @@ def run_evaluation(run: Path, given: Evaluate) -> dict[str, Summary]:
     """Test one run, write its results and its report, print the tables."""
     from hwan import evaluate as test
     from hwan.config import load
-    from hwan.distributions import distributions, find_lpips, find_palettes, pick_features
+    from hwan.distributions import distributions
+    from hwan.instruments import find_lpips, find_palettes, pick_features
     from hwan.progress import track
     from hwan.run_report import write_run_report
     from hwan.runtime import pick_device
