@@ -146,7 +146,7 @@ def compare(
     """Every figure of the ``samples`` against the ``reals``, by system and metric."""
     found: dict[str, dict[str, float]] = {system: {} for system in samples}
     if features:
-        distance, discrepancy = ("fid", "kid") if features.inception else ("frechet", "mmd")
+        distance, discrepancy = features.distances
         for system, sample in samples.items():
             pair = sample.features, reals.features
             value, error = kernel(*pair)

@@ -54,8 +54,11 @@ FIGURES = {
     "fid": Figure("FID", "low", 1),
     "kid": Figure("KID", "low", 4),
     "kid_se": Figure("± s.e.", "low", 4),
-    "frechet": Figure("Fréchet distance (no FID)", "low", 3),
-    "mmd": Figure("MMD (no KID)", "low", 4),
+    "frechet_self": Figure("Fréchet distance (self features)", "low", 3),
+    "mmd_self": Figure("MMD (self features)", "low", 4),
+    "mmd_self_se": Figure("± s.e.", "low", 4),
+    "frechet": Figure("Fréchet distance (other features)", "low", 3),
+    "mmd": Figure("MMD (other features)", "low", 4),
     "mmd_se": Figure("± s.e.", "low", 4),
     "precision": Figure("precision", "high", 2),
     "recall": Figure("recall", "high", 2),
@@ -66,8 +69,8 @@ FIGURES = {
     "diversity": Figure("diversity", "high", 2),
 }
 """``frechet`` and ``mmd`` are FID's and KID's formulas on the features of another network, which the
-protocol names. Every figure of the results is here but ``swd_SIDE``, the sliced Wasserstein distance of one scale."""
-LEADING = ("ssim", "lpips", "class_iou", "kid", "mmd", "swd")
+protocol names; with ``_self`` the network is hwan's own. Every figure of the results is here but ``swd_SIDE``, the sliced Wasserstein distance of one scale."""
+LEADING = ("ssim", "lpips", "class_iou", "kid", "mmd_self", "mmd", "swd")
 """The figures that words are made of: where hwan does not beat the baselines by one, it is said."""
 
 
