@@ -68,8 +68,9 @@ FIGURES = {
     "cycle_l1": Figure("cycle L1", "low", 3),
     "diversity": Figure("diversity", "high", 2),
 }
-"""``frechet`` and ``mmd`` are FID's and KID's formulas on the features of another network, which the
-protocol names; with ``_self`` the network is hwan's own. Every figure of the results is here but ``swd_SIDE``, the sliced Wasserstein distance of one scale."""
+"""Every figure but ``swd_SIDE``, the sliced Wasserstein distance of one scale. ``frechet`` and ``mmd``
+are FID's and KID's formulas on the features of another network, which the protocol names; with
+``_self`` that is hwan's own."""
 LEADING = ("ssim", "lpips", "class_iou", "kid", "mmd_self", "mmd", "swd")
 """The figures that words are made of: where hwan does not beat the baselines by one, it is said."""
 
