@@ -46,6 +46,9 @@ def evaluate(args: list[str]) -> int:
     if not given.runs:
         raise UsageError("a test is of a run", "none", "hwan evaluate RUN")
     if len(given.runs) == 1:
+        if given.out:
+            raise UsageError("--out is where the comparison of several runs goes", "one run",
+                             "leave it out: a test writes into RUN/evaluation")  # fmt: skip
         run_evaluation(given.runs[0], given)
         return 0
     from hwan.compare import Entry, groups, write_comparison
