@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from hwan.errors import Failure, UsageError, nearest
-from hwan.verbs import ASK, learn, look, plan, serve, ship
+from hwan.verbs import ASK, learn, look, measure, plan, serve, ship
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -41,7 +41,7 @@ VERBS: dict[str, Callable[[list[str]], int]] = {
     "data": look.data,
     "plan": plan.plan,
     "train": learn.train,
-    "evaluate": learn.evaluate,
+    "evaluate": measure.evaluate,
     "translate": ship.translate,
     "export": ship.export,
     "serve": serve.serve,

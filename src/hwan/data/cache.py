@@ -14,7 +14,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
@@ -105,6 +105,16 @@ def trim(root: Path, keep: Path) -> None:
         if folder != keep:
             shutil.rmtree(folder, ignore_errors=True)
             total -= sizes[folder]
+
+
+def part(cache: Cache, numbers: Sequence[int]) -> Cache:
+    """Some of a cache's images."""
+    index = cache.index
+    shapes = [index.shapes[i] for i in numbers]
+    names = [index.names[i] for i in numbers]
+    return Cache(
+        cache.flat, [cache.offsets[i] for i in numbers], replace(index, shapes=shapes, names=names)
+    )
 
 
 def cache_root() -> Path:

@@ -1,4 +1,4 @@
-"""train, evaluate, demo."""
+"""train, demo."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-from tyro.conf import Positional, arg
+from tyro.conf import arg
 
 from hwan.config import Config
 from hwan.errors import UsageError, nearest
@@ -100,57 +100,6 @@ def run_training(given: Train) -> int:
         f"  translate  hwan translate {given.out} IMAGES --out DIR"
     )
     return 0
-
-
-@dataclass(frozen=True)
-class Evaluate:
-    """Test a run on held-out images: figures, baselines, every picture, and the report."""
-
-    run: Positional[Path]
-    """The run folder."""
-    data: tuple[Path, ...] = ()
-    """Another data set than the one it was trained on, with testA and testB."""
-    device: str = "auto"
-    """auto, cpu, cuda or mps."""
-
-
-def evaluate(args: list[str]) -> int:
-    given = parse(Evaluate, "evaluate", args)
-    run_evaluation(given)
-    return 0
-
-
-def run_evaluation(given: Evaluate) -> None:
-    """Test, write the results and the report, print the tables."""
-    from rich.console import Console
-    from rich.table import Table
-
-    from hwan import evaluate as test
-    from hwan.config import load
-    from hwan.progress import track
-    from hwan.run_report import judge, write_run_report
-
-    layout, config = test.run_data(given.run, given.data), load(given.run / "config.json")
-    total = test.count(layout, config)
-    rows = list(track(test.evaluate(given.run, layout, given.device), total, "testing"))
-    if len(rows) < total:
-        print(f"{total - len(rows)} unreadable test images left out; `hwan data check` names them")
-    summaries = test.summarise(rows, test.real_thumbs(layout, config))
-    test.write_results(rows, summaries, given.run / "evaluation")
-    table = Table("direction", "system", "SSIM", "PSNR", "L1", "cycle L1", "diversity")
-    for direction, summary in summaries.items():
-        texts = (f"{summary.cycle_l1:.3f}", f"{summary.diversity:.2f}")
-        shared = ["-" if text == "nan" else text for text in texts]  # one way, or too few images
-        for name, figures in (summary.systems or {test.OURS: {}}).items():
-            values = [
-                f"{figures[m]:.{n}f}" if m in figures else "no truth"
-                for m, n in (("ssim", 3), ("psnr", 1), ("l1", 3))
-            ]
-            table.add_row(direction, name, *values, *(shared if name == test.OURS else ["", ""]))
-    console = Console()
-    console.print(table)
-    console.print(judge(summaries)[0], markup=False)
-    print(f"report: {write_run_report(given.run, layout, rows, summaries)}")
 
 
 @dataclass(frozen=True)
