@@ -26,6 +26,8 @@ class Train:
     """Go on with the run folder given instead of a recipe."""
     device: str = "auto"
     """auto, cpu, cuda, cuda:1 or mps."""
+    tensorboard: bool = False
+    """Also write TensorBoard's event files, into OUT/tensorboard."""
 
 
 def train(args: list[str]) -> int:
@@ -85,7 +87,12 @@ def run_training(given: Train) -> int:
         data = [Path(path) for path in read_json(given.out / "data.json")["data"]]
     if not data:
         raise UsageError("a training reads images", "no --data", "add --data FOLDER, or --data A B")
-    stopped = watch(train(given.config, data, given.out, given.device, given.resume))
+    events = train(given.config, data, given.out, given.device, given.resume)
+    if given.tensorboard:
+        from hwan.board import record
+
+        events = record(events, given.out)
+    stopped = watch(events)
     if stopped:
         print(
             f"stopped after {stopped.images} of {stopped.total} images, everything saved.\n"
