@@ -1,1 +1,1 @@
-"""Measurements that print what the documents say."""
+"""Benchmarks, run by hand; README.md has their tables."""

@@ -137,6 +137,8 @@ WRONG = [
     ("train small --data DATA --out RUN", ["a new run needs a new folder", "--resume"]),
     ("train small --data DATA --out x --device gpu", ["device is one this machine has", "gpu"]),
     ("evaluate", ["a test is of a run", "hwan evaluate RUN"]),
+    ("evaluate RUN --out x", ["comparison of several runs", "one run"]),
+    ("evaluate RUN nowhere --data DATA", ["nowhere", "no such file"]),
     ("evaluate RUN --data DATA --features nowhere.pth", ["nowhere.pth: no such file", "weights"]),
     ("evaluate RUN --data DATA --lpips nowhere.pth", ["--lpips", "nowhere.pth"]),
     ("evaluate RUN --data DATA --labels nowhere.txt", ["--labels is auto or a text file"]),

@@ -110,7 +110,7 @@ def test_a_weight_file_is_loaded_as_it_is(inception: nn.Module, tmp_path: Path) 
     path = tmp_path / "pt_inception-2015-12-05-6726825d.pth"
     torch.save({**state, "fc.weight": torch.zeros(1008, 2048), "fc.bias": torch.zeros(1008)}, path)
     features = load_inception(path)
-    assert features.inception
+    assert features.distances == ("fid", "kid")
     assert features.digest == hashlib.sha256(path.read_bytes()).hexdigest()
     assert "compare by its hash" in features.protocol["feature network"]  # random, and it shows
     assert "299x299" in features.protocol["resizing"]
@@ -145,7 +145,7 @@ def test_a_torchscript_file_brings_its_own_network(tmp_path: Path) -> None:
         script: Any = torch.jit.trace(Layers(2048).eval(), torch.zeros(1, 3, 299, 299))  # type: ignore[no-untyped-call]
         script.save(str(tmp_path / "inception-2015-12-05.pt"))
     features = load_inception(tmp_path / "inception-2015-12-05.pt", "legacy")
-    assert features.inception
+    assert features.distances == ("fid", "kid")
     assert "TensorFlow 1" in features.protocol["resizing"]
     found = features.of([picture(0)], RGB)
     assert found.shape == (1, 2048)
@@ -236,7 +236,7 @@ def test_own_network_learns_the_task_is_the_same_again_and_leaves_the_seed_alone
     first, again = (self_features(n, 3) for n in (net, train_selfnet(a, b, steps=40)[0]))
     assert first.digest == again.digest
     assert first.digest != self_features(train_selfnet(b, a, steps=2)[0], 3).digest
-    assert not first.inception
+    assert first.distances == ("frechet_self", "mmd_self")
     assert "FID" not in " ".join(first.protocol.values())
     assert first.of([picture(0)], RGB).shape == (1, 256)
     assert SelfNet(1)(torch.zeros(2, 1, 64, 64)).shape == (2, 256)

@@ -23,6 +23,7 @@ from hwan.metrics.baselines import Statistics, lab_statistics, mean_image, reinh
 from hwan.metrics.labels import classes, confusion
 from hwan.metrics.pairwise import COARSEST, WINDOW, l1, ms_ssim, psnr, ssim
 from hwan.results import BEST as BEST
+from hwan.results import CHOICE
 from hwan.results import OURS as OURS
 from hwan.results import Row as Row
 from hwan.results import Summary as Summary
@@ -78,11 +79,15 @@ def sides(layout: Layout, config: Config) -> tuple[Side, ...]:
     return there, back
 
 
+def data_folders(run: Path, data: Sequence[Path] = ()) -> tuple[Path, ...]:
+    """``data`` where given, else the folders that a run was trained on."""
+    return tuple(data) or tuple(Path(path) for path in read_json(run / "data.json")["data"])
+
+
 def run_data(run: Path, data: Sequence[Path] = ()) -> Layout:
     """The data set of a run: ``data`` where given, else what it was trained on."""
     config = configs.load(run / "config.json").data
-    folders = list(data) or [Path(path) for path in read_json(run / "data.json")["data"]]
-    return locate(folders, config.pairs, config.swap)
+    return locate(data_folders(run, data), config.pairs, config.swap)
 
 
 def count(layout: Layout, config: Config) -> int:
@@ -125,25 +130,25 @@ def evaluate(
             for system, picture in outputs.items():
                 save(picture, translation(run, side, name, system))
             truth = side.truth_of(name)
-            figures, tables = {}, {}
+            found, tables = {}, {}
             if truth is not None:
                 truth = _fitted(truth, name, outputs[OURS], config.data.fit)
                 for system, picture in {
                     **outputs,
                     **rivals(source, side, config, truth.shape),
                 }.items():
-                    figures[system] = _figures(measures, picture, truth, side.kind_out)
+                    found[system] = figures(measures, picture, truth, side.kind_out)
                     if palette is not None:
                         pair = classes(picture, palette), classes(truth, palette)
                         tables[system] = confusion(*pair, len(palette))
                         shares = (pair[0] == pair[1]).mean()
-                        figures[system]["pixel_accuracy"] = float(shares)
+                        found[system]["pixel_accuracy"] = float(shares)
             cycle = float("nan")
             if back:
                 pictures = (back.pixels(outputs[OURS]), source)
                 cycle = float(l1(*(_tensor(x, side.kind_in) for x in pictures)))
             small = [resize(picture, THUMB, THUMB) for picture in (source, outputs[OURS])]
-            yield Row(side.direction, str(name), figures, cycle, small[0], small[1], tables)
+            yield Row(side.direction, str(name), found, cycle, small[0], small[1], tables)
         if not readable:
             raise UsageError(
                 "every test folder holds readable images",
@@ -162,10 +167,31 @@ def readings(source: Source, kind: Kind) -> Iterator[tuple[Path, Pixels]]:
         yield file.relative_to(source.folder), pixels
 
 
+def some_readings(source: Source, kind: Kind, count: int) -> Iterator[Pixels]:
+    """The readable of ``count`` images evenly chosen from a folder."""
+    files = list_images(source.folder)
+    some = min(count, len(files))
+    for i in range(some):
+        try:
+            yield source.read(files[i * len(files) // some], kind).pixels
+        except UsageError:
+            continue
+
+
 def load_best(run: Path, direction: str, device: str) -> Translator | None:
     """The generator of the best checkpoint, where the training kept one (``train.best``)."""
     folder = run / "best" / f"generator_{direction}"
     return load(folder, device) if is_generator(folder) else None
+
+
+def describe_best(run: Path) -> dict[str, str]:
+    """How the best checkpoint was chosen, for the protocol; empty of a run that kept none."""
+    path = run / "best" / "ranking.json"
+    if not path.is_file():
+        return {}
+    found = read_json(path)
+    tops = (f"{d} at {rows[0]['images']} images" for d, rows in found["ranking"].items() if rows)
+    return {CHOICE: f"by {found['figure']} on the validation images: {', '.join(tops)}"}
 
 
 @lru_cache(maxsize=4)
@@ -211,9 +237,10 @@ def _fitted(truth: Pixels, name: Path, output: Pixels, fit: str) -> Pixels:
     return truth
 
 
-def _figures(
+def figures(
     measures: Mapping[str, Measure], picture: Pixels, truth: Pixels, kind: Kind
 ) -> dict[str, float]:
+    """Every figure of ``measures`` that pictures of this size and these channels have."""
     a, b = _tensor(picture, kind), _tensor(truth, kind)
     side, channels = min(a.shape[2:]), a.shape[1]  # one tiny image does not stop a test
     fits = {name: measure for name, measure in measures.items() if side >= LEAST.get(name, 1)}

@@ -28,6 +28,8 @@ BEST = "hwan, best checkpoint"
 REAL = "real, trained on"
 """Real pictures of the training, in the tables of distributions: what a perfect translator reaches."""
 NOT_BASELINES = (OURS, BEST, REAL)
+CHOICE = "best checkpoint"
+"""In a protocol: how it was chosen."""
 WORDS = {"ab": "A to B", "ba": "B to A"}
 
 
@@ -55,6 +57,9 @@ FIGURES = {
     "frechet_self": Figure("Fréchet distance (self features)", "low", 3),
     "mmd_self": Figure("MMD (self features)", "low", 4),
     "mmd_self_se": Figure("± s.e.", "low", 4),
+    "frechet": Figure("Fréchet distance (other features)", "low", 3),
+    "mmd": Figure("MMD (other features)", "low", 4),
+    "mmd_se": Figure("± s.e.", "low", 4),
     "precision": Figure("precision", "high", 2),
     "recall": Figure("recall", "high", 2),
     "density": Figure("density", "high", 2),
@@ -63,8 +68,10 @@ FIGURES = {
     "cycle_l1": Figure("cycle L1", "low", 3),
     "diversity": Figure("diversity", "high", 2),
 }
-"""Every figure of the results but ``swd_SIDE``, the sliced Wasserstein distance of one scale."""
-LEADING = ("ssim", "lpips", "class_iou", "kid", "mmd_self", "swd")
+"""Every figure but ``swd_SIDE``, the sliced Wasserstein distance of one scale. ``frechet`` and ``mmd``
+are FID's and KID's formulas on the features of another network, which the protocol names; with
+``_self`` that is hwan's own."""
+LEADING = ("ssim", "lpips", "class_iou", "kid", "mmd_self", "mmd", "swd")
 """The figures that words are made of: where hwan does not beat the baselines by one, it is said."""
 
 
@@ -240,9 +247,10 @@ def columns(systems: Mapping[str, Mapping[str, float]]) -> list[str]:
     return [name for name in FIGURES if name in there]
 
 
-def shown(metric: str, value: float | None) -> str:
-    """A figure as text."""
-    return "-" if value is None or math.isnan(value) else f"{value:.{FIGURES[metric].decimals}f}"
+def shown(metric: str, value: float) -> str:
+    """A figure as text; "-" of one that is not in ``FIGURES``, or unknown."""
+    known = metric in FIGURES and not math.isnan(value)
+    return f"{value:.{FIGURES[metric].decimals}f}" if known else "-"
 
 
 def flat(summary: Summary) -> list[tuple[str, str, float]]:

@@ -12,6 +12,7 @@ from typing import Any
 
 from hwan import __version__
 from hwan import config as configs
+from hwan.card import README
 from hwan.config import Config
 from hwan.data.folders import Layout
 from hwan.data.sets import PAIRED_METHODS
@@ -224,7 +225,10 @@ def describe_folder(folder: Path) -> str:
         net, card = load_generator(folder)
         weights = sum(p.numel() for p in net.parameters())
         facts = {**asdict(card), "parameters": f"{weights:,}"}
-        return "\n".join([f"{folder}: a generator", *(f"  {k:14}{v}" for k, v in facts.items())])
+        lines = [f"{folder}: a generator", *(f"  {k:14}{v}" for k, v in facts.items())]
+        if (folder / README).is_file():
+            lines += ["", (folder / README).read_text("utf-8")]
+        return "\n".join(lines)
     config = configs.load(folder / "config.json")
     lines = [f"{folder}: a run of {config.method}"]
     log = folder / "log.jsonl"

@@ -28,6 +28,7 @@ from hwan.metrics.inception import FEATURES, Inception
 
 Resizing = Literal["clean", "legacy"]
 BATCH = 16
+FID = ("fid", "kid")
 INCEPTION = (
     "pt_inception-2015-12-05-6726825d.pth",  # pytorch-fid
     "weights-inception-2015-12-05-6726825d.pth",  # torch-fidelity, torchmetrics
@@ -41,14 +42,15 @@ ALEXNET = ("alexnet-owt-7be5be79.pth", "alexnet-owt-4df8aa71.pth")  # torchvisio
 @dataclass(frozen=True)
 class Features:
     """A feature network. ``net`` takes (B, ``channels``, ``side``, ``side``) in [-1, 1] to (B, D).
-    ``digest`` is the SHA-256 of its weights; only what is ``inception`` gives a FID."""
+    ``digest`` is the SHA-256 of its weights; ``distances`` names what the Fréchet and the kernel distance
+    of its features are called in the results: only Inception's are the FID and the KID."""
 
     name: str
     digest: str
     net: Callable[[Tensor], Tensor]
     side: int
     channels: int = 3
-    inception: bool = False
+    distances: tuple[str, str] = ("frechet", "mmd")
     resizing: Resizing = "clean"
     device: str = "cpu"
 
@@ -129,7 +131,7 @@ def load_inception(path: Path, resizing: Resizing = "clean", device: str = "cpu"
     if not _is_script(path):
         net = _from_state(path).to(device)
         name = "Inception v3 of 2015-12-05" + note
-        return Features(name, digest, net, 299, 3, True, resizing, device)
+        return Features(name, digest, net, 299, 3, FID, resizing, device)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # what replaces it reads no such file
         script = torch.jit.load(path, map_location=device)  # type: ignore[no-untyped-call]
@@ -145,7 +147,8 @@ def load_inception(path: Path, resizing: Resizing = "clean", device: str = "cpu"
     except (RuntimeError, TypeError) as error:
         raise _unfit(path, f"TorchScript: {str(error).strip().splitlines()[-1]}") from error
     name = f"TorchScript network of {width[1]} features{note}"
-    return Features(name, digest, run, 299, 3, width[1] == FEATURES, resizing, device)
+    distances = FID if width[1] == FEATURES else ("frechet", "mmd")
+    return Features(name, digest, run, 299, 3, distances, resizing, device)
 
 
 def _is_script(path: Path) -> bool:

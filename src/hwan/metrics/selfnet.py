@@ -84,4 +84,4 @@ def self_features(net: SelfNet, channels: int) -> Features:
     name = (
         f"hwan's own (version {VERSION}), trained to tell A from B and by how much they are turned"
     )
-    return Features(name, digest.hexdigest(), net, SIDE, channels)
+    return Features(name, digest.hexdigest(), net, SIDE, channels, ("frechet_self", "mmd_self"))

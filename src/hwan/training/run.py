@@ -24,7 +24,7 @@ from hwan import config as configs
 from hwan.config import Config
 from hwan.data.folders import locate
 from hwan.data.loader import stream
-from hwan.data.sets import TrainingSet, open_set, open_validation, remarks
+from hwan.data.sets import TrainingSet, open_set, open_validation, remarks, to_device
 from hwan.errors import TrainingDiverged, UsageError
 from hwan.image import write_atomic
 from hwan.nets.folder import GeneratorCard, save_generator
@@ -132,7 +132,8 @@ def _run(
 ) -> Iterator[Event]:
     config = training.config
     total = max(1, round(config.train.epochs * images.epoch))
-    batches = stream(images, config.data, config.train.seed, training.seen, config.train.batch)
+    train, on = config.train, to_device(images, config, training.device)
+    batches = stream(on, config.data, train.seed, training.seen, train.batch, config.speed.workers)
     counts = [len(images.a), len(images.b)]
     if training.seen == 0:
         samples.draw(training, out / "samples")

@@ -56,7 +56,8 @@ class Samples:
         for net in nets.values():
             net.eval()
         devices = [training.device] if training.device.type == "cuda" else []
-        with torch.random.fork_rng(devices):  # a generator may drop out when translating
+        # A generator may drop out when translating; a compiled one would be compiled anew for this.
+        with torch.random.fork_rng(devices), torch.compiler.set_stance("force_eager"):
             columns = sheet(nets, a[:ROWS], b[:ROWS])
             if health:
                 paired = training.config.method in PAIRED_METHODS

@@ -32,37 +32,44 @@ class Train:
 
 def train(args: list[str]) -> int:
     from hwan.config import load
-    from hwan.recipes import RECIPES, SIZED
 
+    resume = "--resume" in args
     if args and args[0] in ASK:
         args = ["cyclegan", *args]  # every recipe has the same options
-    if not args or args[0].startswith("-"):
-        raise UsageError(
-            "train takes a recipe, a config.json or (with --resume) a run folder first",
-            " ".join(args) or "nothing",
-            nearest("", RECIPES) + "; `hwan train RECIPE --help` lists every option",
-        )
-    what, folder = args[0], Path(args[0])
-    resume = "--resume" in args
-    if resume or folder.suffix == ".json":
-        base = load(folder / "config.json" if resume else folder)
-    elif what in SIZED and "--data.size" in args[1:-1]:
-        size = args[args.index("--data.size") + 1]
-        if not size.isdecimal() or int(size) < 8:
-            raise UsageError("data.size is a whole number of at least 8", size, "give 256, say")
-        base = SIZED[what](int(size))
-    elif what in RECIPES:
-        base = RECIPES[what]()
-    else:
-        raise UsageError(
-            "a recipe is one of hwan's, or a config.json", what, nearest(what, RECIPES)
-        )
-    given = parse(Train, f"train {what}", args[1:], Train(base, out=folder if resume else None))
+    folder = Path(args[0]) if args else Path()
+    base = load(folder / "config.json") if resume else named("train", args)
+    given = parse(Train, f"train {args[0]}", args[1:], Train(base, out=folder if resume else None))
     if resume and given.out != folder:
         raise UsageError(
             "--resume goes on in the run folder", f"--out {given.out}", "leave --out out"
         )
     return run_training(given)
+
+
+def named(verb: str, args: list[str]) -> Config:
+    """The configuration that ``args`` begin with: a recipe's or a config.json's."""
+    from hwan.config import load
+    from hwan.recipes import RECIPES, SIZED
+
+    if not args or args[0].startswith("-"):
+        raise UsageError(
+            f"{verb} takes a recipe, a config.json or (train with --resume) a run folder first",
+            " ".join(args) or "nothing",
+            nearest("", RECIPES) + f"; `hwan {verb} RECIPE --help` lists every option",
+        )
+    what = args[0]
+    if Path(what).suffix == ".json":
+        return load(Path(what))
+    if what in SIZED and "--data.size" in args[1:-1]:
+        size = args[args.index("--data.size") + 1]
+        if not size.isdecimal() or int(size) < 8:
+            raise UsageError("data.size is a whole number of at least 8", size, "give 256, say")
+        return SIZED[what](int(size))
+    if what not in RECIPES:
+        raise UsageError(
+            "a recipe is one of hwan's, or a config.json", what, nearest(what, RECIPES)
+        )
+    return RECIPES[what]()
 
 
 def run_training(given: Train) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -45,18 +45,40 @@ def evaluate(args: list[str]) -> int:
     given = parse(Evaluate, "evaluate", args)
     if not given.runs:
         raise UsageError("a test is of a run", "none", "hwan evaluate RUN")
-    for run in given.runs:
-        if len(given.runs) > 1:
-            print(run, flush=True)
-        run_evaluation(run, given)
+    if len(given.runs) == 1:
+        if given.out:
+            raise UsageError("--out is where the comparison of several runs goes", "one run",
+                             "leave it out: a test writes into RUN/evaluation")  # fmt: skip
+        run_evaluation(given.runs[0], given)
+        return 0
+    from hwan.compare import Entry, groups, write_comparison
+    from hwan.config import load
+    from hwan.evaluate import data_folders
+    from hwan.results import FIGURES
+
+    tested = [
+        Entry(r, data_folders(r, given.data), load(r / "config.json"), {}) for r in given.runs
+    ]
+    groups(tested)  # what may be refused comes before what takes minutes
+    for i, one in enumerate(list(tested)):
+        print(one.run, flush=True)
+        tested[i] = replace(one, summaries=run_evaluation(one.run, given))
+    out = given.out or given.runs[0].resolve().parent / "comparison"
+    figures, remarks, page = write_comparison(tested, out)
+    for direction, systems in figures.items():
+        texts = {k: {m: v[m].text(m) for m in v if m in FIGURES} for k, v in systems.items()}
+        print_table(f"{direction}: runs side by side", texts)
+    print("\n".join(remarks))
+    print(f"comparison: {page}")
     return 0
 
 
-def run_evaluation(run: Path, given: Evaluate) -> None:
+def run_evaluation(run: Path, given: Evaluate) -> dict[str, Summary]:
     """Test one run, write its results and its report, print the tables."""
     from hwan import evaluate as test
     from hwan.config import load
-    from hwan.distributions import distributions, find_lpips, find_palettes, pick_features
+    from hwan.distributions import distributions
+    from hwan.instruments import find_lpips, find_palettes, pick_features
     from hwan.metrics.signs import warnings
     from hwan.progress import track
     from hwan.run_report import write_run_report
@@ -77,7 +99,9 @@ def run_evaluation(run: Path, given: Evaluate) -> None:
     sets = distributions(run, layout, rows, features)
     known = any(row.figures for row in rows)
     left_out = [text for text in (without, missing if known else "") if text]
-    protocol = {"LPIPS, SHA-256 of AlexNet": weights} if weights and known else {}
+    protocol = test.describe_best(run)
+    if weights and known:
+        protocol["LPIPS, SHA-256 of AlexNet"] = weights
     health = examine(run, layout, given.device)
     thumbs = test.real_thumbs(layout, config)
     summaries = test.summarise(rows, thumbs, sets, left_out, protocol, health)
@@ -86,31 +110,39 @@ def run_evaluation(run: Path, given: Evaluate) -> None:
     for alarm in warnings(health):
         print(f"warning: {alarm}")
     print(f"report: {write_run_report(run, layout, rows, summaries)}")
+    return summaries
 
 
 def show(summaries: Mapping[str, Summary]) -> None:
     """Print a table a direction and kind of figure, what was left out, and the verdict."""
-    from rich.console import Console
-    from rich.table import Table
+    from hwan.results import FIGURES, OURS, WORDS, shown
 
-    from hwan.results import FIGURES, OURS, WORDS, columns, shown
-
-    console = Console()
     for direction, summary in summaries.items():
         parts = ((summary.systems, "against the truth"), (summary.distribution, "as a set"))
         for systems, kind in parts:
-            if not (names := columns(systems)):
-                continue
-            table = Table("", *systems, title=f"{WORDS[direction]}, {kind}", title_justify="left")
-            for name in names:
-                cells = (shown(name, figures.get(name)) for figures in systems.values())
-                table.add_row(FIGURES[name].title, *cells)
-            console.print(table)
+            texts = {k: {m: shown(m, v) for m, v in f.items()} for k, f in systems.items()}
+            print_table(f"{WORDS[direction]}, {kind}", texts)
         alone = {"cycle_l1": summary.cycle_l1, "diversity": summary.diversity}
-        texts = [f"{FIGURES[k].title} {shown(k, v)}" for k, v in alone.items()]
-        print(f"{WORDS[direction]}: {summary.images} test images; {OURS}'s {', '.join(texts)}\n")
+        last = ", ".join(f"{FIGURES[k].title} {shown(k, v)}" for k, v in alone.items())
+        print(f"{WORDS[direction]}: {summary.images} test images; {OURS}'s {last}\n")
     every = summaries.values()
     for text in dict.fromkeys(
         [t for s in every for t in s.words] + [t for s in every for t in s.left_out]
     ):
         print(text)
+
+
+def print_table(title: str, systems: Mapping[str, Mapping[str, str]]) -> None:
+    """A line a figure, a column a system; figures that none has are left out."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from hwan.results import FIGURES
+
+    table = Table("", *systems, title=title, title_justify="left")
+    for name, figure in FIGURES.items():
+        cells = [figures.get(name, "-") for figures in systems.values()]
+        if set(cells) != {"-"}:
+            table.add_row(figure.title, *cells)
+    if table.row_count:
+        Console().print(table)
