@@ -105,7 +105,8 @@ class Summary:
     maps: of all pixels together), by system and metric. ``beaten`` says whether hwan's SSIM is above
     every baseline's; None where no truth is known. ``distribution``: the figures of whole sets, by
     system and metric, taken as ``protocol`` says. ``left_out``: sentences on what was not measured.
-    ``words``: sentences on whether hwan beats the baselines."""
+    ``words``: sentences on whether hwan beats the baselines. ``health``: the figures of
+    ``hwan.metrics.signs`` for this direction."""
 
     images: int
     systems: dict[str, dict[str, float]]
@@ -116,6 +117,7 @@ class Summary:
     protocol: dict[str, str] = field(default_factory=dict)
     left_out: tuple[str, ...] = ()
     words: tuple[str, ...] = ()
+    health: dict[str, float] = field(default_factory=dict)
 
 
 def summarise(
@@ -124,6 +126,7 @@ def summarise(
     distributions: Mapping[str, Distribution] | None = None,
     left_out: Sequence[str] = (),
     protocol: Mapping[str, str] | None = None,
+    health: Mapping[str, float] | None = None,
 ) -> dict[str, Summary]:
     """Means by direction; ``left_out`` and ``protocol`` are of all of them.
 
@@ -152,6 +155,7 @@ def summarise(
             {**sets.protocol, **(protocol or {})},
             (*left_out, *sets.left_out),
             _words(direction, systems) + _words(direction, sets.figures),
+            {k: v for k, v in (health or {}).items() if k.endswith(f"_{direction}")},
         )
     return found
 

@@ -7,10 +7,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
+
 from hwan.config import Config
 from hwan.data.cache import Cache, open_cache, part
 from hwan.data.folders import Layout
-from hwan.errors import UsageError
+from hwan.errors import UsageError, rule
 
 Match = tuple[tuple[int, int], ...]
 """(number in A, number in B) of every pair."""
@@ -32,6 +34,39 @@ class TrainingSet:
     def epoch(self) -> int:
         """Images of an epoch: every pair, or the larger domain, once."""
         return len(self.match) if self.match else max(len(self.a), len(self.b))
+
+
+def to_device(data: TrainingSet, config: Config, device: torch.device) -> TrainingSet:
+    """``data`` on the GPU where ``speed.data`` says so: "auto" where the pictures are only cropped and
+    mirrored and take a quarter of its free memory at most.
+
+    Raises ``UsageError`` where "device" is asked for and pictures are turned, jittered or 16 bit, or
+    there is no GPU.
+    """
+    caches = [data.a, data.b] + ([data.beside.a, data.beside.b] if data.beside else [])
+    plain = not config.data.rotate and not config.data.jitter
+    plain = plain and all(cache.index.dtype != "uint16" for cache in caches)
+    wanted = config.speed.data
+    if wanted == "device":
+        rule(
+            plain and device.type == "cuda",
+            "speed.data device is for a GPU that crops and mirrors 8-bit or float pictures",
+            f"{device.type}, data.rotate {config.data.rotate}, data.jitter {config.data.jitter}",
+            "give --speed.data host",
+        )
+    elif wanted == "host" or not plain or device.type != "cuda":
+        return data
+    size = sum(cache.flat.nbytes for cache in caches)
+    if wanted == "auto" and size > torch.cuda.mem_get_info(device)[0] / 4:
+        return data
+    return resident(data, device)
+
+
+def resident(data: TrainingSet, device: torch.device) -> TrainingSet:
+    """``data`` with its pictures copied to ``device``, a domain that serves as both only once."""
+    a = data.a.on(device)
+    b = a if data.b is data.a else data.b.on(device)
+    return TrainingSet(a, b, data.match, resident(data.beside, device) if data.beside else None)
 
 
 def open_set(layout: Layout, config: Config) -> TrainingSet:

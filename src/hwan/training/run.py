@@ -24,13 +24,14 @@ from hwan import config as configs
 from hwan.config import Config
 from hwan.data.folders import locate
 from hwan.data.loader import stream
-from hwan.data.sets import TrainingSet, open_set, open_validation, remarks
+from hwan.data.sets import TrainingSet, open_set, open_validation, remarks, to_device
 from hwan.errors import TrainingDiverged, UsageError
 from hwan.image import write_atomic
 from hwan.nets.folder import GeneratorCard, save_generator
-from hwan.runtime import describe, pick_device
+from hwan.runtime import describe, environment, pick_device
 from hwan.training.best import Judge, ranked
 from hwan.training.checkpoint import load_state, save_state
+from hwan.training.health import due, saturation
 from hwan.training.loop import Status, Training, loop
 from hwan.training.samples import Samples
 
@@ -47,9 +48,9 @@ class Note:
 
 @dataclass(frozen=True)
 class Row:
-    """One row of log.jsonl: means since the row before. At a ``tick`` samples were drawn, ``health``
-    measured on them, ``validation`` on the validation images (with ``train.best``), and the state
-    saved."""
+    """One row of log.jsonl: means since the row before. At a ``tick`` samples were drawn, ``validation``
+    measured on the validation images (with ``train.best``) and the state saved; at some ticks and the
+    last one ``health`` was measured."""
 
     images: int
     total: int
@@ -95,10 +96,10 @@ def train(
     judge = Judge(open_validation(layout, config), config) if config.train.best else None
     training = Training(config, pick_device(device))
     notes = list(remarks(images, config))
-    window = Window({}, 0)
+    window, since = Window({}, 0), []
     if resume:
         state, note = load_state(out / "state", training.device)
-        window = _restore(training, state)
+        window, since = _restore(training, state), state.get("since", [])
         _cut_log(out / "log.jsonl", training.seen)
         notes += [note] * bool(note) + [f"going on from image {training.seen}"]
         if (counts := [len(images.a), len(images.b)]) != state["counts"]:
@@ -109,18 +110,21 @@ def train(
     out.mkdir(parents=True, exist_ok=True)
     configs.save(config, out / "config.json")
     paths = [str(path.resolve()) for path in data]
-    write_atomic(out / "data.json", json.dumps({"data": paths}).encode())
+    held = {"a": len(images.a), "b": len(images.b)}
+    kept = {"data": paths, "counts": held, "environment": environment(training.device)}
+    write_atomic(out / "data.json", (json.dumps(kept, indent=2) + "\n").encode())
     yield Note(
         f"{len(images.a)} images in A, {len(images.b)} in B; {describe(training.device)}; "
         f"{training.precision}"
     )
     yield from map(Note, notes)
-    yield from _run(training, window, images, samples, judge, out)
+    yield from _run(training, window, since, images, samples, judge, out)
 
 
 def _run(
     training: Training,
     window: Window,
+    since: list[dict[str, float]],  # the rows' losses since the last measurement of health
     images: TrainingSet,
     samples: Samples,
     judge: Judge | None,
@@ -128,7 +132,8 @@ def _run(
 ) -> Iterator[Event]:
     config = training.config
     total = max(1, round(config.train.epochs * images.epoch))
-    batches = stream(images, config.data, config.train.seed, training.seen, config.train.batch)
+    train, on = config.train, to_device(images, config, training.device)
+    batches = stream(on, config.data, train.seed, training.seen, train.batch, config.speed.workers)
     counts = [len(images.a), len(images.b)]
     if training.seen == 0:
         samples.draw(training, out / "samples")
@@ -143,7 +148,12 @@ def _run(
                 speed, last_row = (status.seen - row_at) / (now - last_row), now
                 row_at, losses = status.seen, window.means()
                 _check(losses, training, out)
-                health = samples.draw(training, out / "samples") if tick else {}
+                since.append(losses)
+                examined = tick and due(status.seen, config.train.ticks, total)
+                health = samples.draw(training, out / "samples", examined) if tick else {}
+                if examined:
+                    health |= saturation(since, config)
+                    since.clear()
                 figures = judge(training) if judge and tick else {}
                 for direction in ranked(out / "best", config.train.best, status.seen, figures):
                     save_generators(training, out / "best", (direction,))
@@ -161,6 +171,7 @@ def _run(
                         **training.state_dict(),
                         "counts": counts,
                         "window": dataclasses.asdict(window),
+                        "since": since,
                     },
                 )
                 save_generators(training, out)

@@ -26,41 +26,50 @@ class Train:
     """Go on with the run folder given instead of a recipe."""
     device: str = "auto"
     """auto, cpu, cuda, cuda:1 or mps."""
+    tensorboard: bool = False
+    """Also write TensorBoard's event files, into OUT/tensorboard."""
 
 
 def train(args: list[str]) -> int:
     from hwan.config import load
-    from hwan.recipes import RECIPES, SIZED
 
+    resume = "--resume" in args
     if args and args[0] in ASK:
         args = ["cyclegan", *args]  # every recipe has the same options
-    if not args or args[0].startswith("-"):
-        raise UsageError(
-            "train takes a recipe, a config.json or (with --resume) a run folder first",
-            " ".join(args) or "nothing",
-            nearest("", RECIPES) + "; `hwan train RECIPE --help` lists every option",
-        )
-    what, folder = args[0], Path(args[0])
-    resume = "--resume" in args
-    if resume or folder.suffix == ".json":
-        base = load(folder / "config.json" if resume else folder)
-    elif what in SIZED and "--data.size" in args[1:-1]:
-        size = args[args.index("--data.size") + 1]
-        if not size.isdecimal() or int(size) < 8:
-            raise UsageError("data.size is a whole number of at least 8", size, "give 256, say")
-        base = SIZED[what](int(size))
-    elif what in RECIPES:
-        base = RECIPES[what]()
-    else:
-        raise UsageError(
-            "a recipe is one of hwan's, or a config.json", what, nearest(what, RECIPES)
-        )
-    given = parse(Train, f"train {what}", args[1:], Train(base, out=folder if resume else None))
+    folder = Path(args[0]) if args else Path()
+    base = load(folder / "config.json") if resume else named("train", args)
+    given = parse(Train, f"train {args[0]}", args[1:], Train(base, out=folder if resume else None))
     if resume and given.out != folder:
         raise UsageError(
             "--resume goes on in the run folder", f"--out {given.out}", "leave --out out"
         )
     return run_training(given)
+
+
+def named(verb: str, args: list[str]) -> Config:
+    """The configuration that ``args`` begin with: a recipe's or a config.json's."""
+    from hwan.config import load
+    from hwan.recipes import RECIPES, SIZED
+
+    if not args or args[0].startswith("-"):
+        raise UsageError(
+            f"{verb} takes a recipe, a config.json or (train with --resume) a run folder first",
+            " ".join(args) or "nothing",
+            nearest("", RECIPES) + f"; `hwan {verb} RECIPE --help` lists every option",
+        )
+    what = args[0]
+    if Path(what).suffix == ".json":
+        return load(Path(what))
+    if what in SIZED and "--data.size" in args[1:-1]:
+        size = args[args.index("--data.size") + 1]
+        if not size.isdecimal() or int(size) < 8:
+            raise UsageError("data.size is a whole number of at least 8", size, "give 256, say")
+        return SIZED[what](int(size))
+    if what not in RECIPES:
+        raise UsageError(
+            "a recipe is one of hwan's, or a config.json", what, nearest(what, RECIPES)
+        )
+    return RECIPES[what]()
 
 
 def run_training(given: Train) -> int:
@@ -78,7 +87,12 @@ def run_training(given: Train) -> int:
         data = [Path(path) for path in read_json(given.out / "data.json")["data"]]
     if not data:
         raise UsageError("a training reads images", "no --data", "add --data FOLDER, or --data A B")
-    stopped = watch(train(given.config, data, given.out, given.device, given.resume))
+    events = train(given.config, data, given.out, given.device, given.resume)
+    if given.tensorboard:
+        from hwan.board import record
+
+        events = record(events, given.out)
+    stopped = watch(events)
     if stopped:
         print(
             f"stopped after {stopped.images} of {stopped.total} images, everything saved.\n"

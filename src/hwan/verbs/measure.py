@@ -79,9 +79,11 @@ def run_evaluation(run: Path, given: Evaluate) -> dict[str, Summary]:
     from hwan.config import load
     from hwan.distributions import distributions
     from hwan.instruments import find_lpips, find_palettes, pick_features
+    from hwan.metrics.signs import warnings
     from hwan.progress import track
     from hwan.run_report import write_run_report
     from hwan.runtime import pick_device
+    from hwan.training.samples import examine
 
     layout, config = test.run_data(run, given.data), load(run / "config.json")
     device = str(pick_device(given.device))
@@ -100,9 +102,13 @@ def run_evaluation(run: Path, given: Evaluate) -> dict[str, Summary]:
     protocol = test.describe_best(run)
     if weights and known:
         protocol["LPIPS, SHA-256 of AlexNet"] = weights
-    summaries = test.summarise(rows, test.real_thumbs(layout, config), sets, left_out, protocol)
+    health = examine(run, layout, given.device)
+    thumbs = test.real_thumbs(layout, config)
+    summaries = test.summarise(rows, thumbs, sets, left_out, protocol, health)
     test.write_results(rows, summaries, run / "evaluation")
     show(summaries)
+    for alarm in warnings(health):
+        print(f"warning: {alarm}")
     print(f"report: {write_run_report(run, layout, rows, summaries)}")
     return summaries
 
