@@ -110,15 +110,17 @@ def translate(args: list[str]) -> int:
 @dataclass(frozen=True)
 class Export:
     """Write a generator for others: ONNX or a torch.export program, both checked against PyTorch; a
-    folder with a model card; or a checkpoint that pytorch-CycleGAN-and-pix2pix loads."""
+    page that runs it in the browser; a folder with a model card; or a checkpoint that
+    pytorch-CycleGAN-and-pix2pix loads."""
 
     run: Positional[Path]
     """A run folder or a generator folder."""
     out: Path
     """The folder to write to; of reference also a .pth file."""
-    to: Literal["onnx", "torch", "folder", "reference"] = "onnx"
-    """The form: onnx; torch, a .pt2 that PyTorch runs without hwan; folder, the generator folder with
-    a model card (README.md) for the model hub; or reference, for pytorch-CycleGAN-and-pix2pix."""
+    to: Literal["onnx", "torch", "web", "folder", "reference"] = "onnx"
+    """The form: onnx; torch, a .pt2 that PyTorch runs without hwan; web, a folder for any static
+    server; folder, the generator folder with a model card (README.md) for the model hub; or
+    reference, for pytorch-CycleGAN-and-pix2pix."""
     direction: Direction | None = None
     """Of a run: ab (if not said) or ba."""
     precision: Literal["fp32", "fp16", "int8"] = "fp32"
@@ -131,6 +133,10 @@ class Export:
     own, if not said."""
     licence: str = ""
     """Of folder: what the model card states, by the hub's short names (apache-2.0, cc-by-4.0, other)."""
+    samples: tuple[Path, ...] = ()
+    """Of web: images and folders to try on the page, in place of hwan's photographs."""
+    runtime: Path | None = None
+    """Of web: an unpacked onnxruntime-web; else npm fetches it once."""
 
 
 def export(args: list[str]) -> int:
@@ -151,6 +157,8 @@ def export(args: list[str]) -> int:
         exported = export_reference(folder, given.out)
         print(f"{exported.path}\n  the reference reads it with {exported.options}")
         return 0
+    if given.to == "web":
+        return _export_web(folder, given)
     if given.to == "folder":
         from hwan.card import export_folder
 
@@ -174,6 +182,15 @@ def export(args: list[str]) -> int:
             f"  {shape:>16}  {row.max_error:18.1e}  {row.mean_error:7.1e}"
             f"  {row.seconds_torch:7.3f}  {row.seconds:7.3f}"
         )
+    return 0
+
+
+def _export_web(folder: Path, given: Export) -> int:
+    from hwan.web.bundle import export_web
+
+    sizes = export_web(folder, given.out, given.runtime, given.samples)
+    print(f"{given.out}: {len(sizes)} files, {sum(sizes.values()) / 1e6:.1f} MB")
+    print(f"  see it: python3 -m http.server -d {given.out} 8001, then http://127.0.0.1:8001/")
     return 0
 
 
