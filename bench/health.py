@@ -3,7 +3,7 @@
     python -m bench.health cost RECIPE [IMAGES]   share of a training of IMAGES (its own length: 0)
     python -m bench.health cases RUN              every figure of planted failures, from a run's generators
     python -m bench.health hide DATA              a pair trained to hide colour in a grey picture
-    python -m bench.health pairs DATA             dependence and inversion of true pairs, side by side in a file
+    python -m bench.health pairs DATA             dependence and inversion of true pairs, side by side
     python -m bench.health range RUN...           lowest and highest of every figure while training
 
 Run from the project's folder. A star marks what is bad (hwan.metrics.signs), a plus what is watched.

@@ -250,10 +250,11 @@ def _table(direction: str, systems: Mapping[str, Mapping[str, Spread]]) -> Table
 
 
 def _gallery(direction: str, named: Mapping[str, Sequence[Entry]]) -> Gallery:
-    """The first test images that all groups have, through the first run of each."""
-    firsts = [runs[0] for runs in named.values()]
+    """Test images through the first run of each group, of those tested on the first one's data."""
+    data = next(iter(named.values()))[0].data
+    shown = {name: runs[0] for name, runs in named.items() if runs[0].data == data}
     found: list[tuple[Side, Entry]] = []
-    for one in firsts:
+    for one in shown.values():
         layout = run_data(one.run, one.data)
         found += [(s, one) for s in sides(layout, one.config) if s.direction == direction]
     side = found[0][0]
@@ -267,7 +268,7 @@ def _gallery(direction: str, named: Mapping[str, Sequence[Entry]]) -> Gallery:
         truth = side.truth_of(name)
         row += [view(truth, side.kind_out)] if truth is not None else []
         pictures.append((str(name), grid([[_small(p) for p in row]])))
-    order = ", ".join(["input", *named, *(["truth"] if side.truth else [])])
+    order = ", ".join(["input", *shown, *(["truth"] if side.truth else [])])
     return Gallery(
         f"{WORDS[direction]}, test images", tuple(pictures), f"From left to right: {order}."
     )
