@@ -165,7 +165,8 @@ class Batcher:
                     await self._wait(left)
                     continue
                 break
-            share = math.ceil(len(same) / (self.lanes - self._running))
+            # A share, even where the other lanes are busy now: they will be back for theirs soon.
+            share = math.ceil(len(same) / self.lanes)
             alone = self._running == 0 and len(same) == 1
             batch = same[:share]
             taken = set(map(id, batch))
