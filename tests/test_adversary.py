@@ -119,7 +119,7 @@ def test_the_discriminator_sees_nothing_that_is_not_augmented() -> None:
     loss = LossConfig(gan="wgan-gp", r1=1.0, diffaugment=("cutout",))
     adversary = Adversary(config(loss, pool=0), 3, seed=0)
     seen: list[Tensor] = []
-    adversary.discriminator.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
+    adversary.discriminator.register_forward_pre_hook(lambda _, given: seen.extend(given[0].split(1)))
     adversary.judge(torch.ones(1, 3, 32, 32), torch.ones(1, 3, 32, 32), "a")
     adversary.fool(torch.ones(1, 3, 32, 32))
     real, fake, between, penalised, fooled = (x.detach() for x in seen)
@@ -154,10 +154,11 @@ def test_accumulated_penalties_equal_those_of_one_large_batch(loss: LossConfig) 
 def test_a_partial_cycle_is_each_generators_own_objective() -> None:
     """Against the Keras example's way: one sum a generator, differentiated by its weights alone."""
     settings = config(LossConfig(partial_cycle=True, cycle_a=10, cycle_b=5), pool=0)
-    method = CycleGAN(settings).train()
+    method = CycleGAN(settings).train().double()
     paper = CycleGAN(dataclasses.replace(settings, loss=LossConfig(cycle_a=10, cycle_b=5))).train()
+    paper.double()
     paper.load_state_dict(method.state_dict())
-    x, y = torch.rand(2, 1, 3, 32, 32) * 2 - 1
+    x, y = torch.rand(2, 1, 3, 32, 32).double() * 2 - 1
     g, f = method.generator_ab, method.generator_ba
 
     def mae(a: Tensor, b: Tensor) -> Tensor:
