@@ -13,7 +13,7 @@ FLOORS = {
     "nets": 1, "losses": 1, "diffaugment": 1, "data": 1, "metrics": 1,
     "methods": 2, "translate": 2, "export": 2, "interop": 2, "hub": 2, "report": 2, "chart": 2,
     "training": 3, "recipes": 3, "evaluate": 3, "run_report": 3,
-    "progress": 4, "api": 4,
+    "progress": 4, "api": 4, "study": 4,
     "verbs": 5, "cli": 5, "demo": 5,
 }  # fmt: skip
 OPTIONAL = {

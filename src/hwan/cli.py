@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from hwan.errors import Failure, UsageError, nearest
-from hwan.verbs import ASK, learn, look, ship
+from hwan.verbs import ASK, learn, look, ship, study
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -46,6 +46,7 @@ VERBS: dict[str, Callable[[list[str]], int]] = {
     "import": ship.import_,
     "recipes": look.recipes,
     "info": look.info,
+    "study": study.study,
 }
 HELP = """\
 usage: hwan COMMAND [OPTIONS]        (hwan COMMAND --help for the options)
@@ -59,6 +60,7 @@ usage: hwan COMMAND [OPTIONS]        (hwan COMMAND --help for the options)
   translate RUN INPUT... --out DIR   images and folders of any size
   export RUN --out DIR               ONNX, checked against PyTorch; or the reference's checkpoint
   import FILE --out GENERATOR        the reference's checkpoints and Keras' weights
+  study [CLAIM... | all]             the study note's claims, tested by experiments
   info RUN                           what a run or a generator is
 
 Exit codes: 0 done, 1 failed, 2 bad usage or input, 130 stopped by Ctrl-C with everything saved."""

@@ -1,8 +1,8 @@
-"""Two sample tasks whose right answers are known: photo to webtoon, and day to night.
+"""Sample tasks whose right answers are known: photo to webtoon, day to night, and the study's own.
 
 A task is a folder of PNG images: `trainA` and `trainB` (unpaired), `testA` and `testB` (held out),
 `truthB` (`truthB/x.png` is what `testA/x.png` should become) and `truthA` (the same for `testB`).
-Both are made here, from six embedded photographs (NOTICE names their authors) and from nothing.
+They are made here, from six embedded photographs (NOTICE names their authors) and from nothing.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import numpy as np
 from PIL import Image
 
 from hwan.data.landscape import landscape
+from hwan.data.scenes import hills, shapes, stripes
 from hwan.data.webtoon import LUMA, to_bytes, webtoon
 from hwan.image import Pixels
 
@@ -130,11 +131,37 @@ def write_daynight(
     `train` scenes a domain for training and `test` for the test, all different. Raises ValueError
     for an `out` that is not empty, a count below one, a size outside 32..256 or a negative seed.
     """
+    _write_scenes(landscape, out, size, train, test, seed)
 
+
+def write_hills(
+    out: Path, *, size: int = 32, train: int = 200, test: int = 24, seed: int = 0
+) -> None:
+    """Write the study's day-night task, as `write_daynight` with plainer scenes."""
+    _write_scenes(hills, out, size, train, test, seed)
+
+
+def write_shapes(
+    out: Path, *, size: int = 32, train: int = 200, test: int = 24, seed: int = 0
+) -> None:
+    """Write the study's task of form: A discs, B diamonds. Raises as `write_daynight`."""
+    _write_scenes(shapes, out, size, train, test, seed)
+
+
+def write_stripes(
+    out: Path, *, size: int = 32, train: int = 200, test: int = 24, seed: int = 0
+) -> None:
+    """Write the study's task of texture: A plain discs, B striped ones. Raises as `write_daynight`."""
+    _write_scenes(stripes, out, size, train, test, seed)
+
+
+def _write_scenes(
+    draw: Callable[[int, int, bool], Pixels], out: Path, size: int, train: int, test: int, seed: int
+) -> None:
     def scenes(spawned: np.random.SeedSequence) -> Iterator[Scene]:
         rng = np.random.default_rng(spawned)
         while True:
-            yield partial(landscape, int(rng.integers(2**63)), size)
+            yield partial(draw, int(rng.integers(2**63)), size)
 
     _write(out, size, 256, train, test, *map(scenes, np.random.SeedSequence(seed).spawn(3)))
 
@@ -177,4 +204,10 @@ def _write(
         made.replace(out)
 
 
-TASKS = {"webtoon": write_webtoon, "daynight": write_daynight}
+TASKS = {
+    "webtoon": write_webtoon,
+    "daynight": write_daynight,
+    "hills": write_hills,
+    "shapes": write_shapes,
+    "stripes": write_stripes,
+}

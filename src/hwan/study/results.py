@@ -1,0 +1,186 @@
+"""What a claim's cells say together: table, verdict, what it cost; as JSON, Markdown and a picture."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hwan.study.cells import Job, record
+from hwan.study.claim import Claim
+from hwan.study.verdict import RULE, Verdict, deviation, judge
+
+
+@dataclass(frozen=True)
+class Result:
+    """A claim with everything measured of it. ``records[variant]`` are the cells by seed."""
+
+    claim: Claim
+    about: Mapping[str, str]
+    records: Mapping[str, Sequence[Mapping[str, Any]]]
+    folders: Mapping[str, Sequence[Path]]
+    verdict: Verdict
+    command: str
+    machine: str
+    device: str
+    cpu_seconds: float
+    """Of the claim's cells and the trainings they used, shared ones counted in full."""
+
+    @property
+    def seeds(self) -> int:
+        return len(next(iter(self.records.values())))
+
+    def of(self, variant: str, figure: str) -> list[float]:
+        """The figure in every seed that has it."""
+        values = [cell["values"].get(figure, math.nan) for cell in self.records[variant]]
+        return [value for value in values if math.isfinite(value)]
+
+    def mean_sd(self, variant: str, figure: str) -> tuple[float, float] | None:
+        """Mean and sample standard deviation over the seeds; None if nobody measured it."""
+        values = self.of(variant, figure)
+        return (math.fsum(values) / len(values), deviation(values)) if values else None
+
+
+def gather(claim: Claim, work: Sequence[Job], command: str, machine: str) -> Result:
+    """The result of ``claim`` from its finished cells."""
+    records: dict[str, list[dict[str, Any]]] = {}
+    folders: dict[str, list[Path]] = {}
+    for job in work:
+        records.setdefault(job.variant.name, []).append(record(job))
+        folders.setdefault(job.variant.name, []).append(job.folder)
+    values = {name: [cell["values"] for cell in cells] for name, cells in records.items()}
+    every = [cell for cells in records.values() for cell in cells]
+    trainings = {c["training"]: c["training_cpu_seconds"] for c in every if c["training"]}
+    spent = math.fsum(trainings.values())
+    spent += math.fsum(c["measuring_cpu_seconds"] for c in every)
+    about = {job.variant.name: job.variant.about for job in work}
+    verdict = judge(claim.predictions, values)
+    device = work[0].setting.device
+    return Result(claim, about, records, folders, verdict, command, machine, device, spent)
+
+
+def as_json(result: Result) -> dict[str, Any]:
+    """Everything but the pictures, as plain JSON values."""
+    claim = result.claim
+    return {
+        "claim": claim.name,
+        "note": claim.note,
+        "english": claim.english,
+        "hypothesis": claim.hypothesis,
+        "verdict": result.verdict.word,
+        "remark": claim.remark,
+        "predictions": [
+            {
+                "text": c.prediction.text,
+                "rule": c.prediction.rule(),
+                "outcome": c.outcome,
+                "effect": _number(c.mean),
+                "interval": [_number(c.low), _number(c.high)],
+                "seeds": c.n,
+            }
+            for c in result.verdict.checks
+        ],
+        "variants": {
+            name: {
+                "about": result.about[name],
+                "seeds": [
+                    {key: cell[key] for key in ("values", "curves", "note")} for cell in cells
+                ],
+            }
+            for name, cells in result.records.items()
+        },
+        "figures": dict(claim.figures),
+        "shows_not": claim.shows_not,
+        "command": result.command,
+        "machine": result.machine,
+        "cpu_seconds": round(result.cpu_seconds, 1),
+    }
+
+
+def write_json(result: Result, folder: Path) -> None:
+    """``folder/NAME.json``."""
+    from hwan.image import write_atomic
+
+    text = json.dumps(as_json(result), indent=1, ensure_ascii=False)
+    write_atomic(folder / f"{result.claim.name}.json", (text + "\n").encode())
+
+
+def rows(result: Result) -> list[tuple[str, list[tuple[float, float] | None]]]:
+    """The table: of every variant mean and sd of every figure."""
+    return [
+        (name, [result.mean_sd(name, figure) for figure in result.claim.figures])
+        for name in result.records
+    ]
+
+
+def text_of(value: tuple[float, float] | None) -> str:
+    """Mean ± sd, to the digits the sd leaves."""
+    if value is None:
+        return "—"
+    mean, sd = value
+    if mean == 0 and sd == 0:
+        return "0"
+    size = abs(mean) or sd
+    if not 1e-3 <= size < 1e5:
+        return f"{mean:.1e} ± {sd:.0e}"
+    digits = min(6, max(0, 2 - math.floor(math.log10(size))))
+    return f"{mean:.{digits}f} ± {sd:.{digits}f}"
+
+
+def markdown(result: Result, picture: str) -> str:
+    """The claim's page for a repository."""
+    claim, verdict = result.claim, result.verdict
+    head = ["variant", *claim.figures]
+    lines = [
+        f"# {claim.name}: {verdict.word}", "", f"> {claim.note}", ">", f"> {claim.english}", "",
+        f"**Tested:** {claim.hypothesis}", "", f"**Theory.** {claim.theory.text}", "",
+        f"    {claim.theory.formula}", "", f"Source: {claim.theory.source}", "",
+        "| " + " | ".join(head) + " |", "|" + "---|" * len(head),
+        *("| " + " | ".join([name, *map(text_of, values)]) + " |" for name, values in rows(result)),
+        "", f"Mean ± sd over {result.seeds} seeds.", "",
+        *(f"* {name}: {about}" for name, about in result.about.items()), "",
+        *(f"* *{name}*: {meaning}" for name, meaning in claim.figures.items()), "",
+        f"![variants]({picture})" if picture else "", "",
+        "| prediction | rule | effect | interval | outcome |", "|---|---|---|---|---|",
+        *(
+            f"| {c.prediction.text} | `{c.prediction.rule()}` | {c.mean:.3g} | "
+            f"{c.low:.3g} to {c.high:.3g} | {c.outcome} |"
+            for c in verdict.checks
+        ),
+        "", f"**Verdict: {verdict.word}.** {RULE}", "",
+        *([claim.remark, ""] if claim.remark else []),
+        f"**Not shown.** {claim.shows_not}", "",
+        f"Repeat: `{result.command}`. {result.cpu_seconds:.0f} CPU seconds on {result.machine}.", "",
+    ]  # fmt: skip
+    return "\n".join(lines)
+
+
+def sheet(result: Result) -> Any:
+    """All variants' pictures of the first seed as one sheet, variants down; None if there are none."""
+    import numpy as np
+
+    from hwan.image import decode
+
+    found = []
+    for name, cells in result.records.items():
+        folder, strips = result.folders[name][0], cells[0]["pictures"]
+        found += [decode(folder / file).pixels for _, file in strips]
+    if not found:
+        return None
+    wide = max(p.shape[1] for p in found)
+    padded = [
+        np.pad(
+            np.broadcast_to(p, (*p.shape[:2], 3)),
+            ((0, 4), (0, wide - p.shape[1]), (0, 0)),
+            constant_values=255,
+        )
+        for p in found
+    ]
+    return np.concatenate(padded)
+
+
+def _number(value: float) -> float | None:
+    return value if math.isfinite(value) else None
