@@ -14,6 +14,8 @@ import inspect
 import json
 import shutil
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -56,6 +58,11 @@ class Job:
         return bool(self.setting.data) and self.claim.own_data
 
     @property
+    def trains(self) -> bool:
+        """Whether it needs a finished training."""
+        return self.variant.trained and not self.variant.probed
+
+    @property
     def config(self) -> Config:
         """The variant's configuration under this seed."""
         config = self.variant.config
@@ -72,7 +79,7 @@ class Job:
         """Hash of everything that determines the measurement."""
         code = inspect.getsource(self.claim.measure)
         scale = dataclasses.asdict(self.setting.scale)
-        return _hash([self.training_key(), self.claim.version, code, scale, self.variant.trained])
+        return _hash([self.training_key(), self.claim.version, code, scale, self.trains])
 
     @property
     def training(self) -> Path:
@@ -95,10 +102,12 @@ def run(job: Job) -> float:
         return 0.0
     began = time.process_time()
     data, diverged = None, ""
-    if job.variant.trained:
+    trained = 0.0
+    if job.variant.trained or job.variant.probed:
         data = job.setting.data if job.own else (embedded(job.variant, job.setting),)
+    if job.trains and data:
         diverged = train(job, data)
-    trained = read_json(job.training / "done.json")["cpu_seconds"] if data else 0.0
+        trained = float(read_json(job.training / "done.json")["cpu_seconds"])
     measuring = time.process_time()
     part = job.folder.with_name("." + job.folder.name)
     shutil.rmtree(part, ignore_errors=True)
@@ -107,7 +116,7 @@ def run(job: Job) -> float:
     if not diverged:
         record |= _measure(job, data, part)
     record |= {"measuring_cpu_seconds": time.process_time() - measuring}
-    record |= {"training": job.training.name if data else "", "training_cpu_seconds": trained}
+    record |= {"training": job.training.name if job.trains else "", "training_cpu_seconds": trained}
     (part / "cell.json").write_text(json.dumps(record, indent=1), encoding="utf-8")
     part.replace(job.folder)
     return time.process_time() - began
@@ -117,8 +126,8 @@ def _measure(job: Job, data: tuple[Path, ...] | None, part: Path) -> dict[str, A
     from hwan.image import save
 
     setting = job.setting
-    where = job.training if job.variant.trained else None
-    cell = Cell(job.variant, job.config, setting.scale, job.seed, where, data, setting.device)
+    where = job.training if job.trains else None
+    cell = Cell(job.variant, _fitted(job, data) if data else job.config, setting.scale, job.seed, where, data, setting.device)
     found = job.claim.measure(cell)
     for i, pixels in enumerate(found.pictures.values()):
         save(pixels, part / f"{i:02d}.png")
@@ -132,18 +141,16 @@ def _measure(job: Job, data: tuple[Path, ...] | None, part: Path) -> dict[str, A
 def train(job: Job, data: tuple[Path, ...]) -> str:
     """Make ``job.training`` by hwan's own training, unless it is there; goes on where a killed one
     stopped. Returns why it diverged, else nothing."""
-    from hwan.data.folders import list_images, locate
+    with _alone(job.training.with_suffix(".lock")):
+        if not job.training.is_dir():
+            _train(job, data)
+    return str(read_json(job.training / "done.json")["diverged"])
+
+
+def _train(job: Job, data: tuple[Path, ...]) -> None:
     from hwan.training import run as training
 
-    place = job.training
-    if place.is_dir():
-        return str(read_json(place / "done.json")["diverged"])
-    config = job.config
-    if job.own:  # as many images seen, however many the domain holds
-        layout = locate(data, config.data.pairs, config.data.swap)
-        count = max(len(list_images(side.folder)) for side in (layout.train_a, layout.train_b))
-        epochs = config.train.epochs * job.setting.scale.train / count
-        config = dataclasses.replace(config, train=dataclasses.replace(config.train, epochs=epochs))
+    place, config = job.training, _fitted(job, data)
     part = place.with_name("." + place.name)
     resume = (part / "state" / "latest.pt").is_file()
     if not resume:
@@ -158,13 +165,35 @@ def train(job: Job, data: tuple[Path, ...]) -> str:
     shutil.rmtree(part / "state", ignore_errors=True)
     done = {"diverged": diverged, "cpu_seconds": time.process_time() - began, "resumed": resume}
     (part / "done.json").write_text(json.dumps(done), encoding="utf-8")
+    part.replace(place)
+
+
+def _fitted(job: Job, data: tuple[Path, ...]) -> Config:
+    """The configuration with as many images seen, however many the user's domains hold."""
+    from hwan.data.folders import list_images, locate
+
+    config = job.config
+    if not job.own:
+        return config
+    layout = locate(data, config.data.pairs, config.data.swap)
+    count = max(len(list_images(side.folder)) for side in (layout.train_a, layout.train_b))
+    epochs = config.train.epochs * job.setting.scale.train / count
+    return dataclasses.replace(config, train=dataclasses.replace(config.train, epochs=epochs))
+
+
+@contextmanager
+def _alone(lock: Path) -> Iterator[None]:
+    """Only one process at a time, so that two studies in one folder share a training. The system takes
+    the lock from a killed process; Windows has no ``fcntl``, and there it is left out."""
     try:
-        part.replace(place)
-    except OSError:
-        if not place.is_dir():  # anything but another study having been first
-            raise
-        shutil.rmtree(part, ignore_errors=True)
-    return diverged
+        import fcntl
+    except ImportError:
+        yield
+        return
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with lock.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def embedded(variant: Variant, setting: Setting) -> Path:

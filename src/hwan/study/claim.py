@@ -66,13 +66,15 @@ class Variant:
     config: Config
     trained: bool = True
     """Trained by hwan before it is measured; else the measurement builds what it needs."""
+    probed: bool = False
+    """Trained inside the measurement, by hwan's loop, to be looked at on the way (study/probe.py)."""
     task: Task = "hills"
 
 
 @dataclass(frozen=True)
 class Cell:
     """One variant under one seed: what ``measure`` is given. ``run`` is the finished run folder of a
-    trained variant, ``data`` the data set as ``locate`` takes it; both are None where nothing is trained."""
+    trained variant, ``data`` the data set as ``locate`` takes it; None where the variant needs none."""
 
     variant: Variant
     config: Config

@@ -68,7 +68,7 @@ def _side_by_side(todo: Sequence[Job], processes: int) -> Iterator[tuple[Job, fl
     """Cells of one training are given to one process together, so that it is trained once."""
     groups: dict[str, list[Job]] = {}
     for job in todo:
-        groups.setdefault(job.training_key() if job.variant.trained else job.key(), []).append(job)
+        groups.setdefault(job.training_key() if job.trains else job.key(), []).append(job)
     threads = max(1, (os.cpu_count() or 1) // processes)
     # A fresh interpreter each: forking a process that has run torch's threads may hang.
     pool = ProcessPoolExecutor(

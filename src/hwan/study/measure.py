@@ -14,7 +14,7 @@ from hwan.config import Config
 from hwan.data.augment import centre_crop
 from hwan.data.cache import fit
 from hwan.data.folders import list_images, locate
-from hwan.evaluate import sides
+from hwan.evaluate import Side, sides
 from hwan.image import RGB, Pixels, grid, to_pixels, to_tensor, view
 from hwan.metrics import pairwise
 from hwan.metrics.health import diversity
@@ -42,33 +42,41 @@ class Outputs:
 def outputs(cell: Cell, direction: str = "ab") -> Outputs:
     """The cell's test images, each translated by itself (cropped to a size the networks take)."""
     assert cell.run is not None
-    assert cell.data is not None
-    layout = locate(cell.data, cell.config.data.pairs, cell.config.data.swap)
-    found = {side.direction: side for side in sides(layout, cell.config)}
-    side = found[direction]
-    names = list_images(side.test.folder)[: cell.scale.test]
-
-    def read(pixels: Pixels) -> Pixels:
-        return centre_crop(fit(pixels, cell.config.data), cell.config.data.size)
-
-    real = [read(side.test.read(file, side.kind_in).pixels) for file in names]
-    truths = [side.truth_of(file.relative_to(side.test.folder)) for file in names]
-    known = [read(truth) for truth in truths if truth is not None]
-    other = found.get(direction[::-1])
-    if other is not None:
-        files = list_images(other.test.folder)[: cell.scale.test]
-        target = [read(other.test.read(file, other.kind_in).pixels) for file in files]
-    else:
-        target = known
-    x = _tensor(real).to(cell.device)
+    real, truth = test_images(cell, direction), test_truths(cell, direction)
     net = trained(cell, direction)
-    fake = torch.cat([net(image[None]) for image in x])
+    fake = torch.cat([net(image[None].to(cell.device)) for image in real]).cpu()
     back = None
     if (cell.run / f"generator_{direction[::-1]}").is_dir():
         way_back = trained(cell, direction[::-1])
-        back = torch.cat([way_back(image[None]) for image in fake]).cpu()
-    truth = _tensor(known) if len(known) == len(real) else None
-    return Outputs(x.cpu(), fake.cpu(), truth, back, _tensor(target))
+        back = torch.cat([way_back(image[None].to(cell.device)) for image in fake]).cpu()
+    # A one-way method's other test folder is never read for translating; for variety it is.
+    target = truth if cell.config.method != "cyclegan" else test_images(cell, direction[::-1])
+    return Outputs(real, fake, truth, back, fake if target is None else target)
+
+
+def test_images(cell: Cell, direction: str = "ab") -> Tensor:
+    """What ``direction`` is tested on, (N, C, H, W)."""
+    side, names = _side(cell, direction)
+    return _tensor([_read(cell, side.test.read(file, side.kind_in).pixels) for file in names])
+
+
+def test_truths(cell: Cell, direction: str = "ab") -> Tensor | None:
+    """What they should become, where that is known of all of them."""
+    side, names = _side(cell, direction)
+    truths = [side.truth_of(file.relative_to(side.test.folder)) for file in names]
+    known = [_read(cell, truth) for truth in truths if truth is not None]
+    return _tensor(known) if len(known) == len(names) else None
+
+
+def _side(cell: Cell, direction: str) -> tuple[Side, tuple[Path, ...]]:
+    assert cell.data is not None
+    layout = locate(cell.data, cell.config.data.pairs, cell.config.data.swap)
+    side = next(s for s in sides(layout, cell.config) if s.direction == direction)
+    return side, list_images(side.test.folder)[: cell.scale.test]
+
+
+def _read(cell: Cell, pixels: Pixels) -> Pixels:
+    return centre_crop(fit(pixels, cell.config.data), cell.config.data.size)
 
 
 def trained(cell: Cell, direction: str = "ab") -> nn.Module:
@@ -110,6 +118,12 @@ def against_truth(found: Outputs) -> dict[str, float]:
     if found.back is not None:
         values["cycle L1"] = float(pairwise.l1(found.back, found.real).mean())
     return values
+
+
+def recognised(fake: Tensor, truth: Tensor) -> float:
+    """The share of outputs (N, C, H, W) that are nearer (L1) to their own truth than to any other's."""
+    near = torch.cdist(fake.flatten(1), truth.flatten(1), p=1).argmin(1)
+    return float((near == torch.arange(len(fake))).float().mean())
 
 
 def row(found: Outputs) -> dict[str, Pixels]:
