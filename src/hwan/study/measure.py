@@ -126,6 +126,18 @@ def recognised(fake: Tensor, truth: Tensor) -> float:
     return float((near == torch.arange(len(fake))).float().mean())
 
 
+def chroma(images: Tensor) -> float:
+    """How strong the colours of (N, 3, H, W) are: the strongest channel less the weakest, mean over the
+    pixels, share of the range (0: grey)."""
+    return float((images.amax(1) - images.amin(1)).mean() / 2)
+
+
+def steepness(images: Tensor) -> float:
+    """The mean step between neighbouring pixels of (N, C, H, W), share of the range (0: flat)."""
+    down, right = images.diff(dim=2).abs().mean(), images.diff(dim=3).abs().mean()
+    return float((down + right) / 4)
+
+
 def row(found: Outputs) -> dict[str, Pixels]:
     """The first test images side by side: input, output, way back, truth."""
     columns: Mapping[str, Tensor | None] = {
@@ -149,6 +161,22 @@ def by_distance(error: Tensor) -> list[float]:
     )
     plane = error.mean((0, 1))
     return [float(plane[distance == d].mean()) for d in range(int(distance.max()) + 1)]
+
+
+def phases(images: Tensor, period: int) -> float:
+    """How unlike the places within every cell of ``period`` by ``period`` pixels are: the standard
+    deviation over the places of each picture's mean there, share of the range, mean over (N, C, H, W)."""
+    count, channels, height, width = images.shape
+    cells = images.reshape(count, channels, height // period, period, width // period, period)
+    return float(cells.mean((2, 4)).flatten(2).std(2, correction=0).mean() / 2)
+
+
+def by_frequency(images: Tensor) -> tuple[tuple[float, float], ...]:
+    """(cycles a pixel, mean amplitude) of the rows and columns of (N, C, H, W) with even, equal sides."""
+    size = images.shape[-1]
+    lines = torch.cat([images.flatten(0, 2), images.transpose(2, 3).flatten(0, 2)])
+    strength = torch.fft.rfft(lines).abs().mean(0) / size
+    return tuple((n / size, float(a)) for n, a in enumerate(strength) if n)
 
 
 def log_lines(run: Path) -> list[dict[str, object]]:

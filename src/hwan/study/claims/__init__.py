@@ -3,13 +3,34 @@
 from __future__ import annotations
 
 from hwan.study.claim import Claim
-from hwan.study.claims import buffer, collapse, cycle, gan_loss, identity, padding
+from hwan.study.claims import (
+    activation,
+    batch,
+    buffer,
+    checkerboard,
+    collapse,
+    cycle,
+    gan_loss,
+    identity,
+    init,
+    padding,
+    pix2pix,
+    shape,
+    skips,
+)
 
 CLAIMS: dict[str, Claim] = {
     claim.name: claim
     for claim in (
+        pix2pix.CLAIM,
         collapse.CLAIM,
+        shape.CLAIM,
+        init.CLAIM,
         padding.CLAIM,
+        activation.CLAIM,
+        batch.CLAIM,
+        checkerboard.CLAIM,
+        skips.CLAIM,
         gan_loss.CLAIM,
         cycle.CLAIM,
         identity.CLAIM,
