@@ -126,6 +126,12 @@ def recognised(fake: Tensor, truth: Tensor) -> float:
     return float((near == torch.arange(len(fake))).float().mean())
 
 
+def sharpness(images: Tensor) -> float:
+    """The mean absolute difference of neighbouring pixels of (N, C, H, W)."""
+    across, down = images.diff(dim=3).abs().mean(), images.diff(dim=2).abs().mean()
+    return float((across + down) / 2)
+
+
 def row(found: Outputs) -> dict[str, Pixels]:
     """The first test images side by side: input, output, way back, truth."""
     columns: Mapping[str, Tensor | None] = {
