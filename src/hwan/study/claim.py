@@ -41,7 +41,7 @@ class Scale:
     lr: float
 
 
-SMALL = Scale("small", 32, 16, 1, 2, 3, 16, 2, 600, 200, 24, 1e-3)
+SMALL = Scale("small", 32, 16, 1, 2, 3, 16, 2, 400, 200, 24, 1e-3)
 """Minutes a claim on two CPU cores."""
 FULL = Scale("full", 256, 64, 2, 9, 7, 64, 3, 80_000, 400, 40, 2e-4)
 """The paper's networks; hours a training on a GPU."""
