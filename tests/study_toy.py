@@ -20,14 +20,15 @@ from hwan.study.claim import (
     vary,
 )
 
-TINY = dataclasses.replace(
-    SMALL, filters=2, blocks=1, judge_filters=2, images=12, train=4, test=2
-)
+TINY = dataclasses.replace(SMALL, filters=2, blocks=1, judge_filters=2, images=12, train=4, test=2)
 
 
 def variants(scale: Scale) -> tuple[Variant, ...]:
     plain = base(scale)
-    return (Variant("a", "as it is", plain), Variant("b", "no pool", vary(plain, train={"pool": 0})))
+    return (
+        Variant("a", "as it is", plain),
+        Variant("b", "no pool", vary(plain, train={"pool": 0})),
+    )
 
 
 def measure(cell: Cell) -> Measurement:

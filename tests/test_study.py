@@ -27,7 +27,9 @@ def planted(**variants: list[float]) -> dict[str, list[dict[str, float]]]:
     return {name: [{"x": value} for value in values] for name, values in variants.items()}
 
 
-def above(bound: float, than: str = "", ratio: bool = False, relation: Relation = ">") -> Prediction:
+def above(
+    bound: float, than: str = "", ratio: bool = False, relation: Relation = ">"
+) -> Prediction:
     return Prediction("", "x", "one", relation, bound, than, ratio)
 
 
@@ -127,7 +129,9 @@ def cells(out: Path) -> dict[str, float]:
 
 
 def values(out: Path) -> list[object]:
-    return [json.loads(path.read_text())["values"] for path in sorted(out.glob("cells/*/*/cell.json"))]
+    return [
+        json.loads(path.read_text())["values"] for path in sorted(out.glob("cells/*/*/cell.json"))
+    ]
 
 
 @pytest.fixture(scope="module")

@@ -54,7 +54,8 @@ def measure(cell: Cell) -> Measurement:
 
     def beside(mates: torch.Tensor) -> torch.Tensor:
         with torch.no_grad():
-            return net(torch.cat([first, mates]))[:1]
+            out: torch.Tensor = net(torch.cat([first, mates]))
+        return out[:1]
 
     def change(a: torch.Tensor, b: torch.Tensor) -> float:
         """Mean |a − b| as a share of a's own spread."""
