@@ -36,6 +36,8 @@ def variants(scale: Scale) -> tuple[Variant, ...]:
 
 def measure(cell: Cell) -> Measurement:
     """The generator's gradient by D's output, and by the fakes' pixels while both train."""
+    import torch
+
     from hwan.study.measure import held_out
     from hwan.study.probe import steps
 
