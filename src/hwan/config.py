@@ -23,6 +23,7 @@ from hwan.errors import at_least as _at_least
 from hwan.errors import rule as _rule
 from hwan.netconfig import DiscriminatorConfig as DiscriminatorConfig
 from hwan.netconfig import GeneratorConfig as GeneratorConfig
+from hwan.speedconfig import SpeedConfig as SpeedConfig
 
 C = TypeVar("C")
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
@@ -143,6 +144,7 @@ class Config:
     discriminator: DiscriminatorConfig = field(default_factory=DiscriminatorConfig)
     loss: LossConfig = field(default_factory=LossConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
+    speed: SpeedConfig = field(default_factory=SpeedConfig)
 
     @property
     def directions(self) -> tuple[str, ...]:

@@ -22,6 +22,8 @@ Norm = Literal[
     "spectral",
     "none",
 ]
+TOGETHER = ("batch", "whitening", "spectral")
+"""Norms that tie images of a batch, or whose estimate moves with every call."""
 Padding = Literal["reflect", "replicate", "zero", "circular"]
 Upsampling = Literal["transposed", "nearest", "bilinear", "shuffle"]
 Activation = Literal["relu", "leaky", "elu", "gelu", "silu", "tanh", "sigmoid"]
@@ -134,6 +136,12 @@ class GeneratorConfig:
         )
 
     @property
+    def apart(self) -> bool:
+        """Whether each image is treated by itself and nothing is drawn or counted in a call, so that
+        one call on two batches equals two calls."""
+        return self.norm not in TOGETHER and not self.dropout
+
+    @property
     def is_unet(self) -> bool:
         """Whether this is a U-Net, with skips or without."""
         return self.name in ("unet", "bottleneck")
@@ -202,6 +210,12 @@ class DiscriminatorConfig:
     def __post_init__(self) -> None:
         at_least("discriminator", self, layers=1, scales=1, members=1)
         _check_common("discriminator", self)
+
+    @property
+    def apart(self) -> bool:
+        """Whether each image is judged by itself and nothing is counted in a call, so that one call on
+        two batches equals two calls."""
+        return self.norm not in TOGETHER
 
     @property
     def least(self) -> int:

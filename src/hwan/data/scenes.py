@@ -39,7 +39,9 @@ def hills(seed: int, size: int, night: bool) -> Pixels:
 
     ground = np.array(GROUNDS[rng.integers(len(GROUNDS))]) + rng.integers(-14, 15, 3)
     for lift, shade in ((0.0, 0.8), (0.14, 1.0)):
-        ridge = horizon + lift + 0.05 * np.sin(2 * np.pi * (rng.uniform(0.7, 1.6) * x + rng.random()))
+        ridge = (
+            horizon + lift + 0.05 * np.sin(2 * np.pi * (rng.uniform(0.7, 1.6) * x + rng.random()))
+        )
         _paint(image, y > ridge, _by(ground * shade, night))
     for _ in range(int(rng.integers(1, 3))):
         foot, middle = rng.uniform(0.72, 0.95), rng.uniform(0.15, 0.85)
@@ -49,7 +51,9 @@ def hills(seed: int, size: int, night: bool) -> Pixels:
         _paint(image, (across < wide) & (up > 0) & (up < tall), _by(wall, night))
         roof = (up >= tall) & (up < tall + 0.1) & (across < 1.25 * wide * (1 - (up - tall) / 0.13))
         _paint(image, roof, _by((150, 70, 56), night))
-        window = (np.abs(across - 0.5 * wide) < 0.28 * wide) & (np.abs(up - 0.55 * tall) < 0.22 * tall)
+        window = (np.abs(across - 0.5 * wide) < 0.28 * wide) & (
+            np.abs(up - 0.55 * tall) < 0.22 * tall
+        )
         _paint(image, window, (255, 214, 110) if night else (60, 76, 100))
     return _small(image, size)
 

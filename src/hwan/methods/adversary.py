@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from hwan.config import Config
 from hwan.diffaugment import diffaugment
-from hwan.losses import GAN_OBJECTIVES, gradient_penalty, r1
+from hwan.losses import GAN_OBJECTIVES, Judgement, gradient_penalty, parts, r1
 from hwan.methods.players import Losses
 from hwan.methods.pool import Pool
 from hwan.nets import build_discriminator
@@ -34,6 +34,7 @@ class Adversary(nn.Module):
     ) -> None:
         super().__init__()
         self.loss, shape = config.loss, config.discriminator
+        self.together = config.speed.batched and shape.apart
         self.objective = GAN_OBJECTIVES[config.loss.gan]
         self.discriminator = build_discriminator(shape, channels)
         # One stream for every draw, and it is saved with the pool.
@@ -53,8 +54,7 @@ class Adversary(nn.Module):
         """
         real = self._shown(real.detach())
         fake = self._shown(self.pool(fake.detach()))
-        judged = self.discriminator(real), self.discriminator(fake)
-        losses = {f"d_{domain}": self.objective.discriminator(*judged)}
+        losses = {f"d_{domain}": self.objective.discriminator(*self._judged(real, fake))}
         if self.loss.gan == "wgan-gp":
             losses[f"gp_{domain}"] = gradient_penalty(
                 self.discriminator, real, fake, self.pool.random, self.loss.gp
@@ -62,6 +62,12 @@ class Adversary(nn.Module):
         if self.loss.r1:
             losses[f"r1_{domain}"] = r1(self.discriminator, real, self.loss.r1)
         return losses
+
+    def _judged(self, real: Tensor4, fake: Tensor4) -> tuple[Judgement, Judgement]:
+        if not self.together:
+            return self.discriminator(real), self.discriminator(fake)
+        both = parts(self.discriminator(torch.cat([real, fake.to(real.dtype)])))
+        return tuple(x[: len(real)] for x in both), tuple(x[len(real) :] for x in both)
 
     def _shown(self, images: Tensor4) -> Tensor4:
         return diffaugment(images, self.loss.diffaugment, self.pool.random)

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from hwan.config import Config
 from hwan.losses import patch_nce
 from hwan.methods.adversary import Adversary
-from hwan.methods.players import Images, Losses, Player, new_generator
+from hwan.methods.players import Images, Losses, Player, batched, new_generator, singly
 from hwan.nets.resnet import contrastive_layers, features
 
 EMBEDDING = 256  # width of the two-layer projections, as in the paper (appendix C)
@@ -79,6 +79,7 @@ class CUT(nn.Module):
         seed = config.train.seed
         weights = torch.Generator().manual_seed(seed)
         self.loss = config.loss
+        self.together = config.speed.batched and config.generator.apart
         self.layers = contrastive_layers(config.generator)
         self.generator_ab = new_generator(config, "ab", weights)
         self.generators = {"generator_ab": self.generator_ab}
@@ -100,16 +101,17 @@ class CUT(nn.Module):
         self, real_a: Float[Tensor, "b ca h w"], real_b: Float[Tensor, "b cb h w"]
     ) -> Images:
         """``fake_b``, and ``idt_b`` where CUT's identity term is on."""
-        images = {"real_a": real_a, "real_b": real_b}
+        images, asked = {"real_a": real_a, "real_b": real_b}, [real_a]
         if self.loss.flip_equivariance and self.training and self.projections.toss():
             # A mirrored input should give the mirrored output: the patches are compared mirrored back.
             images["mirrored"] = torch.ones((), dtype=torch.bool)
-            images["fake_b"] = self.generator_ab(real_a.flip(3))
-        else:
-            images["fake_b"] = self.generator_ab(real_a)
-        if self.loss.nce_identity and self.training:
-            images["idt_b"] = self.generator_ab(real_b)
-        return images
+            asked = [real_a.flip(3)]
+        identity = self.loss.nce_identity and self.training
+        if identity:
+            asked.append(real_b)
+        call = batched if self.together else singly
+        fake_b, *more = call(self.generator_ab, *asked)
+        return images | {"fake_b": fake_b} | ({"idt_b": more[0]} if identity else {})
 
     def fool(self, images: Images) -> Losses:
         """The generator's objective: equation 5. With the identity term the two contrastive losses are
@@ -129,9 +131,11 @@ class CUT(nn.Module):
         of_output = features(self.generator_ab, output, self.layers)
         if mirrored:
             of_output = [layer.flip(3) for layer in of_output]
-        of_source = features(self.generator_ab, source, self.layers)
-        places = self.projections.draw(of_source)
-        queries, keys = self.projections(of_output, places), self.projections(of_source, places)
+        with torch.no_grad():  # as in the authors' code no gradient runs into the keys
+            of_source = features(self.generator_ab, source, self.layers)
+            places = self.projections.draw(of_source)
+            keys = self.projections(of_source, places)
+        queries = self.projections(of_output, places)
         each = [patch_nce(q, k) for q, k in zip(queries, keys, strict=True)]
         return torch.stack(each).mean()
 

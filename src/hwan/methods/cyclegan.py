@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from hwan.config import Config
 from hwan.losses import l1
 from hwan.methods.adversary import Adversary
-from hwan.methods.players import Images, Losses, Player, new_generator
+from hwan.methods.players import Images, Losses, Player, batched, new_generator
 
 
 class CycleGAN(nn.Module):
@@ -28,6 +28,7 @@ class CycleGAN(nn.Module):
         super().__init__()
         a, b = config.data.channels_a, config.data.channels_b
         self.loss = config.loss
+        self.together = config.speed.batched and config.generator.apart
         seed = config.train.seed
         weights = torch.Generator().manual_seed(seed)
         self.generator_ab = new_generator(config, "ab", weights)
@@ -50,8 +51,15 @@ class CycleGAN(nn.Module):
     ) -> Images:
         """Every image of a step, from real ones in [-1, 1]; ``idt_*`` only where identity is on, and
         ``made_*`` beside their truth ``pair_*`` only in semi-paired training."""
-        fake_b = self.generator_ab(real_a)
-        fake_a = self.generator_ba(real_b)
+        identity = self.loss.identity > 0 and self.training
+        beside_ab, beside_ba = [real_b] * identity, [real_a] * identity
+        if pair_a is not None and pair_b is not None:
+            beside_ab, beside_ba = [*beside_ab, pair_a], [*beside_ba, pair_b]
+        if self.together:
+            fake_b, *more_b = batched(self.generator_ab, real_a, *beside_ab)
+            fake_a, *more_a = batched(self.generator_ba, real_b, *beside_ba)
+        else:
+            fake_b, fake_a = self.generator_ab(real_a), self.generator_ba(real_b)
         half_a, half_b = fake_a, fake_b
         if self.loss.partial_cycle:
             # The paper's cycle loss teaches both generators on its way. The Keras example (keras.io,
@@ -66,11 +74,14 @@ class CycleGAN(nn.Module):
             "fake_a": fake_a,
             "rec_b": self.generator_ab(half_a),
         }
-        if self.loss.identity and self.training:
-            images |= {"idt_a": self.generator_ba(real_a), "idt_b": self.generator_ab(real_b)}
+        if not self.together:
+            more_b = [self.generator_ab(image) for image in beside_ab]
+            more_a = [self.generator_ba(image) for image in beside_ba]
+        if identity:
+            images |= {"idt_a": more_a.pop(0), "idt_b": more_b.pop(0)}
         if pair_a is not None and pair_b is not None:
-            images |= {"pair_a": pair_a, "made_b": self.generator_ab(pair_a)}
-            images |= {"pair_b": pair_b, "made_a": self.generator_ba(pair_b)}
+            images |= {"pair_a": pair_a, "made_b": more_b.pop(0)}
+            images |= {"pair_b": pair_b, "made_a": more_a.pop(0)}
         return images
 
     def fool(self, images: Images) -> Losses:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from hwan.config import Config
 from hwan.losses import l1
 from hwan.methods.adversary import Adversary
-from hwan.methods.players import Images, Losses, Player, new_generator
+from hwan.methods.players import Images, Losses, Player, batched, new_generator, singly
 
 
 class GAN(nn.Module):
@@ -22,6 +22,7 @@ class GAN(nn.Module):
         super().__init__()
         weights = torch.Generator().manual_seed(config.train.seed)
         self.loss = config.loss
+        self.together = config.speed.batched and config.generator.apart
         self.generator_ab = new_generator(config, "ab", weights)
         self.generators = {"generator_ab": self.generator_ab}
         self.adversary_b = Adversary(config, config.data.channels_b, config.train.seed, weights)
@@ -36,10 +37,12 @@ class GAN(nn.Module):
         self, real_a: Float[Tensor, "b ca h w"], real_b: Float[Tensor, "b cb h w"]
     ) -> Images:
         """``fake_b``, and ``idt_b`` where the identity loss is on."""
-        images = {"real_a": real_a, "fake_b": self.generator_ab(real_a), "real_b": real_b}
-        if self.loss.identity and self.training:
-            images["idt_b"] = self.generator_ab(real_b)
-        return images
+        identity = self.loss.identity > 0 and self.training
+        asked = (real_a, real_b) if identity else (real_a,)
+        call = batched if self.together else singly
+        fake_b, *more = call(self.generator_ab, *asked)
+        images = {"real_a": real_a, "fake_b": fake_b, "real_b": real_b}
+        return images | ({"idt_b": more[0]} if identity else {})
 
     def fool(self, images: Images) -> Losses:
         """The generator's objective. The identity weight is a share of ``cycle_b``, as in CycleGAN."""

@@ -40,6 +40,18 @@ class Method(Protocol):
     def __call__(self, *real: Tensor) -> Images: ...
 
 
+def batched(net: nn.Module, *images: Tensor) -> tuple[Tensor, ...]:
+    """``net`` of each of ``images`` by one call: for a network that treats them apart."""
+    if len(images) == 1:
+        return (net(*images),)
+    return net(torch.cat(images)).split([len(image) for image in images])  # type: ignore[no-any-return]
+
+
+def singly(net: nn.Module, *images: Tensor) -> tuple[Tensor, ...]:
+    """``net`` of each of ``images``, a call each."""
+    return tuple(net(image) for image in images)
+
+
 def new_generator(config: Config, direction: str, weights: torch.Generator) -> nn.Module:
     """The generator of ``direction`` ("ab" or "ba"), its first weights drawn from ``weights``."""
     channels = {"a": config.data.channels_a, "b": config.data.channels_b}

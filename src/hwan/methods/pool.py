@@ -16,33 +16,65 @@ class Pool(nn.Module):
     for a kept one drawn at random, and else passes through without being kept: the reference code's
     rule (Shrivastava et al. replace half of every mini-batch). Size 0 passes all through.
     Contents and random state are part of ``state_dict``.
+
+    Draws are made on the host and images move on the device by number, so that nobody waits for the
+    other, and a recorded step (training/graph.py) can be given new draws: ``plan`` makes them ahead.
     """
 
     def __init__(self, size: int, seed: int) -> None:
         super().__init__()
-        self.size = size
-        self.kept: list[Tensor] = []
+        self.size, self.filled = size, 0
         self.random = torch.Generator().manual_seed(seed)
+        self.kept: Tensor | None = None  # (size, C, H, W), on the device from the first image on
+        self.draws: Tensor | None = None  # (B, 3): place, whether to keep, whether to exchange
+        self.planned = False
+
+    def plan(self, count: int, device: torch.device) -> None:
+        """Draw what becomes of the next ``count`` images. ``forward`` does it unless it was done."""
+        rows = []
+        for _ in range(count):
+            if self.filled < self.size:
+                rows.append((self.filled, True, False))
+                self.filled += 1
+            elif torch.rand((), generator=self.random) < 0.5:
+                place = int(torch.randint(self.size, (), generator=self.random))
+                rows.append((place, True, True))
+            else:
+                rows.append((0, False, False))
+        drawn = torch.tensor(rows, dtype=torch.long)
+        if self.draws is None or len(self.draws) != count or self.draws.device != device:
+            self.draws = drawn.to(device)
+        else:
+            self.draws.copy_(drawn)  # where a recorded step reads it
+        self.planned = True
 
     def forward(self, images: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
         if self.size == 0:
             return images
+        images = images.detach()
+        if not self.planned:
+            self.plan(len(images), images.device)
+        assert self.draws is not None
+        self.planned = False
+        if self.kept is None:
+            self.kept = images.new_zeros(self.size, *images.shape[1:])
+        self.kept = self.kept.to(images)
         shown = []
-        for image in images.detach():
-            if len(self.kept) < self.size:
-                self.kept.append(image.clone())
-                shown.append(image)
-            elif torch.rand((), generator=self.random) < 0.5:
-                i = int(torch.randint(self.size, (), generator=self.random))
-                shown.append(self.kept[i])
-                self.kept[i] = image.clone()
-            else:
-                shown.append(image)
-        return torch.stack(shown)
+        for image, draw in zip(images.split(1), self.draws, strict=True):  # one may meet the one before
+            place, keep, exchange = draw[:1], draw[1] > 0, draw[2] > 0
+            old = self.kept.index_select(0, place)
+            shown.append(torch.where(exchange, old, image))
+            self.kept.index_copy_(0, place, torch.where(keep, image, old))
+        return torch.cat(shown)
 
     def get_extra_state(self) -> dict[str, Any]:
-        return {"kept": list(self.kept), "random": self.random.get_state()}
+        kept = [] if self.kept is None else [image.clone() for image in self.kept[: self.filled]]
+        return {"kept": kept, "random": self.random.get_state()}
 
     def set_extra_state(self, state: Any) -> None:
-        self.kept = list(state["kept"])
+        kept = state["kept"]
+        self.filled, self.kept = len(kept), None
+        if kept:
+            self.kept = kept[0].new_zeros(self.size, *kept[0].shape)
+            self.kept[: self.filled] = torch.stack(kept)
         self.random.set_state(state["random"].cpu())

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from hwan.config import GeneratorConfig
 from hwan.errors import UsageError
@@ -34,6 +36,7 @@ class ResidualBlock(nn.Module):
     def __init__(self, channels: int, config: GeneratorConfig) -> None:
         super().__init__()
         self.skip = config.name != "plain"
+        self.forgets = False  # inner activations are computed again on the way back (Chen et al. 2016)
         bias = needs_bias(config.norm)
         self.body = nn.Sequential(
             *padded_conv(config, channels, channels, 3, bias),
@@ -45,7 +48,10 @@ class ResidualBlock(nn.Module):
         )
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
-        out: Tensor = self.body(x)
+        if self.forgets and torch.is_grad_enabled():
+            out: Tensor = checkpoint(self.body, x, use_reentrant=False)
+        else:
+            out = self.body(x)
         return x + out if self.skip else out
 
 

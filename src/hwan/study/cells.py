@@ -8,11 +8,13 @@ A key hashes all that determines the result, so what is found under it need not 
 
 from __future__ import annotations
 
+import ast
 import dataclasses
 import hashlib
 import inspect
 import json
 import shutil
+import textwrap
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -77,7 +79,7 @@ class Job:
 
     def key(self) -> str:
         """Hash of everything that determines the measurement."""
-        code = inspect.getsource(self.claim.measure)
+        code = ast.dump(ast.parse(textwrap.dedent(inspect.getsource(self.claim.measure))))
         scale = dataclasses.asdict(self.setting.scale)
         return _hash([self.training_key(), self.claim.version, code, scale, self.trains])
 
@@ -112,7 +114,13 @@ def run(job: Job) -> float:
     part = job.folder.with_name("." + job.folder.name)
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
-    record: dict[str, Any] = {"seed": job.seed, "values": {}, "curves": {}, "pictures": [], "note": diverged}
+    record: dict[str, Any] = {
+        "seed": job.seed,
+        "values": {},
+        "curves": {},
+        "pictures": [],
+        "note": diverged,
+    }
     if not diverged:
         record |= _measure(job, data, part)
     record |= {"measuring_cpu_seconds": time.process_time() - measuring}
@@ -127,7 +135,15 @@ def _measure(job: Job, data: tuple[Path, ...] | None, part: Path) -> dict[str, A
 
     setting = job.setting
     where = job.training if job.trains else None
-    cell = Cell(job.variant, _fitted(job, data) if data else job.config, setting.scale, job.seed, where, data, setting.device)
+    cell = Cell(
+        job.variant,
+        _fitted(job, data) if data else job.config,
+        setting.scale,
+        job.seed,
+        where,
+        data,
+        setting.device,
+    )
     found = job.claim.measure(cell)
     for i, pixels in enumerate(found.pictures.values()):
         save(pixels, part / f"{i:02d}.png")

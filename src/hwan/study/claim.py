@@ -41,7 +41,7 @@ class Scale:
     lr: float
 
 
-SMALL = Scale("small", 32, 16, 1, 2, 3, 16, 2, 600, 200, 24, 1e-3)
+SMALL = Scale("small", 32, 16, 1, 2, 3, 16, 2, 400, 200, 24, 1e-3)
 """Minutes a claim on two CPU cores."""
 FULL = Scale("full", 256, 64, 2, 9, 7, 64, 3, 80_000, 400, 40, 2e-4)
 """The paper's networks; hours a training on a GPU."""
@@ -161,7 +161,11 @@ def base(scale: Scale) -> Config:
         method="cyclegan",
         data=DataConfig(size=scale.size, resize=scale.size),
         generator=GeneratorConfig(
-            filters=scale.filters, downs=scale.downs, blocks=scale.blocks, stem=scale.stem, up="nearest"
+            filters=scale.filters,
+            downs=scale.downs,
+            blocks=scale.blocks,
+            stem=scale.stem,
+            up="nearest",
         ),
         discriminator=DiscriminatorConfig(filters=scale.judge_filters, layers=scale.judge_layers),
         loss=LossConfig(identity=0.0),
@@ -172,7 +176,9 @@ def base(scale: Scale) -> Config:
 def vary(config: Config, **sections: Any) -> Config:
     """``config`` with some options changed: ``vary(config, loss={"identity": 0.5}, method="gan")``."""
     changes = {
-        name: dataclasses.replace(getattr(config, name), **value) if isinstance(value, dict) else value
+        name: dataclasses.replace(getattr(config, name), **value)
+        if isinstance(value, dict)
+        else value
         for name, value in sections.items()
     }
     return dataclasses.replace(config, **changes)

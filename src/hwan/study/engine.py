@@ -8,6 +8,7 @@ import signal
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from multiprocessing import connection, get_context, parent_process
 
@@ -81,8 +82,11 @@ def _side_by_side(todo: Sequence[Job], processes: int) -> Iterator[tuple[Job, fl
                 yield job, seconds
     except Stopped:
         raise KeyboardInterrupt from None
-    except OSError as error:  # BrokenProcessPool is a RuntimeError, a full disk an OSError
-        raise Failure(f"a cell could not be written: {error}") from error
+    except BrokenProcessPool as error:
+        raise Failure(
+            "a process of the study was killed (out of memory?); finished cells are kept: add --resume, "
+            "and a smaller --processes"
+        ) from error
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 

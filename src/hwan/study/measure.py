@@ -42,7 +42,7 @@ class Outputs:
 def outputs(cell: Cell, direction: str = "ab") -> Outputs:
     """The cell's test images, each translated by itself (cropped to a size the networks take)."""
     assert cell.run is not None
-    real, truth = test_images(cell, direction), test_truths(cell, direction)
+    real, truth = held_out(cell, direction), held_out_truths(cell, direction)
     net = trained(cell, direction)
     fake = torch.cat([net(image[None].to(cell.device)) for image in real]).cpu()
     back = None
@@ -50,17 +50,17 @@ def outputs(cell: Cell, direction: str = "ab") -> Outputs:
         way_back = trained(cell, direction[::-1])
         back = torch.cat([way_back(image[None].to(cell.device)) for image in fake]).cpu()
     # A one-way method's other test folder is never read for translating; for variety it is.
-    target = truth if cell.config.method != "cyclegan" else test_images(cell, direction[::-1])
+    target = truth if cell.config.method != "cyclegan" else held_out(cell, direction[::-1])
     return Outputs(real, fake, truth, back, fake if target is None else target)
 
 
-def test_images(cell: Cell, direction: str = "ab") -> Tensor:
+def held_out(cell: Cell, direction: str = "ab") -> Tensor:
     """What ``direction`` is tested on, (N, C, H, W)."""
     side, names = _side(cell, direction)
     return _tensor([_read(cell, side.test.read(file, side.kind_in).pixels) for file in names])
 
 
-def test_truths(cell: Cell, direction: str = "ab") -> Tensor | None:
+def held_out_truths(cell: Cell, direction: str = "ab") -> Tensor | None:
     """What they should become, where that is known of all of them."""
     side, names = _side(cell, direction)
     truths = [side.truth_of(file.relative_to(side.test.folder)) for file in names]
@@ -132,10 +132,10 @@ def chroma(images: Tensor) -> float:
     return float((images.amax(1) - images.amin(1)).mean() / 2)
 
 
-def steepness(images: Tensor) -> float:
-    """The mean step between neighbouring pixels of (N, C, H, W), share of the range (0: flat)."""
-    down, right = images.diff(dim=2).abs().mean(), images.diff(dim=3).abs().mean()
-    return float((down + right) / 4)
+def sharpness(images: Tensor) -> float:
+    """The mean absolute difference of neighbouring pixels of (N, C, H, W)."""
+    across, down = images.diff(dim=3).abs().mean(), images.diff(dim=2).abs().mean()
+    return float((across + down) / 2)
 
 
 def row(found: Outputs) -> dict[str, Pixels]:

@@ -140,9 +140,7 @@ def _grid(result: Result) -> list[tuple[str, list[tuple[str, dict[str, Any]]]]]:
     found = []
     for name, cells in result.records.items():
         folder = result.folders[name][0]
-        strips = [
-            (title, _embed(folder / file)) for title, file in cells[0]["pictures"]
-        ]
+        strips = [(title, _embed(folder / file)) for title, file in cells[0]["pictures"]]
         if strips:
             found.append((name, strips))
     return found

@@ -103,7 +103,9 @@ def check(prediction: Prediction, results: Results) -> Check:
 def effects(prediction: Prediction, results: Results) -> list[float]:
     """The effect in every seed that has it; of ratios the logarithm."""
     one = results[prediction.variant]
-    other: Sequence[Mapping[str, float]] = results[prediction.than] if prediction.than else [{}] * len(one)
+    other: Sequence[Mapping[str, float]] = (
+        results[prediction.than] if prediction.than else [{}] * len(one)
+    )
     found = []
     for mine, its in zip(one, other, strict=True):
         value = mine.get(prediction.figure, math.nan)

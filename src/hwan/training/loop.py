@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -16,6 +17,7 @@ from hwan.methods import METHODS
 from hwan.methods.players import Images, Method, Player
 from hwan.runtime import AUTOCAST, pick_precision, seed_all
 from hwan.training.schedule import Average, lr_factor
+from hwan.training.speed import adam, compile_networks, load_adam, quicken
 
 
 @dataclass(frozen=True)
@@ -34,16 +36,17 @@ class Training:
         seed_all(config.train.seed)  # dropout draws from torch's own generator
         self.config, self.device, self.seen = config, device, 0
         method: Any = METHODS[config.method](config)
-        self.method = method.to(device)
+        # (A move within the CPU would be one too many for plan.py's tensors without memory.)
+        self.method = method if device.type == "cpu" else method.to(device)
         self.precision = pick_precision(config.train.precision, device)
-        betas = (config.train.beta1, config.train.beta2)
+        quicken(self.method, config, device, self.precision)
         self.optimisers = {
-            player.name: torch.optim.Adam(parameters(player), config.train.lr, betas)
-            for player in self.method.players
+            player.name: adam(parameters(player), config, device) for player in self.method.players
         }
         self.scaler = torch.amp.GradScaler(device.type, enabled=self.precision == "fp16")
         generators = self.method.generators
         self.average = Average(generators, config.train.ema) if config.train.ema else None
+        compile_networks(self.method.players, config)  # after the averages were copied
 
     @property
     def generators(self) -> Mapping[str, nn.Module]:
@@ -71,7 +74,7 @@ class Training:
         self.seen = state["seen"]
         self.method.load_state_dict(state["method"])
         for name, optimiser in self.optimisers.items():
-            optimiser.load_state_dict(state["optimisers"][name])
+            load_adam(optimiser, state["optimisers"][name])
         self.scaler.load_state_dict(state["scaler"])
         if (state["average"] is None) != (self.average is None):
             raise ValueError("train.ema was turned on or off since the run was saved")
@@ -99,11 +102,14 @@ def loop(training: Training, batches: Iterator[Batch], total: int) -> Iterator[S
     between a step's end and the next one's start, so a caller may save, stop or draw in between.
     """
     config = training.config.train
+    from hwan.training.graph import recorded  # which records what is below
+
+    take = recorded(training) if training.config.speed.graph else partial(step, training)
     training.method.train()
     while training.seen < total:
         factor = lr_factor(training.seen / total, config.decay)
         micro = [next(batches) for _ in range(config.accumulate)]
-        losses = step(training, micro, config.lr * factor)
+        losses = take(micro, config.lr * factor)
         training.seen += config.batch * config.accumulate
         if training.average:
             training.average.update(
@@ -113,6 +119,22 @@ def loop(training: Training, batches: Iterator[Batch], total: int) -> Iterator[S
 
 
 def step(training: Training, micro: list[Batch], lr: float) -> dict[str, Tensor]:
+    """``update`` at learning rate ``lr``."""
+    set_lr(training, lr)
+    return update(training, micro)
+
+
+def set_lr(training: Training, lr: float) -> None:
+    """Give every optimiser the learning rate ``lr``, in place where a recorded step reads it."""
+    for optimiser in training.optimisers.values():
+        for group in optimiser.param_groups:
+            if isinstance(group["lr"], Tensor):
+                group["lr"].fill_(lr)
+            else:
+                group["lr"] = lr
+
+
+def update(training: Training, micro: list[Batch]) -> dict[str, Tensor]:
     """One update of every player, in the method's order, over the batches of ``micro`` together.
 
     A player whose gradient runs through the generators needs their forward pass alive; with several
@@ -137,8 +159,6 @@ def step(training: Training, micro: list[Batch], lr: float) -> dict[str, Tensor]
             training.scaler.scale(objective).backward()  # type: ignore[no-untyped-call]
             for name, value in losses.items():
                 totals[name] = totals.get(name, 0) + value.detach() / len(micro)
-        for group in optimiser.param_groups:
-            group["lr"] = lr
         training.scaler.step(optimiser)
     training.scaler.update()
     freeze(method.players, None)

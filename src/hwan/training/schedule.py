@@ -36,7 +36,6 @@ class Average:
         keep = 0.5 ** (step / max(min(self.half_life, seen / 20), 1e-8))
         for name, net in networks.items():
             average = self.networks[name]
-            for mean, now in zip(average.parameters(), net.parameters(), strict=True):
-                mean.lerp_(now, 1 - keep)
+            torch._foreach_lerp_(list(average.parameters()), list(net.parameters()), 1 - keep)
             for kept, fresh in zip(average.buffers(), net.buffers(), strict=True):
                 kept.copy_(fresh)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
+import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -56,8 +58,11 @@ def list_claims() -> None:
     """The claims in the note's words and order."""
     from hwan.study.claims import CLAIMS
 
+    width = max(60, min(100, shutil.get_terminal_size().columns) - 14)
     for claim in CLAIMS.values():
-        print(f"{claim.name:14}{claim.note}\n{'':14}{claim.english}\n{'':14}Tested: {claim.hypothesis}\n")
+        texts = (claim.note, claim.english, f"Tested: {claim.hypothesis}")
+        lines = [line for text in texts for line in textwrap.wrap(text, width)]
+        print(f"{claim.name:14}" + f"\n{'':14}".join(lines) + "\n")
     print("hwan study NAME...    runs claims        hwan study all    runs every one")
 
 
@@ -88,11 +93,15 @@ def run(given: Study) -> int:
     data = tuple(folder.resolve() for folder in given.data)
     setting = Setting(given.out.resolve(), SCALES[given.scale], data, device)
     work = [job for claim in chosen for job in jobs(claim, given.seeds, setting)]
-    for done in make(work, processes, given.resume):
-        job = done.job
-        what = "kept" if done.kept else f"{done.cpu_seconds:.1f} CPU s"
-        line = f"{done.count}/{done.total}  {job.claim.name}: {job.variant.name}, seed {job.seed}  {what}"
-        print(line, file=sys.stderr, flush=True)
+    try:
+        for done in make(work, processes, given.resume):
+            job = done.job
+            what = "kept" if done.kept else f"{done.cpu_seconds:.1f} CPU s"
+            where = f"{job.claim.name}: {job.variant.name}, seed {job.seed}"
+            print(f"{done.count}/{done.total}  {where}  {what}", file=sys.stderr, flush=True)
+    except KeyboardInterrupt:
+        print(f"stopped; finished cells are kept in {given.out}, go on with --resume")
+        return 130
     results = write_study(given.out, given.seeds, setting, chosen, command(given))
     for result in results:
         if result.claim in chosen:

@@ -28,12 +28,13 @@ AS_PAPERS = 286 / 256  # resized to so much more than the crop
 
 def variants(scale: Scale) -> tuple[Variant, ...]:
     plain = vary(base(scale), data={"flip": False})
-    drawn = vary(plain, data={"flip": True, "resize": round(scale.size * AS_PAPERS)})
+    once = vary(plain, data={"resize": round(scale.size * AS_PAPERS)})
+    fresh = vary(once, data={"flip": True})
     return (
         Variant("none", f"the same {KEPT} pictures again and again", plain, probed=True),
-        Variant("frozen", "cropped and mirrored at random once, then kept (the Keras example)", drawn,
+        Variant("frozen", "cropped and mirrored at random once, then kept (the Keras example)", once,
                 probed=True),
-        Variant("fresh", "cropped and mirrored at random each time (hwan, the papers' code)", drawn,
+        Variant("fresh", "cropped and mirrored at random each time (hwan, the papers' code)", fresh,
                 probed=True),
     )  # fmt: skip
 
@@ -53,6 +54,8 @@ def measure(cell: Cell) -> Measurement:
     from hwan.study.probe import in_memory, steps
 
     config, kind = cell.config, cell.config.data.kind_b
+    frozen = cell.variant.name == "frozen"
+    drawing = dataclasses.replace(config.data, flip=config.data.flip or frozen)
     assert cell.data is not None
     layout = locate(cell.data)
     assert layout.test_a is not None
@@ -62,17 +65,13 @@ def measure(cell: Cell) -> Measurement:
 
     def drawn(pictures: Iterable[Pixels]) -> list[Pixels]:
         rng = np.random.default_rng(cell.seed)
-        return [augment(picture, cell.config.data, kind, rng) for picture in pictures]
+        return [augment(picture, drawing, kind, rng) for picture in pictures]
 
-    if cell.variant.name == "frozen":
+    if frozen:
         images = in_memory(images, KEPT, drawn)
-        config = vary(config, data={"flip": False})
     seen, new = (
         to_tensor(torch.from_numpy(np.stack(pictures))).to(cell.device)
-        for pictures in (
-            list(images.b) if cell.variant.name == "frozen" else drawn(images.b),
-            drawn(held.b),
-        )
+        for pictures in (list(images.b) if frozen else drawn(images.b), drawn(held.b))
     )
     whole = dataclasses.replace(cell, config=vary(config, data={"resize": config.data.size}))
     real, truth = test_images(whole).to(cell.device), test_truths(whole)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from hwan.study.claim import (
     Cell,
     Claim,
@@ -41,10 +43,10 @@ def measure(cell: Cell) -> Measurement:
 
     from hwan.losses import parts
     from hwan.metrics.pairwise import ssim
-    from hwan.study.measure import strip, test_images, test_truths
+    from hwan.study.measure import held_out, held_out_truths, strip
     from hwan.study.probe import steps
 
-    real, truth = test_images(cell).to(cell.device), test_truths(cell)
+    real, truth = held_out(cell).to(cell.device), held_out_truths(cell)
     kept: list[torch.Tensor] = []
     scores: list[tuple[float, float]] = []
     losses: list[float] = []
@@ -58,7 +60,9 @@ def measure(cell: Cell) -> Measurement:
         with torch.no_grad():
             kept.append(training.method.generators["generator_ab"](real[:12]))
             if truth is not None:
-                fakes = torch.cat([training.method.generators["generator_ab"](x[None]) for x in real])
+                fakes = torch.cat(
+                    [training.method.generators["generator_ab"](x[None]) for x in real]
+                )
                 scores.append((float(status.seen), float(ssim(fakes.cpu(), truth).mean())))
         watched += time.process_time() - paused
     seconds = (time.process_time() - began - watched) / len(losses)
@@ -88,7 +92,7 @@ def measure(cell: Cell) -> Measurement:
 
 def _swing(values: list[float]) -> float:
     """The mean step between neighbours; nan of fewer than two."""
-    steps = [abs(b - a) for a, b in zip(values[:-1], values[1:], strict=True)]
+    steps = [abs(b - a) for a, b in pairwise(values)]
     return sum(steps) / len(steps) if steps else float("nan")
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from hwan.config import Gan
 from hwan.study.claim import (
     Cell,
@@ -34,41 +36,41 @@ def variants(scale: Scale) -> tuple[Variant, ...]:
 
 def measure(cell: Cell) -> Measurement:
     """The generator's gradient by D's output, and by the fakes' pixels while both train."""
-    import math
-
     import torch
 
-    from hwan.losses import GAN_OBJECTIVES
-    from hwan.study.measure import test_images
+    from hwan.study.measure import held_out
     from hwan.study.probe import steps
 
     name = cell.config.loss.gan
-    objective = GAN_OBJECTIVES[name]
-
-    def slope(judged: float) -> float:
-        """|d loss / d D's raw output| where D says ``judged`` (of least squares that is the output)."""
-        raw = judged if name == "lsgan" else math.log(judged / (1 - judged))
-        logit = torch.full((1, 1, 1, 1), raw, requires_grad=True)
-        objective.generator(logit).backward()
-        assert logit.grad is not None
-        return abs(float(logit.grad))
-
-    curve = tuple((d, slope(d)) for d in [0.001, 0.003, SURE, *(n / 20 for n in range(1, 20))])
-    values = {"slope, sure": slope(SURE), "sure / unsure": slope(SURE) / slope(0.5)}
-    real = test_images(cell)[:8].to(cell.device)
+    places = [0.001, 0.003, SURE, *(n / 20 for n in range(1, 20))]
+    curve = tuple((judged, slope(name, judged)) for judged in places)
+    sure = slope(name, SURE)
+    values = {"slope, sure": sure, "sure / unsure": sure / slope(name, 0.5)}
+    real = held_out(cell)[:8].to(cell.device)
     history: list[tuple[float, float]] = []
     total = cell.scale.images
     for training, status in steps(cell):
         if status.seen * WINDOWS // total == (status.seen - 1) * WINDOWS // total:
             continue
         fake = training.method.generators["generator_ab"](real).detach().requires_grad_()
-        training.method.adversary_b.fool(fake).backward()
-        assert fake.grad is not None
-        history.append((float(status.seen), float(fake.grad.flatten(1).norm(dim=1).mean())))
+        (gradient,) = torch.autograd.grad(training.method.adversary_b.fool(fake), fake)
+        history.append((float(status.seen), float(gradient.flatten(1).norm(dim=1).mean())))
     third = len(history) // 3
     first, last = (sum(g for _, g in part) / third for part in (history[:third], history[-third:]))
     values |= {"gradient, first third": first, "gradient, last third": last, "kept": last / first}
     return Measurement(values, {"slope": curve, "gradient": tuple(history)})
+
+
+def slope(name: Gan, judged: float) -> float:
+    """|d loss / d D's raw output| where D says ``judged`` (of least squares that is the output)."""
+    import torch
+
+    from hwan.losses import GAN_OBJECTIVES
+
+    raw = judged if name == "lsgan" else math.log(judged / (1 - judged))
+    logit = torch.full((1, 1, 1, 1), raw, requires_grad=True)
+    (gradient,) = torch.autograd.grad(GAN_OBJECTIVES[name].generator(logit), logit)
+    return abs(float(gradient))
 
 
 CLAIM = Claim(

@@ -33,14 +33,14 @@ def variants(scale: Scale) -> tuple[Variant, ...]:
 def measure(cell: Cell) -> Measurement:
     """Against the true colours: how strong, how sharp, how near."""
     from hwan.metrics.pairwise import l1, ssim
-    from hwan.study.measure import chroma, outputs, row, steepness
+    from hwan.study.measure import chroma, outputs, row, sharpness
 
     found = outputs(cell)
     fake, truth = found.fake, found.truth
     assert truth is not None
     values = {
         "saturation": chroma(fake) / chroma(truth),
-        "sharpness": steepness(fake) / steepness(truth),
+        "sharpness": sharpness(fake) / sharpness(truth),
         "L1": float(l1(fake, truth).mean()),
         "SSIM": float(ssim(fake, truth).mean()),
     }

@@ -1,0 +1,94 @@
+"""The switches of ``config.speed`` put to work on a method and its optimisers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import nn
+
+from hwan.config import Config
+from hwan.errors import rule
+from hwan.methods.players import Player
+from hwan.nets.resnet import ResidualBlock
+
+
+def quicken(method: nn.Module, config: Config, device: torch.device, precision: str) -> None:
+    """Turn on what ``config.speed`` asks for, in place. Raises ``UsageError`` where it cannot be."""
+    speed = config.speed
+    _check(config, device, precision)
+    if device.type == "cuda":
+        # Global switches, as torch has them; crops have one size, so cuDNN may try what is fastest.
+        torch.backends.cudnn.benchmark = True
+        torch.backends.cudnn.allow_tf32 = speed.tf32
+        torch.backends.cuda.matmul.allow_tf32 = speed.tf32
+    mixed = device.type == "cuda" and precision != "fp32"
+    if speed.channels_last == "on" or (speed.channels_last == "auto" and mixed):
+        method.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    for module in method.modules():
+        if isinstance(module, ResidualBlock):
+            module.forgets = speed.checkpoint
+
+
+def compile_networks(players: tuple[Player, ...], config: Config) -> None:
+    """Compile every network in place where ``config.speed`` asks for it; weights keep their names."""
+    if config.speed.compile:
+        for player in players:
+            for network in player.networks:
+                network.compile(dynamic=False)
+
+
+def adam(weights: list[nn.Parameter], config: Config, device: torch.device) -> torch.optim.Adam:
+    """Adam (Kingma and Ba 2015) over a player's weights."""
+    train, speed = config.train, config.speed
+    # What a recorded step reads it reads from the device: the learning rate and the count of steps.
+    lr: Any = torch.tensor(train.lr, device=device) if speed.graph else train.lr
+    return torch.optim.Adam(
+        weights,
+        lr,
+        (train.beta1, train.beta2),
+        fused=speed.fused or None,
+        capturable=speed.graph,
+    )
+
+
+def load_adam(optimiser: torch.optim.Adam, state: dict[str, Any]) -> None:
+    """Load a state saved under any switches and on any device: only its moments and counts."""
+    groups = [
+        {**own, "params": saved["params"]}
+        for own, saved in zip(optimiser.param_groups, state["param_groups"], strict=True)
+    ]
+    optimiser.load_state_dict({**state, "param_groups": groups})
+
+
+def _check(config: Config, device: torch.device, precision: str) -> None:
+    speed, generator = config.speed, config.generator
+    if speed.checkpoint:
+        rule(
+            not generator.is_unet,
+            "speed.checkpoint forgets what is inside residual blocks",
+            f"generator.name {generator.name}",
+            "take generator.name resnet or plain, or a smaller train.batch with train.accumulate",
+        )
+        rule(
+            generator.norm not in ("batch", "whitening", "spectral"),
+            "speed.checkpoint computes blocks twice, and running estimates must move once",
+            f"generator.norm {generator.norm}",
+            "take another norm, or leave speed.checkpoint out",
+        )
+    if speed.graph:
+        draws = config.method == "cut" or config.loss.gan == "wgan-gp" or config.loss.diffaugment
+        rule(
+            device.type == "cuda",
+            "speed.graph records CUDA work",
+            f"device {device.type}",
+            "leave speed.graph out",
+        )
+        rule(
+            precision != "fp16" and config.train.accumulate == 1 and not draws,
+            "speed.graph replays a step of which nothing is decided on the host: not fp16, "
+            "train.accumulate, cut, wgan-gp or diffaugment",
+            f"{precision}, accumulate {config.train.accumulate}, method {config.method}, "
+            f"loss.gan {config.loss.gan}, diffaugment {config.loss.diffaugment}",
+            "leave speed.graph out, or give --train.precision bf16 and a larger --train.batch",
+        )
