@@ -15,7 +15,6 @@ from hwan.image import Pixels
 from hwan.study.claim import Cell
 from hwan.training.loop import Status, Training, loop
 
-
 Change = Callable[[Sequence[Pixels]], Sequence[Pixels]]
 
 

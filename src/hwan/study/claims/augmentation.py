@@ -50,7 +50,7 @@ def measure(cell: Cell) -> Measurement:
     from hwan.image import to_tensor
     from hwan.losses import parts
     from hwan.metrics.pairwise import l1, ssim
-    from hwan.study.measure import strip, test_images, test_truths
+    from hwan.study.measure import held_out, held_out_truths, strip
     from hwan.study.probe import in_memory, steps
 
     config, kind = cell.config, cell.config.data.kind_b
@@ -74,7 +74,7 @@ def measure(cell: Cell) -> Measurement:
         for pictures in (list(images.b) if frozen else drawn(images.b), drawn(held.b))
     )
     whole = dataclasses.replace(cell, config=vary(config, data={"resize": config.data.size}))
-    real, truth = test_images(whole).to(cell.device), test_truths(whole)
+    real, truth = held_out(whole).to(cell.device), held_out_truths(whole)
     total, gaps, scores = cell.scale.images, [], []
     length = vary(config, train={"epochs": total / images.epoch})
     for training, status in steps(dataclasses.replace(cell, config=length), images):
