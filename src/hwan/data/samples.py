@@ -34,7 +34,9 @@ PHOTOS_TEST = ("chelsea", "coffee")
 PALETTES = PHOTOS_A + PHOTOS_B
 
 SHORTEST = 300  # of any embedded photograph's sides
-WINDOW = 120  # least side of what a colourisation picture shows: smaller ones show the same, reduced
+WINDOW = (
+    120  # least side of what a colourisation picture shows: smaller ones show the same, reduced
+)
 
 
 def photos() -> dict[str, Pixels]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -179,7 +180,7 @@ def by_frequency(images: Tensor) -> tuple[tuple[float, float], ...]:
     return tuple((n / size, float(a)) for n, a in enumerate(strength) if n)
 
 
-def log_lines(run: Path) -> list[dict[str, object]]:
+def log_lines(run: Path) -> list[dict[str, Any]]:
     """The rows of a run's log."""
     import json
 

@@ -21,13 +21,22 @@ if TYPE_CHECKING:
     from torch import nn
 
 DEPTHS = (1, 2, 4, 8, 16, 32)  # layers: a convolution and the activation after it
-GAINS: dict[Activation, float] = {"sigmoid": 1.0, "tanh": 5 / 3, "relu": 2**0.5, "leaky": (2 / 1.04) ** 0.5}
+GAINS: dict[Activation, float] = {
+    "sigmoid": 1.0,
+    "tanh": 5 / 3,
+    "relu": 2**0.5,
+    "leaky": (2 / 1.04) ** 0.5,
+}
 FLAT = 0.05  # a slope below this hardly passes a gradient on
 
 
 def variants(scale: Scale) -> tuple[Variant, ...]:
     return tuple(
-        Variant(name, f"{name} after every norm of the generators", vary(base(scale), generator={"activation": name}))
+        Variant(
+            name,
+            f"{name} after every norm of the generators",
+            vary(base(scale), generator={"activation": name}),
+        )
         for name in GAINS
     )
 

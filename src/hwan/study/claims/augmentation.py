@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from hwan.study.claim import (
@@ -63,38 +63,44 @@ def measure(cell: Cell) -> Measurement:
     images = in_memory(open_set(layout, config), KEPT)
     held = open_set(Layout(layout.test_a, layout.test_b), config)
 
-    def drawn(pictures: Iterable[Pixels]) -> list[Pixels]:
+    def drawn(pictures: Sequence[Pixels]) -> list[Pixels]:
         rng = np.random.default_rng(cell.seed)
         return [augment(picture, drawing, kind, rng) for picture in pictures]
 
     if frozen:
         images = in_memory(images, KEPT, drawn)
-    seen, new = (
+    trained_on, apart = ([domain[n] for n in range(len(domain))] for domain in (images.b, held.b))
+    known, new = (
         to_tensor(torch.from_numpy(np.stack(pictures))).to(cell.device)
-        for pictures in (list(images.b) if frozen else drawn(images.b), drawn(held.b))
+        for pictures in (trained_on if frozen else drawn(trained_on), drawn(apart))
     )
     whole = dataclasses.replace(cell, config=vary(config, data={"resize": config.data.size}))
     real, truth = held_out(whole).to(cell.device), held_out_truths(whole)
-    total, gaps, scores = cell.scale.images, [], []
+    total = cell.scale.images
+    judged: list[tuple[float, float, float]] = []
+    scores: list[tuple[float, float]] = []
     length = vary(config, train={"epochs": total / images.epoch})
     for training, status in steps(dataclasses.replace(cell, config=length), images):
         if status.seen * MARKS // total == (status.seen - 1) * MARKS // total:
             continue
         judge, net = training.method.adversary_b.discriminator, training.method.generator_ab
         with torch.no_grad():
-            known, unknown = (
-                float(torch.stack([p.mean() for p in parts(judge(x))]).mean()) for x in (seen, new)
+            on_known, on_new = (
+                float(torch.stack([p.mean() for p in parts(judge(x))]).mean()) for x in (known, new)
             )
             fake = torch.cat([net(image[None]) for image in real]).cpu()
-        gaps.append((float(status.seen), known - unknown))
+        judged.append((float(status.seen), on_known, on_new))
         if truth is not None:
             scores.append((float(status.seen), float(ssim(fake, truth).mean())))
-    values = {"D's gap": gaps[-1][1], "D on known": known, "D on new": unknown}
+    _, on_known, on_new = judged[-1]
+    values = {"D's gap": on_known - on_new, "D on known": on_known, "D on new": on_new}
+    curves = {"gap": tuple((seen, one - other) for seen, one, other in judged)}
     shown = {"input": strip(real.cpu()), "last output": strip(fake)}
     if truth is not None:
         values |= {"SSIM": scores[-1][1], "L1": float(l1(fake, truth).mean())}
+        curves["ssim"] = tuple(scores)
         shown["truth"] = strip(truth)
-    return Measurement(values, {"gap": tuple(gaps), "ssim": tuple(scores)}, shown)
+    return Measurement(values, curves, shown)
 
 
 CLAIM = Claim(

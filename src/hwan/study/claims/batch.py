@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from hwan.study.claim import (
     Cell,
     Claim,
@@ -44,7 +46,7 @@ def measure(cell: Cell) -> Measurement:
 
     def error(size: float) -> float:
         """Of a step on ``size`` of the ``count`` images: without replacement, so none of all of them."""
-        return (scale / size * max(0.0, count - size) / (count - 1)) ** 0.5
+        return math.sqrt(scale / size * max(0.0, count - size) / (count - 1))
 
     found = outputs(cell)
     values = {

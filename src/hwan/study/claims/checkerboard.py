@@ -40,9 +40,11 @@ def measure(cell: Cell) -> Measurement:
     bare = vary(cell.config, generator={"norm": "none", "init": "kaiming", "gain": 1.0})
     size = 4 * cell.scale.size
     with torch.no_grad():
-        flat = untrained(bare, cell.seed).to(cell.device)(
-            torch.full((1, 3, size, size), 0.5, device=cell.device)
-        ).cpu()
+        flat = (
+            untrained(bare, cell.seed)
+            .to(cell.device)(torch.full((1, 3, size, size), 0.5, device=cell.device))
+            .cpu()
+        )
         start = untrained(cell.config, cell.seed)(pictures(cell, 6))
     crop = slice(size // 2 - MIDDLE // 2, size // 2 + MIDDLE // 2)
     middle = flat[:, :, crop, crop]

@@ -25,7 +25,9 @@ def variants(scale: Scale) -> tuple[Variant, ...]:
         config = vary(base(scale), generator={"init": init, "gain": GAINS[init], "norm": norm})
         label = f"{init}, {'no' if norm == 'none' else norm} norm"
         what = "N(0, 0.02)" if init == "normal" else f"{init}, gain 1"
-        return Variant(label, f"generators' weights from {what}; norm {norm}", config, init in TRAINED)
+        return Variant(
+            label, f"generators' weights from {what}; norm {norm}", config, init in TRAINED
+        )
 
     return tuple(start(init, norm) for norm in ("none", "instance") for init in GAINS)
 

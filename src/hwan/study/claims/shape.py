@@ -26,8 +26,12 @@ def variants(scale: Scale) -> tuple[Variant, ...]:
     return (
         Variant("ResNet, texture", "plain disc to striped disc", plain, task="stripes"),
         Variant("ResNet, shape", "disc to diamond, the same networks", plain, task="shapes"),
-        Variant("bottleneck, texture", f"the same through {SIDE}x{SIDE} pixels", narrow, task="stripes"),
-        Variant("bottleneck, shape", f"the same through {SIDE}x{SIDE} pixels", narrow, task="shapes"),
+        Variant(
+            "bottleneck, texture", f"the same through {SIDE}x{SIDE} pixels", narrow, task="stripes"
+        ),
+        Variant(
+            "bottleneck, shape", f"the same through {SIDE}x{SIDE} pixels", narrow, task="shapes"
+        ),
     )
 
 

@@ -51,7 +51,9 @@ def measure(cell: Cell) -> Measurement:
     }
     assert cell.run is not None
     lines = log_lines(cell.run)
-    learning = tuple((line["images"], line["losses"]["l1_b"] / cell.config.loss.l1 / 2) for line in lines)
+    learning = tuple(
+        (line["images"], line["losses"]["l1_b"] / cell.config.loss.l1 / 2) for line in lines
+    )
     found = outputs(cell)
     if found.truth is not None:
         values["L1"] = float(l1(found.fake, found.truth).mean())
