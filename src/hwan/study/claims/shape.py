@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from hwan.study.claim import (
     Cell,
     Claim,
@@ -13,6 +15,9 @@ from hwan.study.claim import (
     base,
     vary,
 )
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 SIDE = 4  # pixels of the bottleneck
 APART = 0.25  # in -1..1: a pixel is to change where the truth differs from the input by more
@@ -35,6 +40,14 @@ def variants(scale: Scale) -> tuple[Variant, ...]:
     )
 
 
+def progress(before: Tensor, after: Tensor) -> tuple[float, float]:
+    """(share of the pixels to be changed that are, error of the others as a share of the range), from
+    every pixel's distance to the truth before and after translation, in -1..1."""
+    changes = before > APART
+    made = after[changes] < NEAR * before[changes]
+    return float(made.float().mean()), float(after[~changes].mean() / 2)
+
+
 def measure(cell: Cell) -> Measurement:
     """How much of the right change is made, and what becomes of all that should stay."""
     from hwan.study.measure import outputs, recognised, row
@@ -42,10 +55,10 @@ def measure(cell: Cell) -> Measurement:
     found = outputs(cell)
     assert found.truth is not None
     before, after = ((x - found.truth).abs().mean(1) for x in (found.real, found.fake))
-    changes = before > APART
+    made, elsewhere = progress(before, after)
     values = {
-        "change made": float((after[changes] < NEAR * before[changes]).float().mean()),
-        "error elsewhere": float(after[~changes].mean() / 2),
+        "change made": made,
+        "error elsewhere": elsewhere,
         "recognised": recognised(found.fake, found.truth),
     }
     return Measurement(values, pictures=row(found))
