@@ -170,6 +170,10 @@ def _legend(result: Result, picture: str) -> list[str]:
     ]
 
 
+def _same(one: Path | None, other: Path) -> bool:
+    return one is not None and one.read_bytes() == other.read_bytes()
+
+
 def strips(result: Result) -> list[tuple[str, list[tuple[str, Path]]]]:
     """The first seed's pictures, variant by variant: (title, file). What all variants share, the inputs
     and the truth, comes first and once."""
@@ -181,7 +185,7 @@ def strips(result: Result) -> list[tuple[str, list[tuple[str, Path]]]]:
     shared = {
         title
         for title, file in first.items()
-        if all(t.get(title) and t[title].read_bytes() == file.read_bytes() for t in found.values())
+        if len(found) > 1 and all(_same(own.get(title), file) for own in found.values())
     }
     rows = [("every variant", [(t, file) for t, file in first.items() if t in shared])]
     rows += [
