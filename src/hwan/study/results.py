@@ -158,6 +158,25 @@ def markdown(result: Result, picture: str) -> str:
     return "\n".join(lines)
 
 
+def index(results: Sequence[Result], command: str) -> str:
+    """The claims' table of contents, for a repository."""
+    machines = "; ".join(sorted({result.machine for result in results}))
+    total = math.fsum(result.cpu_seconds for result in results)
+    lines = [
+        "# The study's results", "", f"`{command}`: {total:.0f} CPU seconds, on {machines}.", "",
+        "| claim | verdict | what was tested |", "|---|---|---|",
+        *(
+            f"| [{r.claim.name}]({r.claim.name}.md) | **{r.verdict.word}** | {r.claim.hypothesis} |"
+            for r in results
+        ),
+        "", RULE, "",
+    ]  # fmt: skip
+    remarks = [f"* **{r.claim.name}**: {r.claim.remark}" for r in results if r.claim.remark]
+    return "\n".join(
+        lines + (["## Against the note or the papers", "", *remarks, ""] if remarks else [])
+    )
+
+
 def _legend(result: Result, picture: str) -> list[str]:
     rows = [f"{name} ({', '.join(title for title, _ in own)})" for name, own in strips(result)]
     if not picture:
