@@ -15,8 +15,8 @@ from hwan.study.results import Result, gather, index, markdown, sheet, write_jso
 def write_study(
     out: Path, seeds: int, setting: Setting, chosen: Sequence[Claim], command: str
 ) -> list[Result]:
-    """Write ``out/study.html`` and ``out/claims/`` (README.md, NAME.{json,md,png}) of the claims ``chosen`` and all
-    others whose cells of the same setting are there; returns the results in the note's order."""
+    """Write ``out/study.html`` and ``out/claims/`` (README.md, NAME.{json,md,png}) of the claims
+    ``chosen`` and all others whose cells of this setting are there; returns them in the note's order."""
     from hwan.image import save, write_atomic
     from hwan.study.claims import CLAIMS
     from hwan.study.page import write_page
