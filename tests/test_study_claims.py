@@ -23,7 +23,7 @@ from hwan.study.claim import FULL, SCALES, SMALL, Claim, Scale, base, vary
 from hwan.study.claims import CLAIMS
 from hwan.study.claims import generator as generator_claim
 from hwan.study.claims.gan_loss import slope
-from hwan.study.measure import by_distance, recognised, sharpness, untrained
+from hwan.study.measure import by_distance, edges, recognised, sharpness, untrained
 
 TOY = dataclasses.replace(SMALL, images=8, train=4, test=3)
 EVERY = pytest.mark.parametrize("claim", CLAIMS.values(), ids=list(CLAIMS))
@@ -171,6 +171,9 @@ def test_recognised_and_sharpness() -> None:
     assert recognised(truth[:1].expand_as(truth), truth) == pytest.approx(1 / 6)
     ramp = torch.linspace(0, 1, 11)[None, None, None].expand(1, 3, 11, 11)
     assert sharpness(ramp) == pytest.approx(0.05)
+    assert edges(0.3 * truth, truth) == pytest.approx(1)
+    assert edges(-truth, truth) == pytest.approx(-1)
+    assert abs(edges(torch.rand(64, 3, 8, 8), torch.rand(64, 3, 8, 8))) < 0.05
 
 
 def test_base_is_a_valid_configuration() -> None:

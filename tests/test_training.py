@@ -70,7 +70,9 @@ def test_the_seeded_loss_curve_is_unchanged(method: str) -> None:
         return
     # Adam makes whole steps of gradients that are all rounding (biases that instance norm cancels), so
     # processors part after the first: by up to 0.26 % between an Intel and an AMD one.
-    for step, (mine, theirs) in enumerate(zip(got, next(iter(recorded.values()))[method], strict=True)):
+    for step, (mine, theirs) in enumerate(
+        zip(got, next(iter(recorded.values()))[method], strict=True)
+    ):
         assert {k: float.fromhex(v) for k, v in mine.items()} == pytest.approx(
             {k: float.fromhex(v) for k, v in theirs.items()}, rel=1e-2 if step else 1e-5
         )
@@ -82,7 +84,9 @@ def machine() -> str:
     lines = info.read_text().splitlines() if info.exists() else []
     told = dict(line.split("\t", 1) for line in lines[:12] if "\t" in line)
     chip = " ".join(told.get(k, "").strip("\t: ") for k in ("vendor_id", "cpu family", "model"))
-    return f"torch {torch.__version__.split('+')[0]}, {torch.backends.cpu.get_cpu_capability()} {chip}"
+    return (
+        f"torch {torch.__version__.split('+')[0]}, {torch.backends.cpu.get_cpu_capability()} {chip}"
+    )
 
 
 def test_the_learning_rate_falls_linearly_after_its_share() -> None:

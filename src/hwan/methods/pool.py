@@ -60,7 +60,9 @@ class Pool(nn.Module):
             self.kept = images.new_zeros(self.size, *images.shape[1:])
         self.kept = self.kept.to(images)
         shown = []
-        for image, draw in zip(images.split(1), self.draws, strict=True):  # one may meet the one before
+        for image, draw in zip(
+            images.split(1), self.draws, strict=True
+        ):  # one may meet the one before
             place, keep, exchange = draw[:1], draw[1] > 0, draw[2] > 0
             old = self.kept.index_select(0, place)
             shown.append(torch.where(exchange, old, image))

@@ -36,7 +36,9 @@ class ResidualBlock(nn.Module):
     def __init__(self, channels: int, config: GeneratorConfig) -> None:
         super().__init__()
         self.skip = config.name != "plain"
-        self.forgets = False  # inner activations are computed again on the way back (Chen et al. 2016)
+        self.forgets = (
+            False  # inner activations are computed again on the way back (Chen et al. 2016)
+        )
         bias = needs_bias(config.norm)
         self.body = nn.Sequential(
             *padded_conv(config, channels, channels, 3, bias),

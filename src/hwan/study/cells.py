@@ -75,7 +75,7 @@ class Job:
         setting = self.setting
         data = _fingerprint(setting.data) if self.own else [self.variant.task, DATA_VERSION]
         sizes = [setting.scale.size, setting.scale.train, setting.scale.test]
-        return _hash([TRAINING_VERSION, to_dict(self.config), data, sizes, setting.device])
+        return _hash([TRAINING_VERSION, chosen(self.config), data, sizes, setting.device])
 
     def key(self) -> str:
         """Hash of everything that determines the measurement."""
@@ -227,6 +227,20 @@ def embedded(variant: Variant, setting: Setting) -> Path:
             if not place.is_dir():  # another process was first
                 raise
     return place
+
+
+def chosen(config: Config) -> dict[str, Any]:
+    """Every option by its dotted name that is not at its default: a new option changes no key."""
+
+    def flat(values: dict[str, Any]) -> dict[str, Any]:
+        return {
+            f"{section}.{name}": value
+            for section, inner in values.items()
+            for name, value in (inner.items() if isinstance(inner, dict) else [("", inner)])
+        }
+
+    plain = flat(to_dict(Config()))
+    return {name: value for name, value in flat(to_dict(config)).items() if value != plain[name]}
 
 
 def record(job: Job) -> dict[str, Any]:

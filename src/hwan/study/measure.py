@@ -139,6 +139,16 @@ def sharpness(images: Tensor) -> float:
     return float((across + down) / 2)
 
 
+def edges(fake: Tensor, truth: Tensor) -> float:
+    """The correlation of neighbouring pixels' differences in output and truth: 1 for the same edges in the
+    same places, 0 for edges that have nothing to do with them."""
+
+    def steps(images: Tensor) -> Tensor:
+        return torch.cat([images.diff(dim=3).flatten(), images.diff(dim=2).flatten()])
+
+    return float(torch.corrcoef(torch.stack([steps(fake), steps(truth)]))[0, 1])
+
+
 def row(found: Outputs) -> dict[str, Pixels]:
     """The first test images side by side: input, output, way back, truth."""
     columns: Mapping[str, Tensor | None] = {

@@ -15,7 +15,7 @@ import jinja2
 from hwan.chart import Curves, plot
 from hwan.image import decode, write_atomic
 from hwan.report import format_number
-from hwan.study.results import Result, rows, text_of
+from hwan.study.results import Result, rows, strips, text_of
 from hwan.study.verdict import RULE
 
 TONES = {
@@ -136,14 +136,7 @@ def _plots(result: Result) -> list[dict[str, Any]]:
 
 
 def _grid(result: Result) -> list[tuple[str, list[tuple[str, dict[str, Any]]]]]:
-    """The pictures of the first seed: variants with their named strips."""
-    found = []
-    for name, cells in result.records.items():
-        folder = result.folders[name][0]
-        strips = [(title, _embed(folder / file)) for title, file in cells[0]["pictures"]]
-        if strips:
-            found.append((name, strips))
-    return found
+    return [(name, [(title, _embed(file)) for title, file in own]) for name, own in strips(result)]
 
 
 def _embed(file: Path) -> dict[str, Any]:

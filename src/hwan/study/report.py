@@ -9,14 +9,14 @@ from pathlib import Path
 from hwan.study.cells import Setting
 from hwan.study.claim import Claim
 from hwan.study.engine import jobs
-from hwan.study.results import Result, gather, markdown, sheet, write_json
+from hwan.study.results import Result, gather, index, markdown, sheet, write_json
 
 
 def write_study(
     out: Path, seeds: int, setting: Setting, chosen: Sequence[Claim], command: str
 ) -> list[Result]:
-    """Write ``out/study.html`` and ``out/claims/NAME.{json,md,png}`` of the claims ``chosen`` and of all
-    others whose cells of the same setting are there; returns the results in the note's order."""
+    """Write ``out/study.html`` and ``out/claims/`` (README.md, NAME.{json,md,png}) of the claims
+    ``chosen`` and all others whose cells of this setting are there; returns them in the note's order."""
     from hwan.image import save, write_atomic
     from hwan.study.claims import CLAIMS
     from hwan.study.page import write_page
@@ -34,6 +34,8 @@ def write_study(
             save(picture, out / "claims" / f"{result.claim.name}.png")
         name = f"{result.claim.name}.png" if picture is not None else ""
         write_atomic(out / "claims" / f"{result.claim.name}.md", markdown(result, name).encode())
+    contents = index(found, command.replace("NAME", "all"))
+    write_atomic(out / "claims" / "README.md", contents.encode())
     write_page(found, out / "study.html")
     return found
 

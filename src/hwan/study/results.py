@@ -143,7 +143,7 @@ def markdown(result: Result, picture: str) -> str:
         "", f"Mean ± sd over {result.seeds} seeds.", "",
         *(f"* {name}: {about}" for name, about in result.about.items()), "",
         *(f"* *{name}*: {meaning}" for name, meaning in claim.figures.items()), "",
-        f"![variants]({picture})" if picture else "", "",
+        *_legend(result, picture),
         "| prediction | rule | effect | interval | outcome |", "|---|---|---|---|---|",
         *(
             f"| {c.prediction.text} | `{c.prediction.rule()}` | {c.mean:.3g} | "
@@ -158,28 +158,83 @@ def markdown(result: Result, picture: str) -> str:
     return "\n".join(lines)
 
 
+def index(results: Sequence[Result], command: str) -> str:
+    """The claims' table of contents, for a repository."""
+    machines = "; ".join(sorted({result.machine for result in results}))
+    total = math.fsum(result.cpu_seconds for result in results)
+    lines = [
+        "# The study's results", "", f"`{command}`: {total:.0f} CPU seconds, on {machines}.", "",
+        "| claim | verdict | what was tested |", "|---|---|---|",
+        *(
+            f"| [{r.claim.name}]({r.claim.name}.md) | **{r.verdict.word}** | {r.claim.hypothesis} |"
+            for r in results
+        ),
+        "", RULE, "",
+    ]  # fmt: skip
+    remarks = [f"* **{r.claim.name}**: {r.claim.remark}" for r in results if r.claim.remark]
+    return "\n".join(
+        lines + (["## Against the note or the papers", "", *remarks, ""] if remarks else [])
+    )
+
+
+def _legend(result: Result, picture: str) -> list[str]:
+    rows = [f"{name} ({', '.join(title for title, _ in own)})" for name, own in strips(result)]
+    if not picture:
+        return []
+    return [
+        f"![the variants' pictures]({picture})",
+        "",
+        "Rows, seed 0: " + "; ".join(rows) + ".",
+        "",
+    ]
+
+
+def _same(one: Path | None, other: Path) -> bool:
+    return one is not None and one.read_bytes() == other.read_bytes()
+
+
+def strips(result: Result) -> list[tuple[str, list[tuple[str, Path]]]]:
+    """The first seed's pictures, variant by variant: (title, file). What all variants share, the inputs
+    and the truth, comes first and once."""
+    found = {
+        name: {title: result.folders[name][0] / file for title, file in cells[0]["pictures"]}
+        for name, cells in result.records.items()
+    }
+    first = next(iter(found.values()))
+    shared = {
+        title
+        for title, file in first.items()
+        if len(found) > 1 and all(_same(own.get(title), file) for own in found.values())
+    }
+    rows = [("every variant", [(t, file) for t, file in first.items() if t in shared])]
+    rows += [
+        (n, [(t, file) for t, file in own.items() if t not in shared]) for n, own in found.items()
+    ]
+    return [(name, pictures) for name, pictures in rows if pictures]
+
+
 def sheet(result: Result) -> Any:
-    """All variants' pictures of the first seed as one sheet, variants down; None if there are none."""
+    """All strips as one picture, each variant's a row; None if there are none."""
     import numpy as np
 
     from hwan.image import decode
 
-    found = []
-    for name, cells in result.records.items():
-        folder, strips = result.folders[name][0], cells[0]["pictures"]
-        found += [decode(folder / file).pixels for _, file in strips]
-    if not found:
+    rows = [[decode(file).pixels for _, file in own] for _, own in strips(result)]
+    if not rows:
         return None
-    wide = max(p.shape[1] for p in found)
-    padded = [
-        np.pad(
-            np.broadcast_to(p, (*p.shape[:2], 3)),
-            ((0, 4), (0, wide - p.shape[1]), (0, 0)),
-            constant_values=255,
-        )
-        for p in found
-    ]
-    return np.concatenate(padded)
+
+    def box(pixels: Any, height: int, width: int) -> Any:
+        canvas = np.full((height, width, 3), 255, np.uint8)
+        canvas[: pixels.shape[0], : pixels.shape[1]] = pixels
+        return canvas
+
+    wide = [max(r[i].shape[1] for r in rows if i < len(r)) + 6 for i in range(max(map(len, rows)))]
+    lines = []
+    for row in rows:
+        high = max(pixels.shape[0] for pixels in row) + 6
+        line = np.concatenate([box(p, high, wide[i]) for i, p in enumerate(row)], axis=1)
+        lines.append(box(line, high, sum(wide)))
+    return np.concatenate(lines)
 
 
 def _number(value: float) -> float | None:

@@ -22,7 +22,9 @@ Work = Callable[[], None]
 
 
 def recorded(
-    training: Training, record: Callable[[Work], Work] | None = None, aside: Callable[[Work], None] | None = None
+    training: Training,
+    record: Callable[[Work], Work] | None = None,
+    aside: Callable[[Work], None] | None = None,
 ) -> Step:
     """A step like ``loop.step`` for ``training``, recorded after ``WARM`` eager ones.
 

@@ -72,7 +72,7 @@ def measure(cell: Cell) -> Measurement:
             torch.stack([p.mean() for p in parts(judge.discriminator(old))]).mean() for old in kept
         ]
     weights = sum(p.numel() for p in judge.parameters())
-    pooled = sum(image.numel() for image in judge.pool.kept)
+    pooled = 0 if judge.pool.kept is None else judge.pool.kept.numel()
     late = losses[len(losses) // 2 :]
     mean = sum(late) / len(late)
     values = {

@@ -24,7 +24,7 @@ ABOUT: dict[Norm, str] = {
     "weight": "the weights' norm, not the activations",
     "whitening": "channels decorrelated over the batch (ZCA)",
 }
-TRAINED = ("none", "batch", "instance", "group")
+TRAINED = ("none", "batch", "instance")
 MATES = (2, 4, 8, 16)
 
 
@@ -98,7 +98,8 @@ def measure(cell: Cell) -> Measurement:
 CLAIM = Claim(
     name="norm",
     note="batch의 크기는 너무 작아도, 커서도 안된다. 이것이 BN의 단점이다. 그래서 batch 별이 아닌 layer, weight, group, "
-    "instance 별로 정규화하는 방법들이 있다. … IN은 … 입력 이미지의 명암에 영향을 받지 않는 … (whitening은) 계산량이 많고",
+    "instance 별로 정규화하는 방법들이 있다. … IN은 … 입력 이미지의 명암에 영향을 받지 않는 … whitening 이라는 방법이 "
+    "있는데 … 계산량이 많고",
     english="The batch must be neither too small nor too large: BN's weakness. So there are norms by layer, "
     "weight, group and instance. Instance norm is not affected by the contrast of the input. Whitening takes "
     "much computation.",
@@ -140,5 +141,5 @@ CLAIM = Claim(
                    "whitening", ">", 1.2, "batch", ratio=True),
     ),
     shows_not="Which norm is best: that is the task's affair (instance norm loses on tasks that keep colours). "
-    "Weight, layer and whitening are not trained here. Times are of this machine.",
+    "Group, layer, weight and whitening are not trained here. Times are of this machine.",
 )  # fmt: skip

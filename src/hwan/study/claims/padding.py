@@ -21,12 +21,15 @@ ABOUT: dict[Padding, str] = {
     "replicate": "the border pixel repeated",
     "circular": "the opposite border",
 }
+TRAINED = ("zero", "reflect")
 RING = 2  # pixels
 
 
 def variants(scale: Scale) -> tuple[Variant, ...]:
     return tuple(
-        Variant(name, about, vary(base(scale), generator={"padding": name}))
+        Variant(
+            name, about, vary(base(scale), generator={"padding": name}), trained=name in TRAINED
+        )
         for name, about in ABOUT.items()
     )
 
@@ -46,6 +49,9 @@ def measure(cell: Cell) -> Measurement:
     off = by_distance((response - middle).abs() / middle.abs().mean())
     values = {"border response": sum(off[:RING]) / RING}
     curves = {"response": tuple((float(d), v) for d, v in enumerate(off))}
+    shown = {"constant, untrained": strip(response)}
+    if cell.run is None:
+        return Measurement(values, curves, shown)
     found = outputs(cell)
     if found.truth is not None:
         error = by_distance((found.fake - found.truth).abs() / 2)
@@ -53,7 +59,7 @@ def measure(cell: Cell) -> Measurement:
         values |= {"border error": sum(error[:RING]) / RING, "inner error": inside}
         values["border / inner"] = values["border error"] / inside
         curves["error"] = tuple((float(d), v) for d, v in enumerate(error))
-    return Measurement(values, curves, {"constant, untrained": strip(response), **row(found)})
+    return Measurement(values, curves, {**shown, **row(found)})
 
 
 CLAIM = Claim(
@@ -94,5 +100,5 @@ CLAIM = Claim(
     ),
     shows_not="How much of it is seen in large pictures, whose border is a smaller share. Trained, zeros "
     "also tell a network where it is, which is of use where place has a meaning (the sky is on top). "
-    "The halvings pad with zeros in all variants, as in the papers' code.",
+    "Replication and circular padding are not trained here. The halvings pad with zeros in all variants, as in the papers' code.",
 )  # fmt: skip
