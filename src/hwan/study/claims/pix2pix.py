@@ -25,6 +25,8 @@ def variants(scale: Scale) -> tuple[Variant, ...]:
         Variant("L1", "pairs, the L1 distance alone", vary(paired, loss={"adversarial": 0.0}), task="colours"),
         Variant("GAN", "pairs, the GAN loss alone", vary(paired, loss={"l1": 0.0}), task="colours"),
         Variant("L1 + GAN", "pairs, both: pix2pix", paired, task="colours"),
+        Variant("L1/10 + GAN", "pairs, both, with a tenth of pix2pix's weight on L1",
+                vary(paired, loss={"l1": 10.0}), task="colours"),
         Variant("unpaired", "CycleGAN on the same pictures, not told which belong together", unpaired,
                 task="colours"),
     )  # fmt: skip
@@ -76,6 +78,8 @@ CLAIM = Claim(
         Prediction("L1 alone gives paler colours than the true ones", "saturation", "L1", "<", 0.8),
         Prediction("the GAN loss beside it makes them stronger", "saturation",
                    "L1 + GAN", ">", 1.15, "L1", ratio=True),
+        Prediction("the more so with less weight on L1", "saturation",
+                   "L1/10 + GAN", ">", 1.15, "L1", ratio=True),
         Prediction("and the picture sharper", "sharpness", "L1 + GAN", ">", 1.05, "L1", ratio=True),
         Prediction("the GAN loss alone is further from the truth than both", "L1",
                    "GAN", ">", 1.1, "L1 + GAN", ratio=True),
