@@ -10,7 +10,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Iterator
 from functools import cache, partial
-from itertools import islice
+from itertools import islice, tee
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,9 @@ PHOTOS_TEST = ("chelsea", "coffee")
 PALETTES = PHOTOS_A + PHOTOS_B
 
 SHORTEST = 300  # of any embedded photograph's sides
+WINDOW = (
+    120  # least side of what a colourisation picture shows: smaller ones show the same, reduced
+)
 
 
 def photos() -> dict[str, Pixels]:
@@ -80,9 +83,13 @@ def _cut(sides: Scene, cut: tuple[slice, slice], drawn: bool) -> Pixels:
 
 
 def _crops(
-    names: tuple[str, ...], size: int, rng: np.random.Generator, recolour: bool
+    names: tuple[str, ...],
+    size: int,
+    rng: np.random.Generator,
+    recolour: bool,
+    render: Callable[[Pixels, bool], Pixels] = _side,
 ) -> Iterator[Scene]:
-    """Endless (size, size, 3) crops of the photographs, or of their webtoons.
+    """Endless (size, size, C) crops of the photographs, or of what ``render`` makes of them (webtoons).
 
     The whole photograph is rendered, so no crop has a border of its own. Of four places the one
     with most structure is taken: no domain is half sky.
@@ -93,7 +100,7 @@ def _crops(
             photo = sources[name]
             if recolour:
                 photo = _recolour(photo, sources[rng.choice(PALETTES)], rng)
-            sides = cache(partial(_side, photo))
+            sides = cache(partial(render, photo))
             steps = np.abs(np.diff(photo.astype(np.float32) @ LUMA, axis=1))
             for _ in range(8):
                 best = (-1.0, 0, 0)
@@ -121,6 +128,35 @@ def write_webtoon(
     b = _crops(PHOTOS_B, size, rng_b, recolour=True)
     held = _crops(PHOTOS_TEST, size, rng_test, recolour=False)
     _write(out, size, int(SHORTEST * 0.8), train, test, a, b, held)
+
+
+def write_colours(
+    out: Path, *, size: int = 32, train: int = 200, test: int = 24, seed: int = 0
+) -> None:
+    """Write the colourisation task: A photographs in grey, B the same in colour, pairs by name.
+
+    Any photograph takes any of four palettes, so its grey does not say what its colours were. The test
+    shows other photographs in the same palettes. Raises as `write_webtoon`.
+    """
+    window = min(max(size, WINDOW), int(SHORTEST * 0.8))
+    rng, rng_test = np.random.default_rng(seed).spawn(2)
+
+    def crops(names: tuple[str, ...], rng: np.random.Generator) -> Iterator[Scene]:
+        for scene in _crops(names, window, rng, recolour=True, render=_grey):
+            yield partial(_reduced, scene, size)
+
+    first, second = tee(crops(PALETTES, rng))
+    held = crops(PHOTOS_TEST, rng_test)
+    _write(out, size, window, train, test, first, second, held)
+
+
+def _grey(photo: Pixels, colour: bool) -> Pixels:
+    return photo if colour else to_bytes(photo @ LUMA / 255)
+
+
+def _reduced(scene: Scene, size: int, colour: bool) -> Pixels:
+    image = Image.fromarray(scene(colour))
+    return np.asarray(image.resize((size, size), Image.Resampling.BOX))
 
 
 def write_daynight(
@@ -206,6 +242,7 @@ def _write(
 
 TASKS = {
     "webtoon": write_webtoon,
+    "colours": write_colours,
     "daynight": write_daynight,
     "hills": write_hills,
     "shapes": write_shapes,

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 Relation = Literal[">", "<"]
-Task = Literal["hills", "shapes", "stripes", "webtoon", "daynight"]
+Task = Literal["hills", "shapes", "stripes", "colours", "webtoon", "daynight"]
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -126,6 +127,12 @@ def recognised(fake: Tensor, truth: Tensor) -> float:
     return float((near == torch.arange(len(fake))).float().mean())
 
 
+def chroma(images: Tensor) -> float:
+    """How strong the colours of (N, 3, H, W) are: the strongest channel less the weakest, mean over the
+    pixels, share of the range (0: grey)."""
+    return float((images.amax(1) - images.amin(1)).mean() / 2)
+
+
 def sharpness(images: Tensor) -> float:
     """The mean absolute difference of neighbouring pixels of (N, C, H, W)."""
     across, down = images.diff(dim=3).abs().mean(), images.diff(dim=2).abs().mean()
@@ -167,7 +174,23 @@ def by_distance(error: Tensor) -> list[float]:
     return [float(plane[distance == d].mean()) for d in range(int(distance.max()) + 1)]
 
 
-def log_lines(run: Path) -> list[dict[str, object]]:
+def phases(images: Tensor, period: int) -> float:
+    """How unlike the places within every cell of ``period`` by ``period`` pixels are: the standard
+    deviation over the places of each picture's mean there, share of the range, mean over (N, C, H, W)."""
+    count, channels, height, width = images.shape
+    cells = images.reshape(count, channels, height // period, period, width // period, period)
+    return float(cells.mean((2, 4)).flatten(2).std(2, correction=0).mean() / 2)
+
+
+def by_frequency(images: Tensor) -> tuple[tuple[float, float], ...]:
+    """(cycles a pixel, mean amplitude) of the rows and columns of (N, C, H, W) with even, equal sides."""
+    size = images.shape[-1]
+    lines = torch.cat([images.flatten(0, 2), images.transpose(2, 3).flatten(0, 2)])
+    strength = torch.fft.rfft(lines).abs().mean(0) / size
+    return tuple((n / size, float(a)) for n, a in enumerate(strength) if n)
+
+
+def log_lines(run: Path) -> list[dict[str, Any]]:
     """The rows of a run's log."""
     import json
 
