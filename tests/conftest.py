@@ -16,6 +16,10 @@ hook = install_import_hook(
         "hwan.methods",
         "hwan.metrics",
         "hwan.translate",
+        "hwan.folder",
+        "hwan.tiles",
+        "hwan.flicker",
+        "hwan.video",
     ],
     "beartype.beartype",
 )

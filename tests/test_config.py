@@ -42,6 +42,8 @@ BROKEN: list[tuple[type[Any], str, Any, str]] = [
     (DataConfig, "channels_b", -1, "data.channels_b is at least 1"),
     (DataConfig, "rotate", -1.0, "data.rotate is at least 0"),
     (DataConfig, "jitter", -0.1, "data.jitter is at least 0"),
+    (DataConfig, "val", -0.1, "data.val is a share"),
+    (DataConfig, "val", 1.0, "data.val is a share"),
     (DataConfig, "jitter", 1.1, "data.jitter is at most 1"),
     (GeneratorConfig, "groups", 0, "generator.groups is at least 1"),
     (GeneratorConfig, "whitened", 0, "generator.whitened is at least 1"),

@@ -19,12 +19,13 @@ from hwan.data.cache import open_cache
 from hwan.data.check import check, describe
 from hwan.data.folders import Source, locate
 from hwan.errors import UsageError
+from hwan.folder import plan, translate_files
 from hwan.image import decode
 from hwan.nets import build_generator
 from hwan.nets.folder import GeneratorCard, load_generator, save_generator
 from hwan.run_report import write_run_report
 from hwan.training.run import train
-from hwan.translate import Translator, load, plan, translate_files
+from hwan.translate import Translator, load
 
 CT = (-1000.0, 2000.0)
 DATA = DataConfig(size=32, channels_a=5, depth_a="16", channels_b=1, depth_b="float", range_b=CT)

@@ -178,6 +178,28 @@ def alive(group: int) -> bool:
     return True
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("processes", ["1", "2"])
+def test_ctrl_c_saves_and_ends(tmp_path: Path, processes: str) -> None:
+    command = [sys.executable, "-m", "hwan.cli", "study", "identity", "--processes", processes]
+    running = subprocess.Popen(
+        [*command, "--out", str(tmp_path)],
+        start_new_session=True,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    deadline = time.monotonic() + 120
+    while not list(tmp_path.glob("trainings/.*[0-9a-f]/log.jsonl")):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    time.sleep(1)
+    os.killpg(running.pid, signal.SIGINT)  # as a terminal does, to every process
+    assert "--resume" in running.communicate(timeout=120)[0]
+    assert running.returncode == 130
+    assert list(tmp_path.glob("trainings/.*/state/latest.pt"))
+    assert not list(tmp_path.glob("cells/*/*/cell.json"))
+
+
 def test_without_resume_all_is_made_anew(whole: Path) -> None:
     before = cells(whole)
     subprocess.run(toy(whole), check=True)

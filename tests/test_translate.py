@@ -17,11 +17,12 @@ from torch import nn
 import hwan
 from hwan.config import GeneratorConfig
 from hwan.errors import UsageError
+from hwan.folder import plan, translate_files
 from hwan.image import Pixels, decode, save, to_pixels, to_tensor
 from hwan.netconfig import Norm
 from hwan.nets import build_generator
 from hwan.nets.folder import GeneratorCard, load_generator, save_generator
-from hwan.translate import Translator, find_generator, load, pad_to, plan, translate_files
+from hwan.translate import Translator, find_generator, load, pad_to
 
 TINY = GeneratorConfig(filters=2, blocks=1, stem=3)
 
@@ -155,6 +156,17 @@ def test_the_input_is_not_changed() -> None:
     pixels = noise(8, 8)
     NETS[3, 3].pixels(pixels)
     np.testing.assert_array_equal(pixels, noise(8, 8))
+
+
+def test_half_precision_is_near() -> None:
+    config = GeneratorConfig(filters=8, blocks=2)
+    net, card = make(config)
+    pixels = noise(32, 40)
+    full, half = Translator(net, card), Translator(net, card, precision="bf16")
+    error = np.abs(half.pixels(pixels).astype(int) - full.pixels(pixels))
+    assert half.pixels(pixels).dtype == np.uint8
+    assert 0 < error.mean() < 3
+    assert Translator(net, card, precision="auto").half is None  # on a CPU
 
 
 # The generator folder

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from hwan.board import record
 from hwan.config import Config
 from hwan.progress import watch
 from hwan.training import run
@@ -16,15 +17,18 @@ def train(
     out: str | Path,
     device: str = "auto",
     resume: bool = False,
+    tensorboard: bool = False,
 ) -> Path:
     """Train ``config`` on ``data`` (a folder with trainA and trainB, or the two folders) into ``out``.
 
     Shows progress and returns the run folder, whose ``generator_ab`` and ``generator_ba``
-    ``hwan.load`` reads. Ctrl-C saves; ``resume=True`` goes on exactly. Raises what
+    ``hwan.load`` reads. Ctrl-C saves; ``resume=True`` goes on exactly; ``tensorboard`` also writes its
+    event files, into ``out/tensorboard``. Raises what
     ``hwan.training.run.train`` raises, and ``KeyboardInterrupt`` after a stop.
     """
     folders = [Path(data)] if isinstance(data, str | Path) else [Path(folder) for folder in data]
-    stopped = watch(run.train(config, folders, Path(out), device, resume))
+    events = run.train(config, folders, Path(out), device, resume)
+    stopped = watch(record(events, Path(out)) if tensorboard else events)
     if stopped:
         raise KeyboardInterrupt(
             f"stopped and saved at image {stopped.images} of {stopped.total}; resume=True goes on"

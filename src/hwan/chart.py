@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import accumulate, groupby
 from typing import Any, TypeAlias
 
 POINTS = 400  # a plot is about 900 px wide: more points cannot be told apart
@@ -15,7 +15,8 @@ Point: TypeAlias = "tuple[float, float]"
 
 @dataclass(frozen=True)
 class Curves:
-    """Lines over a common x axis. Non-finite values (on a log axis also <= 0) leave a gap."""
+    """Lines over a common x axis. Non-finite values (on a log axis also <= 0) leave a gap. With
+    ``smooth`` a moving mean over that many points is drawn, and the points themselves faintly."""
 
     title: str
     series: dict[str, tuple[Point, ...]]
@@ -24,6 +25,7 @@ class Curves:
     log_y: bool = False
     note: str = ""
     threshold: tuple[float, str] | None = None
+    smooth: int = 0
 
 
 def plot(curves: Curves) -> dict[str, Any]:
@@ -56,6 +58,13 @@ def plot(curves: Curves) -> dict[str, Any]:
     def down(y: float) -> float:
         return round(100 * (y_high - scale(y)) / (y_high - y_low), 2)
 
+    def drawn(stretches: list[list[Point]]) -> str:
+        # A line of no length (h0) shows as a dot under round caps: a point between two gaps.
+        return "".join(
+            "M" + "L".join(f"{10 * across(x):.5g} {10 * down(y):.5g}" for x, y in run) + "h0"
+            for run in stretches
+        )
+
     lines = []
     for name, parts in runs.items():
         flat = [point for run in parts for point in run]
@@ -68,13 +77,13 @@ def plot(curves: Curves) -> dict[str, Any]:
         lines.append(
             {
                 "name": name,
-                # A line of no length (h0) shows as a dot under round caps: a point between two gaps.
-                "path": "".join(
-                    "M"
-                    + "L".join(f"{10 * across(x):.5g} {10 * down(y):.5g}" for x, y in run)
-                    + "h0"
-                    for run in thin
+                "path": drawn(
+                    [
+                        _thin(_mean(run, curves.smooth), POINTS * len(run) // len(flat))
+                        for run in parts
+                    ]
                 ),
+                "faint": drawn(thin) if curves.smooth > 1 else "",
                 "marks": marks,
                 "missing": len(curves.series[name]) - len(flat),
                 "points": [[float(f"{v:.7g}") for v in point] for run in thin for point in run],
@@ -103,6 +112,18 @@ def _thin(run: list[Point], budget: int) -> list[Point]:
         part = sorted(run[start : min(start + step, len(run) - 1)], key=lambda point: point[1])
         kept += sorted({part[0], part[-1]})
     return [run[0], *kept, run[-1]]
+
+
+def _mean(run: list[Point], width: int) -> list[Point]:
+    """The run's moving mean over ``width`` points, fewer towards its ends (as many on both sides)."""
+    if width < 2:
+        return run
+    sums = [0.0, *accumulate(y for _, y in run)]
+    reach = [min(width // 2, i, len(run) - 1 - i) for i in range(len(run))]
+    return [
+        (x, (sums[i + r + 1] - sums[i - r]) / (2 * r + 1))
+        for i, ((x, _), r) in enumerate(zip(run, reach, strict=True))
+    ]
 
 
 def _widen(low: float, high: float) -> tuple[float, float]:

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from hwan.errors import Failure, UsageError, nearest
-from hwan.verbs import ASK, learn, look, ship, study
+from hwan.verbs import ASK, learn, look, measure, plan, serve, ship, study
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -39,10 +39,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 VERBS: dict[str, Callable[[list[str]], int]] = {
     "demo": learn.demo,
     "data": look.data,
+    "plan": plan.plan,
     "train": learn.train,
-    "evaluate": learn.evaluate,
+    "evaluate": measure.evaluate,
     "translate": ship.translate,
     "export": ship.export,
+    "serve": serve.serve,
     "import": ship.import_,
     "recipes": look.recipes,
     "info": look.info,
@@ -54,11 +56,13 @@ usage: hwan COMMAND [OPTIONS]        (hwan COMMAND --help for the options)
   demo                               the whole road on embedded pictures, in minutes on a CPU
   data check DIR | A B               what is in a data set, what is broken, doubled or leaked
   recipes                            named configurations
+  plan RECIPE --data DIR             memory and time before training, and what fits
   train RECIPE --data DIR --out RUN  two folders of images to two trained generators
   train RUN --resume                 go on with a stopped training, exactly
   evaluate RUN                       the test: figures, baselines, every picture, a report
   translate RUN INPUT... --out DIR   images and folders of any size
-  export RUN --out DIR               ONNX, checked against PyTorch; or the reference's checkpoint
+  export RUN --to FORM --out DIR     ONNX, a page for the browser, or the reference's checkpoint
+  serve RUN...                       over HTTP, with a page for people
   import FILE --out GENERATOR        the reference's checkpoints and Keras' weights
   study [CLAIM... | all]             the study note's claims, tested by experiments
   info RUN                           what a run or a generator is

@@ -29,6 +29,7 @@ C = TypeVar("C")
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 Gan = Literal["lsgan", "nonsaturating", "minimax", "hinge", "wgan-gp"]
 MethodName = Literal["cyclegan", "gan", "pix2pix", "cut"]
+Best = Literal["", "swd", "kid", "fid", "ssim", "psnr", "l1"]
 Augmentation = Literal["colour", "translation", "cutout"]
 
 
@@ -111,6 +112,9 @@ class TrainConfig:
     """Half-life, in images seen, of the averaged generators that are saved; 0 turns averaging off."""
     precision: Precision = "auto"
     """auto: bf16 on a GPU that has it, fp16 with loss scaling on one that has not, fp32 on a CPU."""
+    best: Best = ""
+    """Also keep, in RUN/best, the generators that are best by this figure on the validation images, taken
+    at every tick: swd, kid or fid of the outputs as a set; ssim, psnr or l1 where A and B are pairs."""
     seed: int = 0
     """Of everything random: weights, order, crops, pool."""
     ticks: int = 20
@@ -193,6 +197,20 @@ class Config:
             "wgan-gp and r1 need a discriminator that judges each image by itself",
             f"discriminator.norm {self.discriminator.norm}",
             "give --discriminator.norm instance",
+        )
+
+        best = self.train.best
+        _rule(
+            self.data.val == 0 or best != "",
+            "data.val sets images aside for train.best",
+            f"data.val {self.data.val:g} without it",
+            "give --train.best swd, or leave data.val out",
+        )
+        _rule(
+            best not in ("ssim", "psnr", "l1") or self.data.pairs != "none",
+            f"train.best {best} compares with the truth, which pairs have",
+            "data.pairs none",
+            "give --train.best swd, or --data.pairs names",
         )
 
     def _sizes(self) -> None:

@@ -88,6 +88,9 @@ class DataConfig:
     image is both (grey to colour)."""
     swap: bool = False
     """Exchange A and B."""
+    val: float = 0.0
+    """Share of the training images set aside, by their names, to choose the best checkpoint by
+    (train.best); 0: the folders valA and valB, of pairs in one file val."""
     strict: bool = False
     """Fail on the first broken image file, instead of skipping and counting it."""
 
@@ -100,6 +103,7 @@ class DataConfig:
             f"resize {self.resize}, size {self.size}",
             f"give --data.resize {self.size} or more, or 0 for the papers' ratio",
         )
+        rule(0 <= self.val < 1, "data.val is a share, 0 or more and below 1", self.val, "give 0.1")
         at_least("data", self, channels_a=1, channels_b=1)
         _limits("data.range_a", self.depth_a, self.range_a)
         _limits("data.range_b", self.depth_b, self.range_b)

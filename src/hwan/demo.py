@@ -19,7 +19,8 @@ from hwan.recipes import RECIPES
 from hwan.runtime import pick_device
 from hwan.training.loop import Training, step
 from hwan.translate import find_generator, load
-from hwan.verbs.learn import Evaluate, Train, run_evaluation, run_training
+from hwan.verbs.learn import Train, run_training
+from hwan.verbs.measure import Evaluate, run_evaluation
 
 TRAIN, TEST = 400, 40  # images of each domain
 OVERHEAD = 40.0  # seconds of a demo that are not training, on two cores
@@ -44,7 +45,7 @@ def run_demo(task: str, out: Path, minutes: float, seed: int, device: str) -> in
     if code := run_training(Train(config, (out / "data",), run, device=device)):
         return code
     print("3/5  test on held-out images", flush=True)
-    run_evaluation(Evaluate(run, device=device))
+    run_evaluation(run, Evaluate((run,), device=device))
     print("4/5  export to ONNX", flush=True)
     generator = find_generator(run, "ab")
     try:

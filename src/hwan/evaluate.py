@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import csv
 import glob
-import io
-import json
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -22,48 +18,34 @@ from hwan.data.cache import open_cache
 from hwan.data.folders import Layout, Source, list_images, locate
 from hwan.errors import UsageError
 from hwan.formats import SUFFIXES
-from hwan.image import Pixels, resize, save, suffix_for, to_tensor, write_atomic
+from hwan.image import Pixels, from_unit, resize, save, suffix_for, to_tensor, to_unit
 from hwan.metrics.baselines import Statistics, lab_statistics, mean_image, reinhard
-from hwan.metrics.health import diversity
-from hwan.metrics.pairwise import WINDOW, l1, psnr, ssim
-from hwan.translate import load
+from hwan.metrics.labels import classes, confusion
+from hwan.metrics.pairwise import COARSEST, WINDOW, l1, ms_ssim, psnr, ssim
+from hwan.results import BEST as BEST
+from hwan.results import CHOICE
+from hwan.results import OURS as OURS
+from hwan.results import Row as Row
+from hwan.results import Summary as Summary
+from hwan.results import summarise as summarise
+from hwan.results import write_results as write_results
+from hwan.translate import Translator, is_generator, load
 
-OURS = "hwan"
-PAIRED = {"ssim": ssim, "psnr": psnr, "l1": l1}
+Measure = Callable[[Tensor, Tensor], Tensor]
+PAIRED: dict[str, Measure] = {"ssim": ssim, "ms_ssim": ms_ssim, "psnr": psnr, "l1": l1}
+LEAST = {"ssim": WINDOW, "ms_ssim": COARSEST, "lpips": 32}  # sides, pixels
 THUMB = 32  # side of what diversity is measured on
 
 
 @dataclass(frozen=True)
-class Row:
-    """One test image. ``figures[system][metric]`` is empty where no truth is known."""
-
-    direction: str
-    name: str
-    figures: Mapping[str, Mapping[str, float]]
-    cycle_l1: float
-    source_small: Pixels
-    output_small: Pixels
-
-
-@dataclass(frozen=True)
-class Summary:
-    """One direction: means over its images. ``beaten`` says whether hwan's SSIM is above every
-    baseline's; None where no truth is known."""
-
-    images: int
-    systems: dict[str, dict[str, float]]
-    cycle_l1: float
-    diversity: float
-    beaten: bool | None
-
-
-@dataclass(frozen=True)
 class Side:
-    """What one direction reads, and what its output is held against."""
+    """What one direction reads, and what its output is held against: the truth of each image, or the
+    real test images of the target domain (``reals``)."""
 
     direction: str
     test: Source
     truth: Source | None
+    reals: Source | None
     trained: Source
     kind_in: Kind
     kind_out: Kind
@@ -90,17 +72,22 @@ def sides(layout: Layout, config: Config) -> tuple[Side, ...]:
             "set some images of each domain aside there; never test on trained ones",
         )
     a, b = config.data.kind_a, config.data.kind_b
-    there = Side("ab", layout.test_a, layout.truth_b, layout.train_b, a, b)
+    there = Side("ab", layout.test_a, layout.truth_b, layout.test_b, layout.train_b, a, b)
     if layout.test_b is None or "ba" not in config.directions:
         return (there,)
-    return there, Side("ba", layout.test_b, layout.truth_a, layout.train_a, b, a)
+    back = Side("ba", layout.test_b, layout.truth_a, layout.test_a, layout.train_a, b, a)
+    return there, back
+
+
+def data_folders(run: Path, data: Sequence[Path] = ()) -> tuple[Path, ...]:
+    """``data`` where given, else the folders that a run was trained on."""
+    return tuple(data) or tuple(Path(path) for path in read_json(run / "data.json")["data"])
 
 
 def run_data(run: Path, data: Sequence[Path] = ()) -> Layout:
     """The data set of a run: ``data`` where given, else what it was trained on."""
     config = configs.load(run / "config.json").data
-    folders = list(data) or [Path(path) for path in read_json(run / "data.json")["data"]]
-    return locate(folders, config.pairs, config.swap)
+    return locate(data_folders(run, data), config.pairs, config.swap)
 
 
 def count(layout: Layout, config: Config) -> int:
@@ -108,46 +95,60 @@ def count(layout: Layout, config: Config) -> int:
     return sum(len(list_images(side.test.folder)) for side in sides(layout, config))
 
 
-def evaluate(run: Path, layout: Layout, device: str = "auto") -> Iterator[Row]:
+def evaluate(
+    run: Path,
+    layout: Layout,
+    device: str = "auto",
+    perceptual: Measure | None = None,
+    palettes: Mapping[str, np.ndarray] | None = None,
+) -> Iterator[Row]:
     """Translate and measure all test images of every direction of ``run``, one row each.
 
     Each translation is written to ``run/evaluation/{ab,ba}/NAME.png`` (.tiff where PNG does not hold
-    it). SSIM, PSNR and L1 are taken where the truth is known (``truthB/NAME`` for testA/NAME, or its
-    partner in a set of pairs), on pictures of the original size and depth, for hwan and for three
-    baselines: the input itself, the mean training picture of the target domain, and Reinhard colour
-    transfer to that domain. ``cycle_l1`` is the error there and back, nan without a way back. Both L1
-    are shares of the range, 0 to 1. Unreadable files are passed over.
+    it), and, of a run that kept its best checkpoint, that one's to ``run/evaluation/best/…``. SSIM,
+    MS-SSIM, PSNR, L1 and, with ``perceptual``, LPIPS are taken where the truth is known
+    (``truthB/NAME`` for testA/NAME, or its partner in a set of pairs), on pictures of the original
+    size and depth, for hwan and for three baselines: the input itself, the mean training picture of
+    the target domain, and Reinhard colour transfer to that domain. Pixels are counted by class where
+    ``palettes[direction]`` has the colours of label maps. ``cycle_l1`` is the error there and back,
+    nan without a way back. Both L1 are shares of the range, 0 to 1. Unreadable files are passed over.
 
     Raises ``UsageError`` for a folder that is no run, and data without test folders.
     """
     config = configs.load(run / "config.json")
     both = sides(layout, config)
     translators = {side.direction: load(run, device, side.direction) for side in both}
+    measures = PAIRED | ({"lpips": perceptual} if perceptual else {})
     for side in both:
         there, back = translators[side.direction], translators.get(side.direction[::-1])
-        statistics, mean = _domain(side, config) if side.truth else (None, None)
+        best = load_best(run, side.direction, device)
+        palette = (palettes or {}).get(side.direction)
         readable = False
-        for file in list_images(side.test.folder):
-            try:
-                source = side.test.read(file, side.kind_in).pixels
-            except UsageError:
-                continue
+        for name, source in readings(side.test, side.kind_in):
             readable = True
-            name = file.relative_to(side.test.folder)
-            output = there.pixels(source)
-            save(output, translation(run, side, name))
+            outputs = {OURS: there.pixels(source)} | ({BEST: best.pixels(source)} if best else {})
+            for system, picture in outputs.items():
+                save(picture, translation(run, side, name, system))
             truth = side.truth_of(name)
-            figures = {}
-            if truth is not None and statistics is not None and mean is not None:
-                figures = _against(
-                    truth, name, side, source, output, mean, statistics, config.data.fit
-                )
+            found, tables = {}, {}
+            if truth is not None:
+                truth = _fitted(truth, name, outputs[OURS], config.data.fit)
+                for system, picture in {
+                    **outputs,
+                    **rivals(source, side, config, truth.shape),
+                }.items():
+                    found[system] = figures(measures, picture, truth, side.kind_out)
+                    if palette is not None:
+                        pair = classes(picture, palette), classes(truth, palette)
+                        tables[system] = confusion(*pair, len(palette))
+                        shares = (pair[0] == pair[1]).mean()
+                        found[system]["pixel_accuracy"] = float(shares)
             cycle = float("nan")
             if back:
-                pictures = (back.pixels(output), source)
-                cycle = _figure(l1, *(_tensor(x, side.kind_in) for x in pictures))
-            small = [resize(picture, THUMB, THUMB) for picture in (source, output)]
-            yield Row(side.direction, str(name), figures, cycle, *small)
+                pictures = (back.pixels(outputs[OURS]), source)
+                cycle = float(l1(*(_tensor(x, side.kind_in) for x in pictures)))
+            small = [resize(picture, THUMB, THUMB) for picture in (source, outputs[OURS])]
+            yield Row(side.direction, str(name), found, cycle, small[0], small[1], tables)
         if not readable:
             raise UsageError(
                 "every test folder holds readable images",
@@ -156,7 +157,45 @@ def evaluate(run: Path, layout: Layout, device: str = "auto") -> Iterator[Row]:
             )
 
 
-def _domain(side: Side, config: Config) -> tuple[Statistics, Pixels]:
+def readings(source: Source, kind: Kind) -> Iterator[tuple[Path, Pixels]]:
+    """The readable images of a folder, with their names in it."""
+    for file in list_images(source.folder):
+        try:
+            pixels = source.read(file, kind).pixels
+        except UsageError:
+            continue
+        yield file.relative_to(source.folder), pixels
+
+
+def some_readings(source: Source, kind: Kind, count: int) -> Iterator[Pixels]:
+    """The readable of ``count`` images evenly chosen from a folder."""
+    files = list_images(source.folder)
+    some = min(count, len(files))
+    for i in range(some):
+        try:
+            yield source.read(files[i * len(files) // some], kind).pixels
+        except UsageError:
+            continue
+
+
+def load_best(run: Path, direction: str, device: str) -> Translator | None:
+    """The generator of the best checkpoint, where the training kept one (``train.best``)."""
+    folder = run / "best" / f"generator_{direction}"
+    return load(folder, device) if is_generator(folder) else None
+
+
+def describe_best(run: Path) -> dict[str, str]:
+    """How the best checkpoint was chosen, for the protocol; empty of a run that kept none."""
+    path = run / "best" / "ranking.json"
+    if not path.is_file():
+        return {}
+    found = read_json(path)
+    tops = (f"{d} at {rows[0]['images']} images" for d, rows in found["ranking"].items() if rows)
+    return {CHOICE: f"by {found['figure']} on the validation images: {', '.join(tops)}"}
+
+
+@lru_cache(maxsize=4)
+def domain(side: Side, config: Config) -> tuple[Statistics, Pixels]:
     """Colour statistics and mean picture of the training images of the target domain."""
     cache = open_cache(side.trained, config.data, side.kind_out)
     pictures = [cache[i] for i in range(len(cache))]
@@ -164,125 +203,59 @@ def _domain(side: Side, config: Config) -> tuple[Statistics, Pixels]:
     return lab_statistics(pictures, side.kind_out), mean_image(pictures, size, size)
 
 
-def translation(run: Path, side: Side, name: Path) -> Path:
+def rivals(source: Pixels, side: Side, config: Config, shape: tuple[int, ...]) -> dict[str, Pixels]:
+    """What the baselines make of ``source``, as pixels of the target domain of ``shape`` (H, W, C)."""
+    statistics, mean = domain(side, config)
+    height, width, channels = shape
+    found = {
+        "mean picture": resize(mean, height, width),
+        "Reinhard": reinhard(source, statistics, side.kind_in, side.kind_out),
+    }
+    if source.shape[2] in (1, channels):  # grey is shown as grey in any number of channels
+        shown = from_unit(to_unit(source, side.kind_in), side.kind_out)
+        found["input as it is"] = shown.repeat(channels // shown.shape[2], axis=2)
+    return found
+
+
+def translation(run: Path, side: Side, name: Path, system: str = OURS) -> Path:
     """Where the test writes its translation of image ``name``, without loss: "a.jpg" as "a.jpg.png"."""
     ending = suffix_for(side.kind_out)
     kept = name if name.suffix == ending else name.with_name(name.name + ending)
-    return run / "evaluation" / side.direction / kept
+    folder = run / "evaluation" / "best" if system == BEST else run / "evaluation"
+    return folder / side.direction / kept
 
 
-def _against(
-    truth: Pixels, name: Path, side: Side, source: Pixels, output: Pixels, mean: Pixels,
-    statistics: Statistics, config_fit: str,
-) -> dict[str, dict[str, float]]:  # fmt: skip
-    height, width, channels = truth.shape
-    if config_fit == "stretch" and truth.shape[:2] != output.shape[:2]:
-        truth = resize(truth, *output.shape[:2])  # trained as pairs by being stretched to one shape
-        height, width = output.shape[:2]
+def _fitted(truth: Pixels, name: Path, output: Pixels, fit: str) -> Pixels:
+    if fit == "stretch" and truth.shape[:2] != output.shape[:2]:
+        return resize(truth, *output.shape[:2])  # trained as pairs by being stretched to one shape
     if output.shape != truth.shape:
         raise UsageError(
             "a truth has the size of its test image",
             f"{name}: {truth.shape[:2]}, translated {output.shape[:2]}",
             "give the picture that belongs to it",
         )
-    pictures = {
-        OURS: output,
-        "mean picture": resize(mean, height, width),
-        "Reinhard": reinhard(source, statistics, side.kind_in, side.kind_out),
-    }
-    systems = {system: _tensor(picture, side.kind_out) for system, picture in pictures.items()}
-    shown = _tensor(source, side.kind_in)
-    if source.shape[2] in (1, channels):  # grey is shown as grey in any number of channels
-        systems["input as it is"] = shown.expand(-1, channels, -1, -1)
-    true = _tensor(truth, side.kind_out)
-    return {
-        system: {metric: _figure(measure, picture, true) for metric, measure in PAIRED.items()}
-        for system, picture in systems.items()
-    }
+    return truth
+
+
+def figures(
+    measures: Mapping[str, Measure], picture: Pixels, truth: Pixels, kind: Kind
+) -> dict[str, float]:
+    """Every figure of ``measures`` that pictures of this size and these channels have."""
+    a, b = _tensor(picture, kind), _tensor(truth, kind)
+    side, channels = min(a.shape[2:]), a.shape[1]  # one tiny image does not stop a test
+    fits = {name: measure for name, measure in measures.items() if side >= LEAST.get(name, 1)}
+    if channels not in (1, 3):
+        fits.pop("lpips", None)
+    return {"ssim": float("nan")} | {name: float(fits[name](a, b)) for name in fits}
 
 
 def _tensor(pixels: Pixels, kind: Kind) -> Tensor:
     return to_tensor(torch.from_numpy(np.ascontiguousarray(pixels))[None], kind.range)
 
 
-def _figure(metric: Callable[[Tensor, Tensor], Tensor], a: Tensor, b: Tensor) -> float:
-    if metric is ssim and min(a.shape[2:]) < WINDOW:
-        return float("nan")  # one tiny image does not stop a test
-    return float(metric(a, b))
-
-
-def summarise(rows: Sequence[Row], reals: Sequence[Pixels] = ()) -> dict[str, Summary]:
-    """Means by direction. Diversity is set against the real test images of the target domain: what the
-    way back was tested on, or (one-way methods) ``reals``, as ``real_thumbs`` reads them."""
-    if not rows:
-        raise UsageError("the test folders hold readable images", "none",
-                         "`hwan data check` lists broken ones")  # fmt: skip
-    inputs = {d: [row.source_small for row in rows if row.direction == d] for d in ("ab", "ba")}
-    found = {}
-    for direction in dict.fromkeys(row.direction for row in rows):
-        here = [row for row in rows if row.direction == direction]
-        known = [row.figures for row in here if row.figures]
-        systems = {
-            system: {metric: _mean_known([f[system][metric] for f in known]) for metric in PAIRED}
-            for system in (known[0] if known else {})
-        }
-        beaten = None
-        if known:
-            beaten = all(systems[OURS]["ssim"] > s["ssim"] for k, s in systems.items() if k != OURS)
-        outputs = [row.output_small for row in here]
-        spread = _diversity(outputs, inputs[direction[::-1]] or reals)
-        cycle = _mean([row.cycle_l1 for row in here])
-        found[direction] = Summary(len(here), systems, cycle, spread, beaten)
-    return found
-
-
 def real_thumbs(layout: Layout, config: Config) -> list[Pixels]:
     """The test images of domain B, made small, for a method that never reads them."""
     if "ba" in config.directions or layout.test_b is None:
         return []
-    thumbs = []
-    for file in list_images(layout.test_b.folder):
-        try:
-            pixels = layout.test_b.read(file, config.data.kind_b).pixels
-        except UsageError:
-            continue
-        thumbs.append(resize(pixels, THUMB, THUMB))
-    return thumbs
-
-
-def _diversity(outputs: Sequence[Pixels], reals: Sequence[Pixels]) -> float:
-    if min(len(outputs), len(reals)) < 2 or outputs[0].shape != reals[0].shape:
-        return float("nan")
-    return diversity(*(to_tensor(torch.from_numpy(np.stack(x))) for x in (outputs, reals)))
-
-
-def _mean(values: Sequence[float]) -> float:
-    return math.fsum(values) / len(values)
-
-
-def _mean_known(values: Sequence[float]) -> float:
-    known = [value for value in values if not math.isnan(value)]
-    return _mean(known) if known else float("nan")
-
-
-def write_results(rows: Sequence[Row], summaries: Mapping[str, Summary], folder: Path) -> None:
-    """``results.json``: the summaries; ``images.csv``: a line per image, system and metric.
-
-    JSON has no nan and no infinity (the PSNR of equal pictures): both become null there.
-    """
-    text = json.dumps(_standard({d: vars(s) for d, s in summaries.items()}), indent=2)
-    write_atomic(folder / "results.json", (text + "\n").encode())
-    out = io.StringIO()
-    writer = csv.writer(out)
-    writer.writerow(["direction", "name", "system", "metric", "value"])
-    for row in rows:
-        writer.writerow([row.direction, row.name, OURS, "cycle_l1", row.cycle_l1])
-        for system, figures in row.figures.items():
-            writer.writerows([row.direction, row.name, system, *item] for item in figures.items())
-    write_atomic(folder / "images.csv", out.getvalue().encode())
-
-
-def _standard(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _standard(inner) for key, inner in value.items()}
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    pictures = readings(layout.test_b, config.data.kind_b)
+    return [resize(pixels, THUMB, THUMB) for _, pixels in pictures]

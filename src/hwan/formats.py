@@ -18,6 +18,7 @@ import numpy as np
 from PIL import ExifTags, Image, ImageFile, ImageOps, TiffImagePlugin, UnidentifiedImageError
 
 from hwan.errors import UsageError
+from hwan.tags import NO_TAGS, Tags, options
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".npy"})
 WRITERS = {
@@ -216,8 +217,9 @@ def holds(suffix: str, channels: int, dtype: np.dtype) -> bool:
     return channels in (1, 3) and (dtype == np.uint8 or (kind == "PNG" and dtype == np.uint16))
 
 
-def write(pixels: np.ndarray, suffix: str) -> bytes:
-    """Pixels (H, W, C) of uint8, uint16 or float32 as a file's bytes, in the format of ``suffix``.
+def write(pixels: np.ndarray, suffix: str, tags: Tags = NO_TAGS) -> bytes:
+    """Pixels (H, W, C) of uint8, uint16 or float32 as a file's bytes, in the format of ``suffix``,
+    with the ``tags`` that the format has a place for.
 
     JPEG and WebP at quality 95. Raises ``UsageError`` for a format that does not hold them.
     """
@@ -231,13 +233,13 @@ def write(pixels: np.ndarray, suffix: str) -> bytes:
             f"{channels} x {pixels.dtype}",
             "use .tiff or .npy" + ("" if kind == "PNG" or channels not in (1, 3) else ", or .png"),
         )
-    out = io.BytesIO()
+    out, more = io.BytesIO(), options(tags, kind, channels)
     if kind == "NPY":
         np.save(out, pixels[:, :, 0] if channels == 1 else pixels, allow_pickle=False)
     elif pixels.dtype == np.uint8 and channels in (1, 3):
-        to_pil(pixels).save(out, kind, quality=95)
+        to_pil(pixels).save(out, kind, quality=95, **more)
     elif kind == "PNG":
-        return _png16(pixels)
+        return _png16(pixels, more)
     else:
         import tifffile
 
@@ -249,18 +251,23 @@ def write(pixels: np.ndarray, suffix: str) -> bytes:
             extrasamples=[0] * (channels - 1) if channels not in (1, 3) else None,
             compression="zlib",
             metadata=None,
+            iccprofile=more.get("icc_profile"),
         )
     return out.getvalue()
 
 
-def _png16(pixels: np.ndarray) -> bytes:
+def _png16(pixels: np.ndarray, more: dict[str, bytes]) -> bytes:
     """Grey or RGB uint16 as a PNG: big-endian rows, each filtered by the one above (type 2, "up")."""
     height, width, channels = pixels.shape
     rows = np.ascontiguousarray(pixels, ">u2").reshape(height, -1).view(np.uint8)
     above = np.vstack([np.zeros_like(rows[:1]), rows[:-1]])
     lines = np.hstack([np.full((height, 1), 2, np.uint8), rows - above])  # modulo 256
     header = struct.pack(">IIBBBBB", width, height, 16, 0 if channels == 1 else 2, 0, 0, 0)
-    chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(lines.tobytes())), (b"IEND", b""))
+    chunks = [(b"IHDR", header), (b"IDAT", zlib.compress(lines.tobytes())), (b"IEND", b"")]
+    if "icc_profile" in more:
+        chunks.insert(1, (b"iCCP", b"ICC profile\0\0" + zlib.compress(more["icc_profile"])))
+    if "exif" in more:
+        chunks.insert(1, (b"eXIf", more["exif"].removeprefix(b"Exif\0\0")))
     return b"\x89PNG\r\n\x1a\n" + b"".join(
         struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
         for name, body in chunks

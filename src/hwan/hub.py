@@ -5,14 +5,15 @@ writes a config.json of its own and must be inherited from; a Translator is neit
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
+from hwan.card import README, model_card
 from hwan.errors import UsageError
 from hwan.image import write_atomic
 from hwan.nets.folder import GeneratorCard
 from hwan.runtime import need
 
-README = "README.md"
 FILES = ["config.json", "model.safetensors"]  # all that is fetched, whatever else is there
 
 
@@ -66,23 +67,14 @@ def upload(folder: Path, repo_id: str, private: bool | None, token: str | None) 
 def write_card(folder: Path, card: GeneratorCard, repo_id: str = "USER/NAME") -> None:
     """Write the model card, ``folder``/README.md, unless there is one: its words are its owner's."""
     path = folder / README
-    if path.exists():
-        return
-    seen = f", {card.images} images seen in training" if card.images else ""
-    text = f"""---
-library_name: hwan
-pipeline_tag: image-to-image
-tags: [hwan, image-to-image, {card.method}]
----
-A {card.generator.name} generator that translates images of domain {card.direction[0].upper()} to \
-domain {card.direction[1].upper()}: {card.channels_in} to {card.channels_out} channels, crops of \
-{card.size} pixels{seen}.
+    if not path.exists():
+        write_atomic(path, model_card(card, name=repo_id).encode())
 
-```python
-from hwan.translate import Translator
 
-translator = Translator.from_pretrained("{repo_id}")
-translator("image.jpg").save("translation.png")
-```
-"""
-    write_atomic(path, text.encode())
+def licence(folder: Path) -> str:
+    """The licence that the folder's model card names in its front matter; "" where it names none."""
+    path = folder / README
+    if not path.is_file():
+        return ""
+    found = re.search(r"\A---\n(?:.*\n)*?license: *(.+)\n(?:.*\n)*?---", path.read_text("utf-8"))
+    return found[1].strip() if found else ""

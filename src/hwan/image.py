@@ -8,7 +8,8 @@ the range are -1 and 1.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
@@ -22,6 +23,7 @@ from torch import Tensor
 from hwan.config import UNIT, Depth, Kind, Limits
 from hwan.errors import UsageError
 from hwan.formats import ALPHA_NOTE, Stored, holds, read, to_pil, write
+from hwan.tags import NO_TAGS, Tags
 
 # _: two Pixels of one signature may differ in size
 Bytes: TypeAlias = UInt8[np.ndarray, "_h _w _c"]
@@ -195,12 +197,12 @@ def _within(values: np.ndarray, limits: Limits, name: str) -> tuple[np.ndarray, 
     return floats, notes
 
 
-def encode(pixels: Pixels, suffix: str = ".png") -> bytes:
+def encode(pixels: Pixels, suffix: str = ".png", tags: Tags = NO_TAGS) -> bytes:
     """Pixels as an image file's bytes, in their own depth; ``suffix`` names the format.
 
     Raises ``UsageError`` for a format that does not hold them (JPEG for 16 bit).
     """
-    return write(pixels, suffix)
+    return write(pixels, suffix, tags)
 
 
 def suffix_for(kind: Kind, wanted: str = ".png") -> str:
@@ -211,23 +213,29 @@ def suffix_for(kind: Kind, wanted: str = ".png") -> str:
     return ".tiff"
 
 
-def save(pixels: Pixels, path: Path) -> None:
+def save(pixels: Pixels, path: Path, tags: Tags = NO_TAGS) -> None:
     """Write pixels to ``path`` in the format of its suffix, never leaving half a file."""
-    write_atomic(path, encode(pixels, path.suffix))
+    write_atomic(path, encode(pixels, path.suffix, tags))
+
+
+@contextmanager
+def part_of(path: Path) -> Iterator[Path]:
+    """A temporary name beside ``path``, of its suffix, renamed to it when the block ends well."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
+    try:
+        yield part
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def write_atomic(path: Path, data: bytes) -> None:
     """Write ``data`` under a temporary name, flush it to the disk, then rename it to ``path``."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with part.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    with part_of(path) as part, part.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def resize(pixels: Pixels, height: int, width: int) -> Pixels:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TypeVar
 
 from rich.console import Console
@@ -17,6 +17,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from hwan.metrics.signs import Finding, findings, warnings
 from hwan.training.run import Event, Interrupted, Note, Row
 
 T = TypeVar("T")
@@ -40,10 +41,12 @@ def _bar(console: Console) -> Progress:
 def watch(events: Iterable[Event]) -> Interrupted | None:
     """Show a training until it ends; return ``Interrupted`` if it was stopped.
 
-    The bar carries the speed, the time left, the summed losses of each side and the health figures;
-    without a terminal, notes and one line a tick are printed.
+    The bar carries the speed, the time left, the summed losses of each side and the health in a few
+    words; without a terminal, notes and one line a tick are printed. A health figure that has gone bad
+    is a line of its own with what to do, once, and another when it is well again.
     """
     console = Console(file=sys.stderr)
+    alarms: dict[str, Finding] = {}
     health: dict[str, float] = {}
     with _bar(console) as bar:
         task = bar.add_task("training", total=None, figures="")
@@ -60,16 +63,48 @@ def watch(events: Iterable[Event]) -> Interrupted | None:
             if event.tick and not console.is_terminal:
                 line = f"{event.images}/{event.total} images  {figures(event, event.health)}"
                 print(line, file=sys.stderr, flush=True)
+            if event.health:
+                before, alarms = alarms, {found.figure: found for found in warnings(event.health)}
+                for line in changes(before, alarms):
+                    line = f"{line} (image {event.images})"
+                    console.print(
+                        line, style="yellow", markup=False, highlight=False, soft_wrap=True
+                    )
     return None
 
 
+def changes(before: Mapping[str, Finding], now: Mapping[str, Finding]) -> list[str]:
+    """What to tell of the alarms ``now``, given those of the measurement before: one line for each new
+    one, the places of one sign together, and one for each that is over."""
+    new = [found for figure, found in now.items() if figure not in before]
+    titles = dict.fromkeys(found.sign.title for found in new)
+    lines = []
+    for title in titles:
+        same = [found for found in new if found.sign.title == title]
+        values = ", ".join(f"{found.place} {found.value:.3g}" for found in same)
+        sign = same[0].sign
+        lines.append(f"warning: {sign.wrong} ({title.lower()}: {values}). Advice: {sign.advice}")
+    over = [found for figure, found in before.items() if figure not in now]
+    return lines + [f"well again: {found.sign.title.lower()}, {found.place}" for found in over]
+
+
 def figures(row: Row, health: dict[str, float]) -> str:
-    """One line: speed, generators' and discriminators' losses, health."""
+    """One line: speed, generators' and discriminators' losses, and the health in a few words."""
     against = ("d_", "gp_", "r1_")  # penalties are the discriminators' too
     judges = sum(value for name, value in row.losses.items() if name.startswith(against))
     makers = sum(row.losses.values()) - judges
     parts = [f"{row.images_per_second:.1f} img/s", f"G {makers:.2f}", f"D {judges:.2f}"]
-    return "  ".join(parts + [f"{name} {value:.2f}" for name, value in health.items()])
+    return "  ".join(parts + ([f"health: {in_brief(health)}"] if health else []))
+
+
+def in_brief(health: Mapping[str, float]) -> str:
+    """ "good", or what is not: "watch diversity A to B 0.35" """
+    found = findings(health)
+    for light in ("bad", "watch"):
+        if some := [f for f in found if f.light == light]:
+            first = f"{light} {some[0].sign.title.lower()} {some[0].place} {some[0].value:.2f}"
+            return first + (f" and {len(some) - 1} more" if len(some) > 1 else "")
+    return "good"
 
 
 def track(items: Iterable[T], total: int, label: str) -> Iterator[T]:

@@ -14,60 +14,94 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import io
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
-from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 import jinja2
 import numpy as np
-from PIL import Image
 
-from hwan.chart import Curves, magnitude, plot
+from hwan.chart import Curves, plot
 from hwan.image import write_atomic
+from hwan.metrics.signs import Light
+from hwan.report_parts import Cell as Cell
+from hwan.report_parts import columns, embed
+from hwan.report_parts import format_number as format_number
 
-CRISP_SIDE = 128  # pictures up to here are stored without loss and enlarged without smoothing
-LARGEST_SIDE = 2048
-FEW_COLOURS = 64
 QUALITIES = (80, 65, 50)
 PAGE_LIMIT = 9_500_000
-
-Cell: TypeAlias = "str | float | int | None"
 
 
 @dataclass(frozen=True)
 class Table:
-    """Rows under named columns. ``better`` names the columns whose highest or lowest is marked."""
+    """Rows under named columns. ``better`` names the columns whose highest or lowest is marked,
+    ``decimals`` fixes a column's, ``meaning`` explains columns in a fold under the table."""
 
     title: str
     columns: tuple[str, ...]
     rows: tuple[tuple[Cell, ...], ...]
     note: str = ""
     better: dict[str, Literal["high", "low"]] = field(default_factory=dict)
+    decimals: dict[str, int] = field(default_factory=dict)
+    meaning: dict[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, eq=False)
-class Frames:
-    """Named pictures in order of time, shown one at a time under a scrubber."""
+@dataclass(frozen=True)
+class Charts:
+    """Several plots side by side."""
 
     title: str
-    frames: tuple[tuple[str, np.ndarray], ...]
+    charts: tuple[Curves, ...]
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing examined: for each place (place, value, light), the range that is fine, what it means,
+    and what to do where it is not. ``history`` is drawn small beside it."""
+
+    title: str
+    meaning: str
+    fine: str
+    readings: tuple[tuple[str, float, Light], ...]
+    advice: str = ""
+    history: Curves | None = None
+
+
+@dataclass(frozen=True)
+class Checks:
+    """Health by traffic light."""
+
+    title: str
+    items: tuple[Check, ...]
     note: str = ""
 
 
 @dataclass(frozen=True, eq=False)
+class Frames:
+    """Named pictures in order of time, shown one at a time under a scrubber. ``heads`` stand over a
+    picture's columns, which are of one width."""
+
+    title: str
+    frames: tuple[tuple[str, np.ndarray], ...]
+    note: str = ""
+    heads: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
 class CompareItem:
-    """One picture before and after, and the truth where it is known."""
+    """One picture before and after, and the truth where it is known. By ``figures``, named numbers, the
+    reader may sort."""
 
     name: str
     before: np.ndarray
     after: np.ndarray
     truth: np.ndarray | None = None
     caption: str = ""
+    figures: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,7 +115,8 @@ class Compare:
 
 @dataclass(frozen=True)
 class Facts:
-    """Names and values: a configuration, an environment. Long lists start folded."""
+    """Names and values: a configuration, an environment. Long lists start folded; dotted names are
+    grouped by what stands before the dot."""
 
     title: str
     facts: dict[str, str]
@@ -97,17 +132,20 @@ class Gallery:
     note: str = ""
 
 
-Section: TypeAlias = Table | Curves | Frames | Compare | Facts | Gallery
+Section: TypeAlias = Table | Curves | Charts | Checks | Frames | Compare | Facts | Gallery
 
 
 @dataclass(frozen=True)
 class Report:
-    """A page: title, summary (blank lines part paragraphs), verdict, and sections in order."""
+    """A page: title, summary (blank lines part paragraphs), verdict, and sections in order; ``facts``
+    stand in a row under the title, ``alerts`` in a frame under the summary."""
 
     title: str
     summary: str
     verdict: Literal["good", "mixed", "bad", "none"]
     sections: tuple[Section, ...]
+    facts: dict[str, str] = field(default_factory=dict)
+    alerts: tuple[str, ...] = ()
 
 
 def render(report: Report) -> str:
@@ -119,14 +157,13 @@ def render(report: Report) -> str:
     """
     page = ""
     for quality in QUALITIES:
-        embed = partial(_picture, quality=quality)
         sections = [
             {
                 "kind": type(section).__name__.lower(),
                 "id": f"section-{i}",
                 "title": section.title,
                 "note": section.note,
-                **_view(section, embed),
+                **_view(section, partial(embed, quality=quality)),
             }
             for i, section in enumerate(report.sections, 1)
         ]
@@ -150,29 +187,6 @@ def write(report: Report, path: Path) -> Path:
     return path
 
 
-def format_number(value: Cell, decimals: int | None = None) -> str:
-    """A cell as text: four significant digits unless ``decimals`` is given, integers in full."""
-    if value is None:
-        return "\N{EM DASH}"
-    if isinstance(value, bool | np.bool_):
-        return "yes" if value else "no"
-    if isinstance(value, Integral):
-        return f"{int(value):,}"
-    if not isinstance(value, Real):
-        return str(value)
-    number = float(value)
-    if not math.isfinite(number):
-        return "NaN" if math.isnan(number) else str(number)
-    if number == 0:
-        return "0" if decimals is None else f"{0:.{decimals}f}"
-    if decimals is None:
-        if not 1e-4 <= abs(number) < 1e6:
-            mantissa, exponent = f"{number:.3e}".split("e")
-            return f"{mantissa}e{int(exponent)}"
-        decimals = max(0, 3 - magnitude(number))
-    return f"{number:,.{decimals}f}"
-
-
 @lru_cache(maxsize=1)
 def _template() -> jinja2.Template:
     environment = jinja2.Environment(
@@ -190,83 +204,61 @@ def _template() -> jinja2.Template:
     return environment.get_template("report.html.jinja")
 
 
-def _view(section: Section, embed: Callable[[np.ndarray], dict[str, Any]]) -> dict[str, Any]:
+def _view(section: Section, picture: Callable[[np.ndarray], dict[str, Any]]) -> dict[str, Any]:
     """What the template needs of a section beyond its title and note."""
     match section:
-        case Table():
-            return _table(section)
+        case Table(title, names, rows):
+            parts = columns(title, names, rows, section.better, section.decimals)
+            return {"columns": parts, "height": len(rows), "meaning": section.meaning}
         case Curves():
-            return plot(section)
+            return {"charts": [_chart(section)]}
+        case Charts(charts=charts):
+            return {"charts": [{"title": chart.title, **_chart(chart)} for chart in charts]}
+        case Checks(items=checks):
+            return {"checks": [_check(check) for check in checks]}
         case Facts(facts=facts):
-            return {"facts": facts}
+            groups: dict[str, dict[str, str]] = {}
+            for name, value in facts.items():
+                group, _, rest = name.rpartition(".")
+                if not group.isidentifier():
+                    group, rest = "", name
+                groups.setdefault(group, {})[rest] = value
+            return {"groups": groups, "count": len(facts)}
         case Frames(frames=named) | Gallery(pictures=named):
-            return {"pictures": [{"name": name, **embed(picture)} for name, picture in named]}
-        case Compare(items=items):
+            pictures = [{"name": name, **picture(array)} for name, array in named]
             return {
+                "pictures": pictures,
+                "heads": section.heads if isinstance(section, Frames) else (),
+            }
+        case Compare(items=items):
+            sortable = dict.fromkeys(name for item in items for name in item.figures)
+            return {
+                "sortable": list(sortable),
                 "items": [
                     {
                         "name": i.name,
                         "caption": i.caption,
-                        "before": embed(i.before),
-                        "after": embed(i.after),
-                        "truth": None if i.truth is None else embed(i.truth),
+                        "figures": [_number(i.figures.get(name)) for name in sortable],
+                        "before": picture(i.before),
+                        "after": picture(i.after),
+                        "truth": None if i.truth is None else picture(i.truth),
                     }
                     for i in items
-                ]
+                ],
             }
 
 
-def _picture(picture: np.ndarray, quality: int) -> dict[str, Any]:
-    array = np.asarray(picture)
-    if array.ndim == 3 and array.shape[2] == 1:
-        array = array[:, :, 0]
-    fits = array.ndim == 2 or (array.ndim == 3 and array.shape[2] == 3)
-    if array.dtype != np.uint8 or not array.size or not fits:
-        raise ValueError(f"not a picture (uint8, H x W x 1 or 3): {array.dtype} {array.shape}")
-    image = Image.fromarray(np.ascontiguousarray(array))
-    crisp = max(image.size) <= CRISP_SIDE
-    image.thumbnail((LARGEST_SIDE, LARGEST_SIDE))
-    data = io.BytesIO()
-    if crisp or image.getcolors(FEW_COLOURS) is not None:
-        kind = "png"
-        image.save(data, "PNG", optimize=True)
-    else:
-        kind = "webp"
-        image.save(data, "WEBP", quality=quality, method=2)  # 4 is 3 % smaller, 2.5 times slower
-    source = f"data:image/{kind};base64,{base64.b64encode(data.getvalue()).decode()}"
-    return {"src": source, "width": image.width, "height": image.height, "crisp": crisp}
+def _number(value: float | None) -> float | None:
+    """What JSON can say of a number."""
+    return value if value is not None and math.isfinite(value) else None
 
 
-def _table(table: Table) -> dict[str, Any]:
-    if any(len(row) != len(table.columns) for row in table.rows):
-        raise ValueError(f"table {table.title!r}: every row needs {len(table.columns)} cells")
-    if unknown := set(table.better) - set(table.columns):
-        raise ValueError(f"table {table.title!r}: better names no column: {sorted(unknown)}")
-    columns = []
-    for i, name in enumerate(table.columns):
-        cells = [row[i] for row in table.rows]
-        numbers = [cell for cell in cells if not isinstance(cell, str | bool | None)]
-        finite = [number for number in numbers if math.isfinite(number)]
-        decimals = _decimals([float(n) for n in finite if not isinstance(n, Integral)])
-        end, best = table.better.get(name, ""), ""
-        if end and len(set(finite)) > 1:
-            # By the text: cells that read the same are marked the same.
-            best = format_number((max if end == "high" else min)(finite), decimals)
-        texts = [format_number(cell, decimals) for cell in cells]
-        columns.append(
-            {
-                "name": name,
-                "better": end,
-                "numeric": not any(isinstance(cell, str) for cell in cells),
-                "cells": [{"text": text, "best": bool(best) and text == best} for text in texts],
-            }
-        )
-    return {"columns": columns, "height": len(table.rows)}
+def _chart(curves: Curves) -> dict[str, Any]:
+    return {"note": curves.note, **plot(curves)}
 
 
-def _decimals(numbers: Sequence[float]) -> int | None:
-    """The decimals that give each of ``numbers`` three or four digits; None if none do."""
-    sizes = [magnitude(number) for number in numbers if number]
-    if not sizes or max(sizes) - min(sizes) > 1 or not -4 <= min(sizes) <= max(sizes) < 6:
-        return None
-    return max(0, 3 - max(sizes))
+def _check(check: Check) -> dict[str, Any]:
+    lights = [light for _, _, light in check.readings]
+    worst = next((light for light in ("bad", "watch", "good") if light in lights), "unknown")
+    history = plot(check.history) if check.history else {"lines": []}
+    return {"check": check, "light": worst, "history": history}

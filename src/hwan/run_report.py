@@ -1,30 +1,42 @@
-"""What a run folder holds, as one page: figures, samples over time, every test image, settings."""
+"""What a run folder holds, as one page: verdict, samples over time, health, figures, every test image,
+curves, settings."""
 
 from __future__ import annotations
 
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, Literal
-
-import torch
+from typing import Any
 
 from hwan import __version__
 from hwan import config as configs
-from hwan.chart import Curves
+from hwan.card import README
 from hwan.config import Config
 from hwan.data.folders import Layout
-from hwan.evaluate import OURS, Row, Summary, sides, translation
+from hwan.data.sets import PAIRED_METHODS
+from hwan.evaluate import sides, translation
 from hwan.image import decode, view
+from hwan.metrics.signs import findings
 from hwan.nets.folder import load_generator
-from hwan.report import Compare, CompareItem, Facts, Frames, Report, Section, Table, write
+from hwan.report import (
+    Compare,
+    CompareItem,
+    Facts,
+    Frames,
+    Report,
+    Section,
+    Table,
+    write,
+)
+from hwan.report_words import directions, judge, meaning, title
+from hwan.results import FIGURES, LEADING, OURS, WORDS, Row, Summary
+from hwan.run_log import checks, curves, health
 from hwan.runtime import describe, pick_device
 from hwan.translate import is_generator
 
-WORDS = {"ab": "A to B", "ba": "B to A"}
-Verdict = Literal["good", "mixed", "bad", "none"]
+EXTREMES = 3  # of the best and of the worst test images
 
 
 def write_run_report(
@@ -37,143 +49,168 @@ def write_run_report(
     config = configs.load(run / "config.json")
     summaries = summaries or {}
     log = [json.loads(line) for line in (run / "log.jsonl").read_text("utf-8").splitlines()]
-    sections: list[Section] = [_paired(d, s) for d, s in summaries.items() if s.systems]
+    found = findings(health(log, summaries))
+    alarms = [finding for finding in found if finding.light == "bad"]
+    sections: list[Section] = [_samples(run, config)]
+    if found:
+        sections.append(checks(found, log, summaries))
     if summaries:
-        sections.append(_without_truth(summaries))
-    sections.append(_samples(run))
-    if rows:
-        sections += [_compare(run, layout, config, d, rows) for d in summaries]
-    sections += [*_curves(log), *_facts(config)]
-    text, verdict = judge(summaries)
-    images = f"{log[-1]['images']} images seen. " if log else ""
+        sections.append(_alone(summaries))
+    for direction, summary in summaries.items():
+        words = WORDS[direction]
+        if summary.systems:
+            sections.append(_table(f"{words}, against the truth", summary.systems, summary, ""))
+        if summary.distribution:
+            protocol = "; ".join(f"{name}: {value}" for name, value in summary.protocol.items())
+            table = f"{words}, as a set of pictures"
+            sections.append(_table(table, summary.distribution, summary, protocol))
+        items = _items(run, layout, config, direction, rows)
+        sections += _extremes(direction, items)
+        if items:
+            sections.append(Compare(f"{words}, every test image", items))
+    sections += [curves(log), *_facts(run, config, summaries)]
+    text, verdict = judge(summaries, alarms)
     return write(
-        Report(run.resolve().name, images + text, verdict, tuple(sections)), run / "report.html"
+        Report(
+            run.resolve().name,
+            text,
+            verdict,
+            tuple(sections),
+            _strip(config, log, summaries),
+            tuple(str(finding) for finding in alarms),
+        ),
+        run / "report.html",
     )
 
 
-def judge(summaries: Mapping[str, Summary]) -> tuple[str, Verdict]:
-    """The verdict in a sentence: does hwan's SSIM beat every baseline, where truth is known?"""
-    known = {d: s for d, s in summaries.items() if s.beaten is not None}
-    if not summaries:
-        return "Not tested yet: `hwan evaluate` adds the test.", "none"
-    if not known:
-        return (
-            "No true pictures are known for the test images, so look at them; the figures below "
-            "say only whether something broke.",
-            "none",
+def _strip(
+    config: Config, log: Sequence[Mapping[str, Any]], summaries: Mapping[str, Summary]
+) -> dict[str, str]:
+    """The few facts under the title."""
+    found = {
+        "method": config.method,
+        "crops": f"{config.data.size} px",
+        "seed": f"{config.train.seed}",
+    }
+    if log:
+        seen, total = log[-1]["images"], log[-1]["total"]
+        found["images seen"] = f"{seen:,}" if seen >= total else f"{seen:,} of {total:,}"
+        times = [0, *(row["images"] for row in log)]
+        steps = zip(times, log, strict=False)
+        seconds = math.fsum(
+            (row["images"] - before) / row["images_per_second"]
+            for before, row in steps
+            if row["images_per_second"] > 0
         )
-    sentences = []
-    for direction, summary in known.items():
-        best = max((s["ssim"], name) for name, s in summary.systems.items() if name != OURS)
-        verb = "beats" if summary.beaten else "does not beat"
-        sentences.append(
-            f"{WORDS[direction]}: SSIM {summary.systems[OURS]['ssim']:.3f} {verb} the best "
-            f"baseline, {best[1]} ({best[0]:.3f})."
-        )
-    won = [s.beaten for s in known.values()]
-    return " ".join(sentences), "good" if all(won) else "mixed" if any(won) else "bad"
+        found["time"] = f"{seconds / 60:.1f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+    return found | ({"tested on": directions(summaries)} if summaries else {})
 
 
-def _paired(direction: str, summary: Summary) -> Table:
-    rows = tuple((name, s["ssim"], s["psnr"], s["l1"]) for name, s in summary.systems.items())
-    return Table(
-        f"{WORDS[direction]}, against the truth",
-        ("system", "SSIM", "PSNR (dB)", "L1"),
-        rows,
-        f"Means over {summary.images} held-out images as they are written; L1 as a share of the "
-        "range. PSNR favours blur: read it last.",
-        {"SSIM": "high", "PSNR (dB)": "high", "L1": "low"},
-    )
-
-
-def _without_truth(summaries: Mapping[str, Summary]) -> Table:
+def _alone(summaries: Mapping[str, Summary]) -> Table:
     rows = tuple(
         (WORDS[d], s.images, None if math.isnan(s.cycle_l1) else s.cycle_l1, s.diversity)
         for d, s in summaries.items()
     )
+    left_out = dict.fromkeys(words for s in summaries.values() for words in s.left_out)
     return Table(
         "Without a truth",
         ("direction", "test images", "cycle L1", "diversity"),
         rows,
-        "Cycle L1: error there and back, a share of the range. Diversity: how much outputs "
-        "differ from one another over how much real pictures do; near 0 is mode collapse.",
+        " ".join(left_out),
+        decimals={"cycle L1": 3, "diversity": 2},
+        meaning={title(metric): meaning(metric) for metric in ("cycle_l1", "diversity")},
     )
 
 
-def _samples(run: Path) -> Frames:
+def _table(
+    name: str, systems: Mapping[str, Mapping[str, float]], summary: Summary, protocol: str
+) -> Table:
+    """One line a system, one column a figure, whatever figures there are."""
+    metrics = list(dict.fromkeys(metric for figures in systems.values() for metric in figures))
+    known = {metric: FIGURES[metric] for metric in metrics if metric in FIGURES}
+    return Table(
+        name,
+        ("system", *map(title, metrics)),
+        tuple((k, *(figures.get(metric) for metric in metrics)) for k, figures in systems.items()),
+        protocol or f"Means over {summary.images} held-out images, as they are written.",
+        {title(m): f.better for m, f in known.items() if not m.endswith("_se")},
+        {title(m): f.decimals for m, f in known.items()},
+        {title(m): meaning(m) for m in metrics if meaning(m)},
+    )
+
+
+def _samples(run: Path, config: Config) -> Frames:
     files = sorted((run / "samples").glob("[0-9]*.png"), key=lambda file: int(file.stem))
-    frames = tuple((f"{int(file.stem)} images", decode(file).pixels) for file in files)
-    return Frames(
-        "Samples over time",
-        frames,
-        "Held-out images at every tick. Left three columns: real A, "
-        "its translation to B, and back; right three: real B, its translation to A, and back. Of a "
-        "one-way method: real A, its translation to B, a real B (the truth, where pairs teach).",
-    )
+    frames = tuple((f"{int(file.stem):,} images", decode(file).pixels) for file in files)
+    heads: tuple[str, ...] = ("real A", "to B", "real B")
+    if "ba" in config.directions:
+        heads = ("real A", "to B", "back to A", "real B", "to A", "back to B")
+    paired = " The real B is the truth." if config.method in PAIRED_METHODS else ""
+    note = f"The same held-out images at every tick, drawn by the generators that are kept.{paired}"
+    return Frames("Samples over time", frames, note, heads)
 
 
-def _compare(
+def _items(
     run: Path, layout: Layout, config: Config, direction: str, rows: Sequence[Row]
-) -> Compare:
+) -> tuple[CompareItem, ...]:
     side = next(s for s in sides(layout, config) if s.direction == direction)
     items = []
     for row in (r for r in rows if r.direction == direction):
         name = Path(row.name)
         before, truth = side.test.read(side.test.folder / name, side.kind_in), side.truth_of(name)
         after = decode(translation(run, side, name), side.kind_out)
-        figures = [f"SSIM {row.figures[OURS]['ssim']:.3f}"] if row.figures else []
-        figures += [] if math.isnan(row.cycle_l1) else [f"cycle L1 {row.cycle_l1:.3f}"]
+        taken = {**row.figures.get(OURS, {}), "cycle_l1": row.cycle_l1}
+        figures = {metric: v for metric, v in taken.items() if not math.isnan(v)}
+        shown = [m for m in ("ssim", "lpips", "pixel_accuracy", "cycle_l1") if m in figures]
         items.append(
             CompareItem(
                 row.name,
                 view(before.pixels, side.kind_in),
                 view(after.pixels, side.kind_out),
                 None if truth is None else view(truth, side.kind_out),
-                ", ".join(figures),
+                ", ".join(f"{title(m)} {figures[m]:.{FIGURES[m].decimals}f}" for m in shown),
+                {title(metric): value for metric, value in figures.items()},
             )
         )
-    return Compare(f"{WORDS[direction]}, every test image", tuple(items))
+    return tuple(items)
 
 
-def _curves(log: Sequence[Mapping[str, Any]]) -> list[Section]:
-    def series(key: str, names: Sequence[str]) -> dict[str, tuple[tuple[float, float], ...]]:
-        return {
-            name: tuple((r["images"], r[key][name]) for r in log if name in r[key])
-            for name in names
-        }
+def _extremes(direction: str, items: Sequence[CompareItem]) -> list[Section]:
+    """The best and the worst images by the first leading figure they have, else by the cycle error."""
+    metric = next(
+        (m for m in (*LEADING, "cycle_l1") if any(title(m) in i.figures for i in items)), ""
+    )
+    known = [item for item in items if title(metric) in item.figures]
+    if len(known) < 2 * EXTREMES:
+        return []
+    known.sort(key=lambda item: item.figures[title(metric)])
+    if FIGURES[metric].better == "high":
+        known.reverse()
+    ends = [("best", item) for item in known[:EXTREMES]]
+    ends += [("worst", item) for item in known[: -EXTREMES - 1 : -1]]
+    note = (
+        "No truth is known, so by the way there and back: a low error may also mean that little was "
+        "changed."
+    )
+    items = tuple(replace(item, caption=f"{end}: {item.caption}") for end, item in ends)
+    name = f"{WORDS[direction]}, best and worst by {title(metric)}"
+    return [Compare(name, items, note if metric == "cycle_l1" else "")]
 
-    losses = sorted({name for row in log for name in row["losses"]})
-    health = sorted({name for row in log for name in row["health"]})
-    groups = {
-        "Adversarial losses": [n for n in losses if n.startswith(("gan", "d_"))],
-        "Gradient penalties": [n for n in losses if n.startswith(("gp_", "r1_"))],
-        "What ties output to input": [
-            n for n in losses if not n.startswith(("gan", "d_", "gp_", "r1_"))
-        ],
+
+def _facts(run: Path, config: Config, summaries: Mapping[str, Summary]) -> list[Section]:
+    recorded = configs.read_json(run / "data.json")
+    trained = {name: str(value) for name, value in recorded.get("environment", {}).items()}
+    counts = recorded.get("counts", {})
+    here = f"hwan {__version__}, {describe(pick_device())}"
+    facts = {
+        "data": ", ".join(recorded["data"]),
+        **{f"trained on, {side.upper()}": f"{count:,} images" for side, count in counts.items()},
+        **({"tested on": directions(summaries)} if summaries else {}),
+        "seed": str(config.train.seed),
+        **trained,
+        "this page": f"{here}",
     }
-    found: list[Section] = [
-        Curves(title, series("losses", names), y_label="weighted loss")
-        for title, names in groups.items()
-        if names
-    ]
-    if health:
-        found.append(
-            Curves(
-                "Health",
-                series("health", health),
-                y_label="diversity",
-                threshold=(0.0, "collapsed: every input gives one output"),
-            )
-        )
-    return found
-
-
-def _facts(config: Config) -> list[Section]:
-    machine = {"hwan": __version__, "torch": torch.__version__, "machine": describe(pick_device())}
-    return [
-        Facts("Configuration", _flat(config)),
-        Facts("Environment", machine, "Where this page was written."),
-    ]
+    return [Facts("Configuration", _flat(config)), Facts("Environment", facts)]
 
 
 def describe_folder(folder: Path) -> str:
@@ -185,7 +222,10 @@ def describe_folder(folder: Path) -> str:
         net, card = load_generator(folder)
         weights = sum(p.numel() for p in net.parameters())
         facts = {**asdict(card), "parameters": f"{weights:,}"}
-        return "\n".join([f"{folder}: a generator", *(f"  {k:14}{v}" for k, v in facts.items())])
+        lines = [f"{folder}: a generator", *(f"  {k:14}{v}" for k, v in facts.items())]
+        if (folder / README).is_file():
+            lines += ["", (folder / README).read_text("utf-8")]
+        return "\n".join(lines)
     config = configs.load(folder / "config.json")
     lines = [f"{folder}: a run of {config.method}"]
     log = folder / "log.jsonl"

@@ -72,3 +72,22 @@ def need(module: str, extra: str, job: str) -> ModuleType:
             f"{module} is not installed",
             f"pip install 'hwan[{extra}]'",
         ) from error
+
+
+def environment(device: torch.device) -> dict[str, str]:
+    """What a training ran on, by name: machine, versions, threads."""
+    import platform
+
+    import PIL
+
+    from hwan import __version__
+
+    return {
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
+        "machine": f"{platform.system()} {platform.machine()}, {torch.get_num_threads()} CPU threads",
+        "hwan": __version__,
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "pillow": PIL.__version__,
+        "python": platform.python_version(),
+    }

@@ -30,8 +30,8 @@ class SpeedConfig:
     tf32: bool = True
     """CUDA only: ten bits of mantissa inside fp32 convolutions and products."""
     checkpoint: bool = False
-    """Forget what is inside a residual block or a U-Net's doubling, and compute it again on the way
-    back: less memory, more time."""
+    """Forget what is inside a resnet's blocks and ends, and compute it again on the way back: less
+    memory, more time."""
     data: Literal["auto", "host", "device"] = "auto"
     """Where decoded images wait. auto: on the GPU where the whole set takes a quarter of its free memory
     at most and is only cropped and mirrored; else on the host."""

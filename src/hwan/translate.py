@@ -1,12 +1,11 @@
-"""The Translator: a generator applied to an image of any size, to files and to folders."""
+"""The Translator: a generator applied to an image of any size."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Literal
 
 import numpy as np
 import torch
@@ -16,23 +15,40 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from hwan import hub
-from hwan.config import Kind, read_json
-from hwan.data.folders import list_images
+from hwan.config import Precision, read_json
 from hwan.errors import UsageError
-from hwan.formats import WRITERS, to_pil
-from hwan.image import DTYPES, RGB, Pixels, decode, save, suffix_for, to_pixels, to_tensor
+from hwan.formats import to_pil
+from hwan.image import DTYPES, Pixels, decode, to_pixels, to_tensor
 from hwan.nets import sizes
 from hwan.nets.folder import GeneratorCard, load_generator, save_generator
-from hwan.runtime import pick_device
+from hwan.runtime import AUTOCAST, pick_device, pick_precision
+from hwan.tiles import Rows, strips
+
+WHOLE = 2**21  # pixels, a little more than 1920 x 1080: about 2 GB of activations at 64 filters
+TILE = 512
 
 
 class Translator:
     """``Translator(net, card)(picture)`` is the translated picture, of the same size."""
 
     def __init__(
-        self, generator: torch.nn.Module, card: GeneratorCard, device: str = "cpu"
+        self,
+        generator: torch.nn.Module,
+        card: GeneratorCard,
+        device: str = "cpu",
+        tile: int = 0,
+        precision: Precision = "fp32",
     ) -> None:
-        self.device = pick_device(device)
+        """``tile``: 0 translates images of up to ``WHOLE`` pixels at once and larger ones in strips of
+        ``TILE`` x ``TILE`` pixels (hwan.tiles); another number, all in strips of so many squared.
+        ``precision``: bf16 or fp16 where the hardware is faster in it, for what goes at once; strips are
+        always fp32."""
+        if tile < 0:
+            raise UsageError("tile is a number of pixels, or 0", tile, "give 512, say")
+        self.device, self.tile = pick_device(device), tile
+        self.engine: Callable[[Tensor], Tensor] | None = None
+        """Runs the network in its stead on what goes at once (``export.onnx_engine``)."""
+        self.half = AUTOCAST.get(pick_precision(precision, self.device))
         self.generator = generator.to(self.device).eval()
         self.card = card
         self.multiple, self.least = sizes(card.generator)
@@ -74,9 +90,50 @@ class Translator:
                 f"{pixels.dtype} {pixels.shape}",
                 "decode the image with the kind_in of the generator's card",
             )
+        if self.tile or pixels.shape[0] * pixels.shape[1] > WHOLE:
+            return self._in_strips(pixels, self.tile or TILE)
         batch = to_tensor(torch.from_numpy(pixels.copy())[None], kind.range)
         out: Pixels = to_pixels(self.tensor(batch), self.card.kind_out)[0]
         return out
+
+    def many(self, pictures: Sequence[Pixels]) -> list[Pixels]:
+        """``pixels`` of several of one size, in one batch unless they go in strips."""
+        height, width, _ = pictures[0].shape
+        if len(pictures) == 1 or self.tile or height * width > WHOLE:
+            return [self.pixels(one) for one in pictures]
+        batch = to_tensor(torch.from_numpy(np.stack(pictures)), self.card.range_in)
+        return list(to_pixels(self.tensor(batch), self.card.kind_out))
+
+    def _in_strips(self, pixels: Pixels, tile: int) -> Pixels:
+        """What ``pixels`` gives, but for the rounding of sums, in memory that does not grow."""
+        height, width, _ = pixels.shape
+        (top, bottom), (left, right) = (
+            margins(side, self.multiple, self.least) for side in (height, width)
+        )
+        padded = pixels
+        for axis, edges in enumerate([(top, bottom), (left, right)]):
+            mode: Literal["reflect", "edge"] = (
+                "reflect" if max(edges) < pixels.shape[axis] else "edge"
+            )
+            padded = np.pad(padded, [edges if i == axis else (0, 0) for i in range(3)], mode)
+
+        def read(first: int, end: int) -> Tensor:
+            rows = torch.from_numpy(padded[first:end].copy())[None].to(self.device)
+            return to_tensor(rows, self.card.range_in)
+
+        kind = self.card.kind_out
+        out = np.empty((padded.shape[0], width, kind.channels), DTYPES[kind.depth])
+        rows, done = Rows(pixels.shape[2], padded.shape[0], padded.shape[1], read), 0
+        for strip in strips(self.generator, rows, tile):
+            made = to_pixels(strip[:, :, :, left : left + width], kind)[0]
+            out[done : done + len(made)] = made
+            done += len(made)
+        return np.ascontiguousarray(out[top : top + height])
+
+    @property
+    def on_cpu(self) -> bool:
+        """Whether it runs on the CPU."""
+        return self.device.type == "cpu"
 
     @torch.inference_mode()
     def tensor(self, images: Float[Tensor, "b ci h w"]) -> Float[Tensor, "b co h w"]:
@@ -84,7 +141,8 @@ class Translator:
         height, width = images.shape[2:]
         padded = pad_to(images.to(self.device), self.multiple, self.least)
         top, left = (padded.shape[2] - height) // 2, (padded.shape[3] - width) // 2
-        out: Tensor = self.generator(padded)
+        with torch.autocast(self.device.type, self.half, enabled=self.half is not None):
+            out: Tensor = (self.engine or self.generator)(padded).float()
         return out[:, :, top : top + height, left : left + width]
 
     @classmethod
@@ -129,13 +187,18 @@ def pad_to(images: Float[Tensor, "b c h w"], multiple: int, least: int) -> Float
     image is large enough to reflect, else by repeating its border."""
     for axis in (2, 3):
         side = images.shape[axis]
-        target = max(least, -(-side // multiple) * multiple)
-        before, after = (target - side) // 2, target - side - (target - side) // 2
+        before, after = margins(side, multiple, least)
         if before or after:
             edges = [0, 0, before, after] if axis == 2 else [before, after, 0, 0]
             mode = "reflect" if max(before, after) < side else "replicate"
             images = pad(images, edges, mode=mode)
     return images
+
+
+def margins(side: int, multiple: int, least: int) -> tuple[int, int]:
+    """The pixels that ``pad_to`` adds before and after a side."""
+    target = max(least, -(-side // multiple) * multiple)
+    return (target - side) // 2, target - side - (target - side) // 2
 
 
 def find_generator(run: Path, direction: str = "") -> Path:
@@ -176,100 +239,13 @@ def is_generator(folder: Path) -> bool:
     )
 
 
-def load(run: Path | str, device: str = "auto", direction: str = "") -> Translator:
+def load(
+    run: Path | str,
+    device: str = "auto",
+    direction: str = "",
+    tile: int = 0,
+    precision: Precision = "fp32",
+) -> Translator:
     """The Translator of a generator folder, or of a run's ``direction`` ("ab" if not said)."""
-    return Translator(*load_generator(find_generator(Path(run), direction)), device=device)
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """One file of a folder translation: where it went, or why not; ``notes`` on its decoding."""
-
-    source: Path
-    target: Path
-    error: str = ""
-    notes: tuple[str, ...] = ()
-
-
-def plan(
-    inputs: Sequence[Path], out: Path, suffix: str = "", overwrite: bool = False, kind: Kind = RGB
-) -> list[tuple[Path, Path]]:
-    """(source, target) of every image in ``inputs``, files and folders, for translations of ``kind``.
-
-    Files keep their name, folders their structure inside ``out``. A format that hwan does not write
-    (GIF), or that does not hold the kind (JPEG for 16 bit), becomes PNG, or TIFF where PNG does not
-    hold it either; and every file gets ``suffix`` where that is given. Sources that would then share
-    a target keep their full names ("a.gif.png").
-
-    Raises ``UsageError`` for a missing input, one without images, a suffix not written or that does
-    not hold the kind, two inputs of one name, or (without ``overwrite``) a target that is there
-    already; a source is never written over.
-    """
-    if suffix and suffix not in WRITERS:
-        raise UsageError("--format is one of " + ", ".join(WRITERS), suffix, "give .png, say")
-    if suffix and suffix_for(kind, suffix) != suffix:
-        raise UsageError(
-            f"--format holds what the generator writes, {kind}",
-            suffix,
-            f"give {suffix_for(kind)}, say",
-        )
-    if not inputs:
-        raise UsageError(
-            "a translation reads images or folders",
-            "none",
-            "name them after the run: hwan translate RUN IMAGES --out DIR",
-        )
-    kept: list[tuple[Path, Path]] = []
-    for item in inputs:
-        if not item.exists():
-            raise UsageError(
-                "an input is an image file or a folder", f"{item}: not there", "check it"
-            )
-        files = list_images(item) if item.is_dir() else (item,)
-        if not files:
-            raise UsageError("an input folder holds images", f"{item}: none", "check the folder")
-        base = item if item.is_dir() else item.parent
-        kept += [(file, out / file.relative_to(base)) for file in files]
-    uses = Counter(target.with_suffix(_suffix(target, suffix, kind)) for _, target in kept)
-    planned: dict[Path, Path] = {}
-    for source, target in kept:
-        ending = _suffix(target, suffix, kind)
-        final = target.with_suffix(ending)
-        if uses[final] > 1 and target.suffix != ending:
-            final = target.with_name(target.name + ending)
-        if final in planned:
-            raise UsageError(
-                "every input has a name of its own",
-                f"{planned[final]} and {source}",
-                "translate them into different folders",
-            )
-        planned[final] = source
-    sources = {source.resolve() for source in planned.values()}
-    for final in planned:
-        if final.resolve() in sources or (final.exists() and not overwrite):
-            raise UsageError(
-                "a translation does not replace a file",
-                f"{final} is there already",
-                "give another --out, or --overwrite for earlier translations",
-            )
-    return [(source, final) for final, source in planned.items()]
-
-
-def _suffix(target: Path, wanted: str, kind: Kind) -> str:
-    own = target.suffix if target.suffix.lower() in WRITERS else ".png"
-    return wanted or suffix_for(kind, own)
-
-
-def translate_files(
-    translator: Translator, pairs: Iterable[tuple[Path, Path]]
-) -> Iterator[Outcome]:
-    """Translate every pair, one after another; a broken file is reported and does not stop the rest."""
-    for source, target in pairs:
-        try:
-            picture = decode(source, translator.card.kind_in)
-            save(translator.pixels(picture.pixels), target)
-        except (UsageError, OSError) as error:
-            reason = str(error.received) if isinstance(error, UsageError) else str(error)
-            yield Outcome(source, target, reason)
-        else:
-            yield Outcome(source, target, notes=picture.notes)
+    folder = find_generator(Path(run), direction)
+    return Translator(*load_generator(folder), device, tile, precision)

@@ -3,29 +3,35 @@
 from __future__ import annotations
 
 import math
+from typing import TypeVar
 
 import numpy as np
 import torch
+from torch import Tensor
 from torch.nn.functional import affine_grid, grid_sample
 
 from hwan.config import DataConfig, Kind
 from hwan.image import LUMA, Pixels, from_unit, to_unit
 
+Crop = TypeVar("Crop", np.ndarray, Tensor)
 
-def augment(pixels: Pixels, config: DataConfig, kind: Kind, rng: np.random.Generator) -> Pixels:
+
+def augment(pixels: Crop, config: DataConfig, kind: Kind, rng: np.random.Generator) -> Crop:
     """A random ``config.size`` window, as the options say turned, mirrored and changed in colour.
 
     Two images of one shape with equally seeded ``rng`` get the same of everything: pairs stay pairs.
+    A picture that lies on a GPU (a tensor) is cropped and mirrored there, and nothing more.
     """
     height, width, _ = pixels.shape
     size = config.size
     y, x = rng.integers(0, height - size + 1), rng.integers(0, width - size + 1)
     mirrored = config.flip and rng.random() < 0.5
+    window = pixels[y : y + size, x : x + size]
+    if isinstance(window, Tensor):
+        return window.flip(1) if mirrored else window
     if config.rotate:
         angle = math.radians(rng.uniform(-config.rotate, config.rotate))
         window = turned(pixels, kind, int(y), int(x), size, angle)
-    else:
-        window = pixels[y : y + size, x : x + size]
     if config.jitter:
         window = jittered(window, kind, *rng.uniform(1 - config.jitter, 1 + config.jitter, 3))
     return window[:, ::-1] if mirrored else window

@@ -10,18 +10,22 @@ import hashlib
 import json
 import os
 import shutil
+import time
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from tempfile import mkdtemp
+from typing import Any
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from hwan.config import DataConfig, Kind, read_json
 from hwan.data.folders import Source, list_images
-from hwan.errors import UsageError
+from hwan.errors import UsageError, rule
 from hwan.image import DTYPES, Pixels, resize
 
 VERSION = 2  # raise when the bytes written for the same images and settings would change
@@ -42,19 +46,75 @@ class Index:
 
 @dataclass(frozen=True)
 class Cache:
-    """One domain, decoded: ``cache[i]`` is a picture's pixels (H, W, C), not copied."""
+    """One domain, decoded: ``cache[i]`` is a picture's pixels (H, W, C), not copied; a tensor where the
+    domain is ``resident`` on a device."""
 
-    flat: np.ndarray
+    flat: np.ndarray | Tensor
     offsets: Sequence[int]
     index: Index
 
     def __len__(self) -> int:
         return len(self.index.shapes)
 
-    def __getitem__(self, i: int) -> Pixels:
+    def __getitem__(self, i: int) -> Any:
         shape = self.index.shapes[i]
         start = self.offsets[i]
         return self.flat[start : start + int(np.prod(shape))].reshape(shape)
+
+    @property
+    def resident(self) -> bool:
+        """Whether the pictures lie on a device, as tensors."""
+        return isinstance(self.flat, Tensor)
+
+    def on(self, device: torch.device) -> Cache:
+        """The same domain, copied to ``device``."""
+        return Cache(torch.from_numpy(np.array(self.flat)).to(device), self.offsets, self.index)
+
+
+def limit() -> int:
+    """Most bytes that all caches together may take: ``$HWAN_CACHE_GB``, else 50 GB.
+
+    Raises ``UsageError`` where that is no number above 0.
+    """
+    given = os.environ.get("HWAN_CACHE_GB", "50")
+    try:
+        size = float(given)
+    except ValueError:
+        size = 0.0
+    rule(size > 0, "HWAN_CACHE_GB is a number of gigabytes above 0", given, "give 50, say")
+    return int(size * 1e9)
+
+
+def trim(root: Path, keep: Path) -> None:
+    """Delete the caches not used for longest until all are within ``limit``; never ``keep``.
+
+    A training that reads a deleted one goes on (its file stays until it is closed; Windows refuses to
+    delete it, and it is left). Parts that a killed process left are deleted after a day.
+    """
+    caches = []
+    for folder in root.iterdir():
+        if folder.name.startswith(".part-") and time.time() - folder.stat().st_mtime > 86400:
+            shutil.rmtree(folder, ignore_errors=True)
+        elif (folder / "pixels.bin").is_file():
+            caches.append(((folder / "index.json").stat().st_mtime, folder))
+    sizes = {folder: (folder / "pixels.bin").stat().st_size for _, folder in caches}
+    total, most = sum(sizes.values()), limit()
+    for _, folder in sorted(caches):
+        if total <= most:
+            return
+        if folder != keep:
+            shutil.rmtree(folder, ignore_errors=True)
+            total -= sizes[folder]
+
+
+def part(cache: Cache, numbers: Sequence[int]) -> Cache:
+    """Some of a cache's images."""
+    index = cache.index
+    shapes = [index.shapes[i] for i in numbers]
+    names = [index.names[i] for i in numbers]
+    return Cache(
+        cache.flat, [cache.offsets[i] for i in numbers], replace(index, shapes=shapes, names=names)
+    )
 
 
 def cache_root() -> Path:
@@ -84,6 +144,8 @@ def open_cache(source: Source, config: DataConfig, kind: Kind) -> Cache:
     place = cache_root() / _key(files, source, config, kind)
     if not place.is_dir():
         _make(place, files, source, config, kind)
+        trim(place.parent, keep=place)
+    (place / "index.json").touch()  # used last: what is deleted last
     index = Index(**read_json(place / "index.json"))
     if config.strict and index.broken:
         raise UsageError(

@@ -37,7 +37,8 @@ class Source:
 @dataclass(frozen=True)
 class Layout:
     """The folders of one data set. ``truth_b/NAME`` is what ``test_a/NAME`` should become, where that
-    is known; ``truth_a`` mirrors it. ``pair_a`` and ``pair_b`` are pairs beside unpaired images."""
+    is known; ``truth_a`` mirrors it. ``pair_a`` and ``pair_b`` are pairs beside unpaired images;
+    ``val_a`` and ``val_b`` are for choosing the best checkpoint."""
 
     train_a: Source
     train_b: Source
@@ -47,16 +48,19 @@ class Layout:
     truth_b: Source | None = None
     pair_a: Source | None = None
     pair_b: Source | None = None
+    val_a: Source | None = None
+    val_b: Source | None = None
 
 
 def locate(data: Sequence[Path], pairs: Pairing = "none", swap: bool = False) -> Layout:
     """The folders behind ``--data``.
 
     ``none``, ``names``: one folder with ``trainA trainB`` (and ``testA testB``, ``truthA truthB``,
-    ``pairedA pairedB``), or any two folders A B; with ``names`` files of one name belong together.
-    ``sides``: a folder with ``train`` (and ``test``, else ``val``), or a folder of images, each A on
-    its left and B on its right. ``self``: the same, each image being both A and B (which then differ
-    in their channels: grey to colour). ``swap`` exchanges A and B.
+    ``pairedA pairedB``, ``valA valB``), or any two folders A B; with ``names`` files of one name belong
+    together. ``sides``: a folder with ``train`` (and ``test`` and ``val``; ``val`` alone is the
+    test), or a folder of images, each A on its left and B on its right. ``self``: the same, each
+    image being both A and B (which then differ in their channels: grey to colour). ``swap``
+    exchanges A and B.
 
     Raises ``UsageError`` for a missing folder or another count.
     """
@@ -88,7 +92,9 @@ def _one_folder(data: Sequence[Path], pairs: Pairing) -> Layout:
     if test is None:
         return Layout(a, b)
     test_a, test_b = (Source(test, view) for view in views)
-    return Layout(a, b, test_a, test_b, truth_a=test_a, truth_b=test_b)
+    val = root / "val"
+    val_a, val_b = (Source(val, view) if test != val and val.is_dir() else None for view in views)
+    return Layout(a, b, test_a, test_b, truth_a=test_a, truth_b=test_b, val_a=val_a, val_b=val_b)
 
 
 def _two_domains(data: Sequence[Path], paired: bool) -> Layout:
@@ -114,12 +120,14 @@ def _two_domains(data: Sequence[Path], paired: bool) -> Layout:
     if paired:
         truth_a, truth_b = truth_a or test_a, truth_b or test_b
     return Layout(Source(root / "trainA"), Source(root / "trainB"), test_a, test_b, truth_a, truth_b,
-                  optional("pairedA"), optional("pairedB"))  # fmt: skip
+                  optional("pairedA"), optional("pairedB"),
+                  optional("valA"), optional("valB"))  # fmt: skip
 
 
 def _swapped(layout: Layout) -> Layout:
     return Layout(layout.train_b, layout.train_a, layout.test_b, layout.test_a, layout.truth_b,
-                  layout.truth_a, layout.pair_b, layout.pair_a)  # fmt: skip
+                  layout.truth_a, layout.pair_b, layout.pair_a,
+                  layout.val_b, layout.val_a)  # fmt: skip
 
 
 def list_images(folder: Path) -> tuple[Path, ...]:

@@ -7,8 +7,9 @@ needs), and may be made by any number of threads.
 
 from __future__ import annotations
 
+import os
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
@@ -25,7 +26,7 @@ from hwan.data.sets import TrainingSet
 from hwan.image import Pixels
 
 DOMAIN_A, DOMAIN_B, PAIRS, BESIDE = 0, 1, 2, 3
-AHEAD = 4  # batches prepared while the network works
+AHEAD = 2  # batches prepared while the network works, to begin with
 
 
 @dataclass(frozen=True)
@@ -49,14 +50,25 @@ def _number(seed: int, domain: int, n: int, count: int) -> int:
     return int(_order(seed, domain, epoch, count)[position])
 
 
-def draw(cache: Cache, config: DataConfig, kind: Kind, seed: int, domain: int, n: int) -> Pixels:
+Picture = Pixels | Tensor
+
+
+def _pile(crops: Sequence[Picture]) -> Tensor:
+    first = crops[0]
+    if isinstance(first, Tensor):
+        return torch.stack(list(crops))  # type: ignore[arg-type]
+    return torch.from_numpy(np.stack(crops))  # type: ignore[arg-type, unused-ignore]
+
+
+def draw(cache: Cache, config: DataConfig, kind: Kind, seed: int, domain: int, n: int) -> Picture:
     """Crop number ``n`` of a domain."""
     picture = cache[_number(seed, domain, n, len(cache))]
-    return augment(picture, config, kind, np.random.default_rng([seed, domain, n, 1]))
+    crop: Picture = augment(picture, config, kind, np.random.default_rng([seed, domain, n, 1]))
+    return crop
 
 
 def draw_pair(data: TrainingSet, config: DataConfig, seed: int, stream: int,
-              n: int) -> tuple[Pixels, Pixels]:  # fmt: skip
+              n: int) -> tuple[Picture, Picture]:  # fmt: skip
     """Crop number ``n`` of the pairs: the same window of both."""
     assert data.match
     i, j = data.match[_number(seed, stream, n, len(data.match))]
@@ -70,27 +82,42 @@ def batch(data: TrainingSet, config: DataConfig, seed: int, start: int, size: in
     numbers = range(start, start + size)
     if data.match:
         return _paired(data, config, seed, PAIRS, numbers)
-    a = np.stack([draw(data.a, config, config.kind_a, seed, DOMAIN_A, n) for n in numbers])
-    b = np.stack([draw(data.b, config, config.kind_b, seed, DOMAIN_B, n) for n in numbers])
+    a = _pile([draw(data.a, config, config.kind_a, seed, DOMAIN_A, n) for n in numbers])
+    b = _pile([draw(data.b, config, config.kind_b, seed, DOMAIN_B, n) for n in numbers])
     beside = _paired(data.beside, config, seed, BESIDE, numbers) if data.beside else None
-    return Batch(torch.from_numpy(a), torch.from_numpy(b), beside)
+    return Batch(a, b, beside)
 
 
 def _paired(data: TrainingSet, config: DataConfig, seed: int, stream: int,
             numbers: range) -> Batch:  # fmt: skip
     pairs = [draw_pair(data, config, seed, stream, n) for n in numbers]
-    a, b = (torch.from_numpy(np.stack(side)) for side in zip(*pairs, strict=True))
+    a, b = (_pile(side) for side in zip(*pairs, strict=True))
     return Batch(a, b)
 
 
 def stream(
-    data: TrainingSet, config: DataConfig, seed: int, start: int, size: int
+    data: TrainingSet, config: DataConfig, seed: int, start: int, size: int, workers: int = 0
 ) -> Iterator[Batch]:
-    """Batches of ``size`` from image ``start`` on, without end, prepared a few ahead in a thread."""
-    with ThreadPoolExecutor(1) as pool:
+    """Batches of ``size`` from image ``start`` on, without end, prepared ahead in threads.
+
+    How far ahead is found by watching (tf.data calls it AUTOTUNE): each time the next batch is not yet
+    there when it is asked for, one more is kept under way, up to twice the threads; there are
+    ``workers`` of those at most, 0 meaning as many as cores, and an idle one costs nothing. Pictures
+    on a GPU are cut there at once: that only queues work.
+    """
+    if data.a.resident:
+        while True:
+            yield batch(data, config, seed, start, size)
+            start += size
+    most = workers or os.cpu_count() or 1
+    ahead, begun = AHEAD, start
+    with ThreadPoolExecutor(most) as pool:
         waiting: deque[Future[Batch]] = deque()
         while True:
-            while len(waiting) < AHEAD:
+            while len(waiting) < ahead:
                 waiting.append(pool.submit(batch, data, config, seed, start, size))
                 start += size
-            yield waiting.popleft().result()
+            soonest = waiting.popleft()
+            if not soonest.done() and start - begun > 4 * size:
+                ahead = min(ahead + 1, 2 * most)
+            yield soonest.result()

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
+
 from hwan.config import Config
-from hwan.data.cache import Cache, open_cache
+from hwan.data.cache import Cache, open_cache, part
 from hwan.data.folders import Layout
-from hwan.errors import UsageError
+from hwan.errors import UsageError, rule
 
 Match = tuple[tuple[int, int], ...]
 """(number in A, number in B) of every pair."""
@@ -33,14 +36,46 @@ class TrainingSet:
         return len(self.match) if self.match else max(len(self.a), len(self.b))
 
 
+def to_device(data: TrainingSet, config: Config, device: torch.device) -> TrainingSet:
+    """``data`` on the GPU where ``speed.data`` says so: "auto" where the pictures are only cropped and
+    mirrored and take a quarter of its free memory at most.
+
+    Raises ``UsageError`` where "device" is asked for and pictures are turned, jittered or 16 bit, or
+    there is no GPU.
+    """
+    caches = [data.a, data.b] + ([data.beside.a, data.beside.b] if data.beside else [])
+    plain = not config.data.rotate and not config.data.jitter
+    plain = plain and all(cache.index.dtype != "uint16" for cache in caches)
+    wanted = config.speed.data
+    if wanted == "device":
+        rule(
+            plain and device.type == "cuda",
+            "speed.data device is for a GPU that crops and mirrors 8-bit or float pictures",
+            f"{device.type}, data.rotate {config.data.rotate}, data.jitter {config.data.jitter}",
+            "give --speed.data host",
+        )
+    elif wanted == "host" or not plain or device.type != "cuda":
+        return data
+    size = sum(cache.flat.nbytes for cache in caches)
+    if wanted == "auto" and size > torch.cuda.mem_get_info(device)[0] / 4:
+        return data
+    return resident(data, device)
+
+
+def resident(data: TrainingSet, device: torch.device) -> TrainingSet:
+    """``data`` with its pictures copied to ``device``, a domain that serves as both only once."""
+    a = data.a.on(device)
+    b = a if data.b is data.a else data.b.on(device)
+    return TrainingSet(a, b, data.match, resident(data.beside, device) if data.beside else None)
+
+
 def open_set(layout: Layout, config: Config) -> TrainingSet:
     """Open (and on first use make) the caches a training needs.
 
     Raises ``UsageError`` for an empty domain, a paired method without pairs, pairs that do not fit
     together, and ``loss.paired`` without pairedA and pairedB.
     """
-    a = open_cache(layout.train_a, config.data, config.data.kind_a)
-    b = open_cache(layout.train_b, config.data, config.data.kind_b)
+    a, b = (_share(cache, config, held_out=False) for cache in _domains(layout, config))
     one_file = config.data.pairs in ("sides", "self")
     match = None
     if config.method in PAIRED_METHODS:
@@ -57,6 +92,56 @@ def open_set(layout: Layout, config: Config) -> TrainingSet:
     pair_b = open_cache(layout.pair_b, config.data, config.data.kind_b)
     pairs = TrainingSet(pair_a, pair_b, pair(pair_a, pair_b, layout.pair_a.folder))
     return TrainingSet(a, b, match, pairs)
+
+
+def open_validation(layout: Layout, config: Config) -> TrainingSet:
+    """The images that the best checkpoint is chosen by: the share ``data.val`` of the training's, else
+    those in valA and valB (of pairs in one file, val). Matched where A and B are pairs.
+
+    Raises ``UsageError`` where there are none, and what ``open_set`` raises.
+    """
+    if config.data.val:
+        a, b = (_share(cache, config, held_out=True) for cache in _domains(layout, config))
+    elif layout.val_a and layout.val_b:
+        a = open_cache(layout.val_a, config.data, config.data.kind_a)
+        b = open_cache(layout.val_b, config.data, config.data.kind_b)
+    else:
+        raise UsageError(
+            "train.best chooses by validation images: folders valA and valB (of pairs in one file: "
+            "train, val and test)",
+            "none",
+            "make them, or set a share of the training images aside: --data.val 0.1",
+        )
+    if config.data.pairs == "none":
+        return TrainingSet(a, b)
+    return TrainingSet(a, b, pair(a, b, layout.train_a.folder, config.data.pairs != "names"))
+
+
+def _domains(layout: Layout, config: Config) -> tuple[Cache, Cache]:
+    a = open_cache(layout.train_a, config.data, config.data.kind_a)
+    return a, open_cache(layout.train_b, config.data, config.data.kind_b)
+
+
+def _share(cache: Cache, config: Config, held_out: bool) -> Cache:
+    """The images that ``data.val`` holds out, or the others. By a hash of the name without its suffix: the
+    two of a pair go together, and an image added later moves no other."""
+    share = config.data.val
+    if not share:
+        return cache
+
+    def place(name: str) -> float:
+        digest = hashlib.sha256(Path(name).with_suffix("").as_posix().encode()).digest()
+        return int.from_bytes(digest[:8], "big") / 2**64
+
+    numbers = [i for i, name in enumerate(cache.index.names) if (place(name) < share) == held_out]
+    least = 2 if held_out else 1
+    if len(numbers) < least:
+        raise UsageError(
+            "data.val leaves at least 2 images to validate by, and 1 to train on",
+            f"{len(numbers)} of {len(cache)} at a share of {share:g}",
+            "give another share, or folders valA and valB",
+        )
+    return part(cache, numbers)
 
 
 def pair(a: Cache, b: Cache, folder: Path, suffixes: bool = False) -> Match:

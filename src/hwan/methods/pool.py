@@ -61,7 +61,7 @@ class Pool(nn.Module):
         self.kept = self.kept.to(images)
         shown = []
         for image, draw in zip(
-            images.split(1), self.draws, strict=True
+            images.chunk(len(images)), self.draws, strict=True
         ):  # one may meet the one before
             place, keep, exchange = draw[:1], draw[1] > 0, draw[2] > 0
             old = self.kept.index_select(0, place)

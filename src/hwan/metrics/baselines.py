@@ -72,7 +72,7 @@ def reinhard(
     widened for a colour one; between other numbers of channels the mean of all is matched to each.
     A channel that does not vary takes the domain's mean. Colours out of range are clipped.
     """
-    picture = _with_channels(picture, len(statistics.mean))
+    picture = with_channels(picture, len(statistics.mean))
     lab = _to_lab(to_unit(picture, kind_in))
     # A grey picture's alpha and beta vary by rounding error alone, which must not become colour.
     scale = np.array(statistics.sd) / np.maximum(lab.std(axis=(0, 1)), 1e-6)
@@ -94,7 +94,8 @@ def _from_lab(lab: Float[np.ndarray, "h w c"]) -> Float[np.ndarray, "h w c"]:
     return lab
 
 
-def _with_channels(picture: Pixels, channels: int) -> Pixels:
+def with_channels(picture: Pixels, channels: int) -> Pixels:
+    """``picture`` in another number of channels: its grey (Rec. 601 luma, else the mean) in each."""
     if picture.shape[2] == channels:
         return picture
     grey = picture @ LUMA if picture.shape[2] == 3 else picture.mean(axis=2, dtype=np.float64)

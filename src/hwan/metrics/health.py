@@ -1,16 +1,36 @@
-"""Figures that say whether a training is healthy, without a true image to compare with."""
+"""Figures that say whether a training is healthy, without a true image to compare with.
+
+Collapse has three figures, since each misses a case alone: one picture for all inputs is seen by
+``diversity``, a handful of pictures by ``modes``, pictures that have nothing to do with their inputs
+by ``dependence``. ``steganography`` sees a way back that reads what no eye sees, ``inversion``
+negatives, ``saturation`` a discriminator that teaches nothing more. Thresholds and advice are in
+``hwan.metrics.signs``.
+"""
 
 from __future__ import annotations
 
+import io
+import math
+from collections.abc import Callable, Iterable
+
+import numpy as np
 import torch
 from jaxtyping import Float
+from PIL import Image
 from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d
 
+from hwan.config import Gan
 from hwan.errors import UsageError
+from hwan.image import LUMA, to_pixels, to_tensor
 
 SIDE = 32
 """Images are reduced to at most this side: cheap, and pixel noise is not counted as variety."""
+SAME = 0.25
+"""Two pictures nearer than this share of the mean distance of real ones are one mode."""
+LEVEL = 2 / 255
+"""One level of 8 bits in [-1, 1]."""
+JPEG_QUALITY = 75
 
 
 def diversity(outputs: Float[Tensor, "n c h w"], reals: Float[Tensor, "m c y x"]) -> float:
@@ -24,6 +44,158 @@ def diversity(outputs: Float[Tensor, "n c h w"], reals: Float[Tensor, "m c y x"]
 
     Raises ``UsageError`` for fewer than 2 images of either, or another number of channels.
     """
+    _comparable(outputs, reals)
+    size = _common(outputs, reals)
+    spread = _spread(_distances(reals, size))
+    return _spread(_distances(outputs, size)) / spread if spread > 0 else float("nan")
+
+
+def modes(
+    outputs: Float[Tensor, "n co h w"],
+    reals: Float[Tensor, "m co y x"],
+    inputs: Float[Tensor, "n ci v u"],
+) -> float:
+    """The share of different inputs that have an output of their own: the other sign of mode collapse,
+    where a generator knows a few good pictures and no more.
+
+    Pictures nearer to one another than ``SAME`` of the mean distance of real ones are one mode; an
+    image opens a new mode if it belongs to none opened before it (in the order given). Modes of the
+    outputs over modes of the inputs (whose measure is their own mean distance), at most 1; 1/n where
+    one output serves n different inputs. nan where the real pictures or the inputs are all equal.
+
+    Raises ``UsageError`` as :func:`diversity`, and where ``inputs`` are not as many as ``outputs``.
+    """
+    _comparable(outputs, reals)
+    _one_each(outputs, inputs)
+    size = _common(outputs, reals)
+    made, given = _distances(outputs, size), _distances(inputs, _common(inputs, inputs))
+    real, own = _spread(_distances(reals, size)), _spread(given)
+    if real == 0 or own == 0:
+        return float("nan")
+    return min(1.0, _modes(made, SAME * real) / _modes(given, SAME * own))
+
+
+def dependence(outputs: Float[Tensor, "n co h w"], inputs: Float[Tensor, "n ci y x"]) -> float:
+    """How surely an output is traced back to its own input among the others (retrieval), over how surely
+    an input itself is.
+
+    Likeness of output i and input j: |r| of their brightness plus r of their edges, with r Pearson's
+    correlation over places at most 32x32; edges are the sums of absolute differences of neighbours in
+    all channels. So it asks where things are, not what colour they have: negatives, other colours and
+    lost means (instance norm) are no loss. With w the share of pairs i != j in which output i is more
+    like its own input than like input j (ties count half), the figure is (2 w - 1) over the same of
+    the inputs among themselves, which is below 1 where inputs are alike. 1: every output follows its
+    input; 0 by chance: they could be anybody's, as those of a collapsed generator, or of one that
+    makes fine pictures and heeds no input. Chance scatters by about 0.6 / sqrt(n).
+
+    It asks for pictures that keep their places, as all of hwan's methods do. nan where the inputs
+    cannot be told from one another. Raises ``UsageError`` for unequal counts.
+    """
+    _one_each(outputs, inputs)
+    size = _common(outputs, inputs)
+    made, given = _layout(outputs, size), _layout(inputs, size)
+    ceiling = _retrieved(_likeness(given, given))
+    return _retrieved(_likeness(made, given)) / ceiling if ceiling > 0.1 else float("nan")
+
+
+def inversion(outputs: Float[Tensor, "n co h w"], inputs: Float[Tensor, "n ci h w"]) -> float:
+    """Whether outputs are negatives: the correlation (Pearson's) of an output's brightness with its
+    input's over places at most 32x32, a mean over the images.
+
+    1: bright stays bright; -1: a perfect negative. CycleGAN can invert, since its way back can invert
+    again. Brightness is Rec. 601 luma of three channels, the mean of others. Images without contrast
+    are left out; nan where none is left. Raises ``UsageError`` for unequal counts.
+    """
+    _one_each(outputs, inputs)
+    size = _common(outputs, inputs)
+    y, x = (_centred(_brightness(images, size)) for images in (outputs, inputs))
+    known = (y.norm(dim=1) > 1e-3) & (x.norm(dim=1) > 1e-3)
+    if not bool(known.any()):
+        return float("nan")
+    return float((_unit(y) * _unit(x)).sum(1)[known].mean())
+
+
+def round_to_8bit(images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
+    """Images in [-1, 1] at the nearest of 256 levels, as a file holds them."""
+    return ((images + 1) / LEVEL).round() * LEVEL - 1
+
+
+def jpeg(images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
+    """Images in [-1, 1] through a JPEG file of quality 75; other than grey and RGB by channels."""
+    pixels = to_pixels(images)
+    if pixels.shape[3] != 3:
+        planes = [[_jpeg(plane) for plane in np.moveaxis(image, 2, 0)] for image in pixels]
+        back = np.stack([np.stack(image, 2) for image in planes])
+    else:
+        back = np.stack([_jpeg(image) for image in pixels])
+    return to_tensor(torch.from_numpy(back)).to(images.device)
+
+
+def noise(images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
+    """Images with Gaussian noise of two levels of 8 bits: the same noise each time, drawn from no
+    generator that trains."""
+    drawn = torch.randn(images.shape, generator=torch.Generator().manual_seed(0))
+    return images + 2 * LEVEL * drawn.to(images.device)
+
+
+TOUCHES: dict[str, Callable[[Tensor], Tensor]] = {
+    "8bit": round_to_8bit, "jpeg": jpeg, "noise": noise,
+}  # fmt: skip
+"""What a picture goes through on its way, and no eye sees."""
+
+
+def steganography(
+    back: Callable[[Tensor], Tensor],
+    fakes: Float[Tensor, "n co h w"],
+    reals: Float[Tensor, "n ci h w"],
+) -> dict[str, float]:
+    """For each touch, how far the way back breaks when what it is shown is touched invisibly.
+
+    CycleGAN can hide its input in a fake as faint noise, and so return from a picture that has lost
+    it (Chu et al. 2017, "CycleGAN, a Master of Steganography"). With E the mean |F(y) - x| over the
+    images, y the fakes ``fakes`` of the inputs ``reals`` and t(y) the touched ones:
+
+        E(t(y)) / (E(y) + mean |t(y) - y|)
+
+    A way back F that carries a change of its input on at most as it is (a gain of 1) gives at most 1,
+    by the triangle inequality; more says that it reads what the touch destroyed. (Where nothing at
+    all is lost untouched, E(y) = 0, the figure is the gain itself: a way back that has to double
+    the contrast gives 2. Trained generators are far from that.)
+    """
+    error = float((back(fakes) - reals).abs().mean())
+    found = {}
+    for name, touch in TOUCHES.items():
+        touched = touch(fakes)
+        change = float((touched - fakes).abs().mean())
+        broken = float((back(touched) - reals).abs().mean())
+        found[name] = broken / max(error + change, 1e-6)
+    return found
+
+
+BLIND: dict[Gan, float] = {
+    "lsgan": 0.25, "nonsaturating": math.log(2), "minimax": math.log(2), "hinge": 2.0,
+}  # fmt: skip
+"""The loss of a discriminator that cannot tell at all. A Wasserstein critic's has no such value, and
+its gradient does not vanish."""
+
+
+def saturation(loss: float, gan: Gan) -> float:
+    """How sure a discriminator is: 1 - ``loss`` over the loss of one that cannot tell, at least 0.
+
+    ``loss`` is the mean of ``d_a`` or ``d_b`` since the tick before. 0: it cannot tell real from
+    generated, where the game should end; 1: it is never wrong, and what it teaches is flat for the
+    losses whose gradient vanishes. nan for ``wgan-gp``.
+    """
+    return max(0.0, 1 - loss / BLIND[gan]) if gan in BLIND else float("nan")
+
+
+def gradient_norm(gradients: Iterable[Tensor]) -> float:
+    """The L2 norm of all gradients together (one transfer from the device); 0 of none."""
+    norms = [torch.linalg.vector_norm(gradient.detach().float()) for gradient in gradients]
+    return float(torch.linalg.vector_norm(torch.stack(norms))) if norms else 0.0
+
+
+def _comparable(outputs: Tensor, reals: Tensor) -> None:
     if outputs.ndim != 4 or reals.ndim != 4 or outputs.shape[1] != reals.shape[1]:
         raise UsageError(
             "outputs and reals are (N, C, H, W) with the same channels",
@@ -36,12 +208,92 @@ def diversity(outputs: Float[Tensor, "n c h w"], reals: Float[Tensor, "m c y x"]
             f"{len(outputs)} and {len(reals)}",
             "give more images",
         )
-    height, width = (min(SIDE, outputs.shape[i], reals.shape[i]) for i in (2, 3))
-    spread = _spread(reals, (height, width))
-    return _spread(outputs, (height, width)) / spread if spread > 0 else float("nan")
 
 
-def _spread(images: Tensor, size: tuple[int, int]) -> float:
-    """Mean L1 distance over all pairs of different images, by number, not by content."""
+def _one_each(outputs: Tensor, inputs: Tensor) -> None:
+    if len(outputs) != len(inputs) or len(inputs) < 1:
+        raise UsageError(
+            "every output has its input",
+            f"{len(outputs)} outputs and {len(inputs)} inputs",
+            "give those that belong together, in one order",
+        )
+
+
+def _common(a: Tensor, b: Tensor) -> tuple[int, int]:
+    """The largest size that neither exceeds, of at most 32x32."""
+    height, width = (min(SIDE, a.shape[i], b.shape[i]) for i in (2, 3))
+    return height, width
+
+
+def _distances(images: Tensor, size: tuple[int, int]) -> Tensor:
+    """L1 distances of all images (N, N), reduced to ``size``."""
     flat = adaptive_avg_pool2d(images.detach().float(), size).flatten(1)
-    return float(torch.cdist(flat, flat, p=1).sum() / (len(flat) * (len(flat) - 1)))
+    return torch.cdist(flat, flat, p=1)
+
+
+def _spread(distances: Tensor) -> float:
+    """The mean over all pairs of different images, by number, not by content."""
+    n = len(distances)
+    return float(distances.sum() / (n * (n - 1)))
+
+
+def _modes(distances: Tensor, same: float) -> int:
+    """How many images open a mode: none opened before is nearer than ``same``."""
+    opened: list[int] = []
+    for i, row in enumerate(distances.tolist()):
+        if all(row[j] >= same for j in opened):
+            opened.append(i)
+    return len(opened)
+
+
+def _brightness(images: Tensor, size: tuple[int, int]) -> Tensor:
+    """(N, pixels): Rec. 601 luma of three channels, the sum of others."""
+    small = adaptive_avg_pool2d(images.detach().float(), size)
+    weights = torch.as_tensor(LUMA, dtype=small.dtype)
+    if small.shape[1] != 3:
+        weights = small.new_ones(small.shape[1])
+    light: Tensor = torch.einsum("nchw,c->nhw", small, weights.to(small.device))
+    return light.flatten(1)
+
+
+def _edges(images: Tensor, size: tuple[int, int]) -> Tensor:
+    """(N, pixels): absolute differences to the right and the lower neighbour, over all channels."""
+    small = adaptive_avg_pool2d(images.detach().float(), size)
+    found = torch.zeros_like(small)
+    found[..., :-1] += (small[..., 1:] - small[..., :-1]).abs()
+    found[..., :-1, :] += (small[..., 1:, :] - small[..., :-1, :]).abs()
+    return found.sum(1).flatten(1)
+
+
+def _centred(values: Tensor) -> Tensor:
+    return values - values.mean(1, keepdim=True)
+
+
+def _unit(values: Tensor) -> Tensor:
+    """Rows of length 1, or of 0 where there is nothing."""
+    lengths: Tensor = values.norm(dim=1, keepdim=True)
+    return values / lengths.clamp(min=1e-6)
+
+
+def _layout(images: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
+    """What is where: brightness and edges, whose products are correlations."""
+    light, edges = _brightness(images, size), _edges(images, size)
+    return _unit(_centred(light)), _unit(_centred(edges))
+
+
+def _likeness(a: tuple[Tensor, Tensor], b: tuple[Tensor, Tensor]) -> Tensor:
+    return (a[0] @ b[0].T).abs() + a[1] @ b[1].T
+
+
+def _retrieved(likeness: Tensor) -> float:
+    """2 w - 1, with w the share of pairs where the diagonal is above its row; 0 of one image."""
+    n = len(likeness)
+    own = likeness.diagonal()[:, None] - likeness
+    won = (own > 1e-5).sum() + 0.5 * (own.abs() <= 1e-5).sum() - 0.5 * n  # less the diagonal
+    return 2 * float(won) / (n * (n - 1)) - 1 if n > 1 else 0.0
+
+
+def _jpeg(pixels: np.ndarray) -> np.ndarray:
+    file = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(pixels)).save(file, "JPEG", quality=JPEG_QUALITY)
+    return np.asarray(Image.open(file))

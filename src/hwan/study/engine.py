@@ -11,6 +11,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from multiprocessing import connection, get_context, parent_process
+from multiprocessing.synchronize import Event
 
 from hwan.errors import Failure
 from hwan.study.cells import Job, Setting, Stopped, run
@@ -72,9 +73,9 @@ def _side_by_side(todo: Sequence[Job], processes: int) -> Iterator[tuple[Job, fl
         groups.setdefault(job.training_key() if job.trains else job.key(), []).append(job)
     threads = max(1, (os.cpu_count() or 1) // processes)
     # A fresh interpreter each: forking a process that has run torch's threads may hang.
-    pool = ProcessPoolExecutor(
-        processes, mp_context=get_context("spawn"), initializer=_start, initargs=(threads,)
-    )
+    context = get_context("spawn")
+    stop = context.Event()
+    pool = ProcessPoolExecutor(processes, context, _start, (threads, stop))
     try:
         futures = {pool.submit(_group, group): group for group in groups.values()}
         for future in as_completed(futures):
@@ -88,18 +89,36 @@ def _side_by_side(todo: Sequence[Job], processes: int) -> Iterator[tuple[Job, fl
             "and a smaller --processes"
         ) from error
     finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+        stop.set()
+        try:
+            pool.shutdown(wait=True, cancel_futures=True)
+        except KeyboardInterrupt:  # a second Ctrl-C does not wait, and the workers follow
+            os._exit(130)
 
 
 def _group(group: Sequence[Job]) -> list[float]:
-    return [run(job) for job in group]
+    seconds = []
+    for job in group:
+        if WORKER["stop"].is_set():  # the pool hands out work ahead of time
+            raise Stopped
+        try:
+            seconds.append(run(job))
+        except Stopped:
+            WORKER["stop"].set()
+            raise
+    return seconds
 
 
-def _start(threads: int) -> None:
+WORKER: dict[str, Event] = {}
+"""A worker's own: what says that the study is to stop."""
+
+
+def _start(threads: int, stop: Event) -> None:
     """A worker: its share of the cores, no part in Ctrl-C (a training listens by itself), and no life
     after its parent's."""
     import torch
 
+    WORKER["stop"] = stop
     torch.set_num_threads(threads)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = parent_process()

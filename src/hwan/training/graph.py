@@ -79,14 +79,16 @@ def fill(held: Batch, batch: Batch) -> None:
 def cuda_record(work: Work) -> Work:
     """Record ``work``, without doing it, as a CUDA graph."""
     graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
+    # Threads that prepare batches may speak to CUDA meanwhile.
+    with torch.cuda.graph(graph, capture_error_mode="thread_local"):
         work()
     return graph.replay
 
 
 def cuda_aside(work: Work) -> None:
     """Do ``work`` on a stream of its own, in order with the current one."""
-    side, current = torch.cuda.Stream(), torch.cuda.current_stream()
+    side: torch.cuda.Stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+    current = torch.cuda.current_stream()
     side.wait_stream(current)
     with torch.cuda.stream(side):
         work()

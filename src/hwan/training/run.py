@@ -1,7 +1,7 @@
 """A run folder: what one training writes, and how it is gone on with.
 
 RUN/config.json  data.json  log.jsonl  samples/000400.png
-RUN/state/{latest,previous}.pt  generator_ab/  generator_ba/
+RUN/state/{latest,previous}.pt  generator_ab/  generator_ba/  best/{ranking.json, generator_ab …}
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ import math
 import signal
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +24,14 @@ from hwan import config as configs
 from hwan.config import Config
 from hwan.data.folders import locate
 from hwan.data.loader import stream
-from hwan.data.sets import TrainingSet, open_set, remarks
+from hwan.data.sets import TrainingSet, open_set, open_validation, remarks, to_device
 from hwan.errors import TrainingDiverged, UsageError
 from hwan.image import write_atomic
 from hwan.nets.folder import GeneratorCard, save_generator
-from hwan.runtime import describe, pick_device
+from hwan.runtime import describe, environment, pick_device
+from hwan.training.best import Judge, ranked
 from hwan.training.checkpoint import load_state, save_state
+from hwan.training.health import due, saturation
 from hwan.training.loop import Status, Training, loop
 from hwan.training.samples import Samples
 
@@ -46,8 +48,9 @@ class Note:
 
 @dataclass(frozen=True)
 class Row:
-    """One row of log.jsonl: means since the row before. At a ``tick`` samples were drawn, ``health``
-    measured on them, and the state saved."""
+    """One row of log.jsonl: means since the row before. At a ``tick`` samples were drawn, ``validation``
+    measured on the validation images (with ``train.best``) and the state saved; at some ticks and the
+    last one ``health`` was measured."""
 
     images: int
     total: int
@@ -56,6 +59,7 @@ class Row:
     images_per_second: float
     tick: bool
     health: dict[str, float]
+    validation: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -89,12 +93,13 @@ def train(
     layout = locate(data, config.data.pairs, config.data.swap)
     images = open_set(layout, config)
     samples = Samples(layout, config)
+    judge = Judge(open_validation(layout, config), config) if config.train.best else None
     training = Training(config, pick_device(device))
     notes = list(remarks(images, config))
-    window = Window({}, 0)
+    window, since = Window({}, 0), []
     if resume:
         state, note = load_state(out / "state", training.device)
-        window = _restore(training, state)
+        window, since = _restore(training, state), state.get("since", [])
         _cut_log(out / "log.jsonl", training.seen)
         notes += [note] * bool(note) + [f"going on from image {training.seen}"]
         if (counts := [len(images.a), len(images.b)]) != state["counts"]:
@@ -105,21 +110,30 @@ def train(
     out.mkdir(parents=True, exist_ok=True)
     configs.save(config, out / "config.json")
     paths = [str(path.resolve()) for path in data]
-    write_atomic(out / "data.json", json.dumps({"data": paths}).encode())
+    held = {"a": len(images.a), "b": len(images.b)}
+    kept = {"data": paths, "counts": held, "environment": environment(training.device)}
+    write_atomic(out / "data.json", (json.dumps(kept, indent=2) + "\n").encode())
     yield Note(
         f"{len(images.a)} images in A, {len(images.b)} in B; {describe(training.device)}; "
         f"{training.precision}"
     )
     yield from map(Note, notes)
-    yield from _run(training, window, images, samples, out)
+    yield from _run(training, window, since, images, samples, judge, out)
 
 
 def _run(
-    training: Training, window: Window, images: TrainingSet, samples: Samples, out: Path
+    training: Training,
+    window: Window,
+    since: list[dict[str, float]],  # the rows' losses since the last measurement of health
+    images: TrainingSet,
+    samples: Samples,
+    judge: Judge | None,
+    out: Path,
 ) -> Iterator[Event]:
     config = training.config
     total = max(1, round(config.train.epochs * images.epoch))
-    batches = stream(images, config.data, config.train.seed, training.seen, config.train.batch)
+    train, on = config.train, to_device(images, config, training.device)
+    batches = stream(on, config.data, train.seed, training.seen, train.batch, config.speed.workers)
     counts = [len(images.a), len(images.b)]
     if training.seen == 0:
         samples.draw(training, out / "samples")
@@ -134,8 +148,16 @@ def _run(
                 speed, last_row = (status.seen - row_at) / (now - last_row), now
                 row_at, losses = status.seen, window.means()
                 _check(losses, training, out)
-                health = samples.draw(training, out / "samples") if tick else {}
-                row = Row(status.seen, total, status.lr, losses, speed, tick, health)
+                since.append(losses)
+                examined = tick and due(status.seen, config.train.ticks, total)
+                health = samples.draw(training, out / "samples", examined) if tick else {}
+                if examined:
+                    health |= saturation(since, config)
+                    since.clear()
+                figures = judge(training) if judge and tick else {}
+                for direction in ranked(out / "best", config.train.best, status.seen, figures):
+                    save_generators(training, out / "best", (direction,))
+                row = Row(status.seen, total, status.lr, losses, speed, tick, health, figures)
                 log.write(json.dumps(dataclasses.asdict(row)) + "\n")
                 log.flush()
                 window = Window({}, 0)
@@ -149,6 +171,7 @@ def _run(
                         **training.state_dict(),
                         "counts": counts,
                         "window": dataclasses.asdict(window),
+                        "since": since,
                     },
                 )
                 save_generators(training, out)
@@ -189,12 +212,14 @@ def _check(losses: dict[str, float], training: Training, out: Path) -> None:
         )
 
 
-def save_generators(training: Training, out: Path) -> None:
+def save_generators(training: Training, out: Path, only: Collection[str] = ("ab", "ba")) -> None:
     """Write ``out/generator_ab`` and ``out/generator_ba`` from the (averaged) generators."""
     config = training.config
     kinds = {"a": config.data.kind_a, "b": config.data.kind_b}
     for name, net in training.generators.items():
         direction = name.removeprefix("generator_")
+        if direction not in only:
+            continue
         kind_in, kind_out = kinds[direction[0]], kinds[direction[1]]
         card = GeneratorCard(
             config.generator,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -10,79 +9,90 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from hwan import config as configs
 from hwan.config import Config, Kind
 from hwan.data.augment import centre_crop
 from hwan.data.cache import fit
 from hwan.data.folders import Layout, Source, list_images
 from hwan.errors import UsageError
 from hwan.image import RGB, Pixels, grid, save, to_pixels, to_tensor, view
-from hwan.metrics.health import diversity
+from hwan.nets.folder import load_generator
+from hwan.runtime import pick_device
+from hwan.training.health import gradients, measure
+from hwan.training.health import singly as singly
 from hwan.training.loop import Training
 
 ROWS = 4  # images of each domain in a sheet
-PROBES = 16  # images of each domain in the health figures
+PROBES = 16  # images of each domain in the health figures while training
+EXAMINED = 64  # and in the test
 
 
 class Samples:
-    """Images spread evenly over the test folders (the training folders where there are none)."""
+    """Images spread evenly over the test folders (the training folders where there are none): up to
+    ``probes`` of each domain for the health figures, and the first few of them for the sheets."""
 
-    def __init__(self, layout: Layout, config: Config) -> None:
-        self.a = _pick(layout.test_a or layout.train_a, config, config.data.kind_a)
-        self.b = _pick(layout.test_b or layout.train_b, config, config.data.kind_b)
+    def __init__(self, layout: Layout, config: Config, probes: int = PROBES) -> None:
+        self.a = _pick(layout.test_a or layout.train_a, config, config.data.kind_a, probes)
+        self.b = _pick(layout.test_b or layout.train_b, config, config.data.kind_b, probes)
+
+    def tensors(self, config: Config, device: torch.device) -> tuple[Tensor, Tensor]:
+        """Both domains' images (N, C, H, W) in [-1, 1]."""
+        sides = ((self.a, config.data.range_a), (self.b, config.data.range_b))
+        a, b = (to_tensor(torch.from_numpy(x).to(device), limits) for x, limits in sides)
+        return a, b
 
     @torch.no_grad()
-    def draw(self, training: Training, folder: Path) -> dict[str, float]:
-        """Save ``folder/IMAGES.png`` and return the health figures.
+    def draw(self, training: Training, folder: Path, health: bool = False) -> dict[str, float]:
+        """Save ``folder/IMAGES.png``; with ``health`` return the health figures, else nothing.
 
         Columns: real_a fake_b rec_a | real_b fake_a rec_b; of a one-way method real_a fake_b real_b,
         which is the truth where A and B are pairs. Draws nothing random, so training goes on as if
         this had not been called.
         """
-        data = training.config.data
-        a, b = (
-            to_tensor(torch.from_numpy(x).to(training.device), limits)
-            for x, limits in ((self.a, data.range_a), (self.b, data.range_b))
-        )
+        a, b = self.tensors(training.config, training.device)
         nets = {name.removeprefix("generator_"): net for name, net in training.generators.items()}
         for net in nets.values():
             net.eval()
         devices = [training.device] if training.device.type == "cuda" else []
-        with torch.random.fork_rng(devices):  # a generator may drop out when translating
-            columns, fakes = translate(nets, a, b)
+        # A generator may drop out when translating; a compiled one would be compiled anew for this.
+        with torch.random.fork_rng(devices), torch.compiler.set_stance("force_eager"):
+            columns = sheet(nets, a[:ROWS], b[:ROWS])
+            found = measure(nets, a, b) | gradients(training) if health else {}
         training.method.train()
         # 8 bit show -1..1 of any depth.
-        cells = [[view(cell, RGB) for cell in to_pixels(x[:ROWS])] for x in columns]
+        cells = [[view(cell, RGB) for cell in to_pixels(x)] for x in columns]
         save(
             grid([list(row) for row in zip(*cells, strict=False)]),
             folder / f"{training.seen:06d}.png",
         )
-        if min(len(a), len(b)) < 2:
-            return {}  # one image says nothing of variety
-        health = {name: diversity(*pair) for name, pair in fakes.items()}
-        return {name: value for name, value in health.items() if math.isfinite(value)}
+        return found
 
 
-def translate(
-    nets: Mapping[str, nn.Module], a: Tensor, b: Tensor
-) -> tuple[list[Tensor], dict[str, tuple[Tensor, Tensor]]]:
-    """A sheet's columns, and for each diversity figure the outputs and the real images."""
+@torch.no_grad()
+def examine(run: Path, layout: Layout, device: str = "auto") -> dict[str, float]:
+    """The health figures of a run's generators on up to ``EXAMINED`` test images of each domain, in
+    crops of the size trained on."""
+    config, on = configs.load(run / "config.json"), pick_device(device)
+    nets = {
+        direction: load_generator(run / f"generator_{direction}")[0].to(on).eval()
+        for direction in config.directions
+    }
+    a, b = Samples(layout, config, EXAMINED).tensors(config, on)
+    return measure(nets, a, b)
+
+
+def sheet(nets: Mapping[str, nn.Module], a: Tensor, b: Tensor) -> list[Tensor]:
+    """A sheet's columns."""
     fake_b = singly(nets["ab"], a)
     if "ba" not in nets:
-        return [a, fake_b, b], {"diversity_ab": (fake_b, b)}
+        return [a, fake_b, b]
     fake_a = singly(nets["ba"], b)
-    rec_a, rec_b = singly(nets["ba"], fake_b[:ROWS]), singly(nets["ab"], fake_a[:ROWS])
-    fakes = {"diversity_ab": (fake_b, b), "diversity_ba": (fake_a, a)}
-    return [a, fake_b, rec_a, b, fake_a, rec_b], fakes
+    return [a, fake_b, singly(nets["ba"], fake_b), b, fake_a, singly(nets["ab"], fake_a)]
 
 
-def singly(net: nn.Module, images: Tensor) -> Tensor:
-    """Each image by itself, as it will be translated: a norm may tie the images of a batch."""
-    return torch.cat([net(image[None]) for image in images])
-
-
-def _pick(source: Source, config: Config, kind: Kind) -> np.ndarray:
+def _pick(source: Source, config: Config, kind: Kind, probes: int) -> np.ndarray:
     files = list_images(source.folder)
-    some = min(PROBES, len(files))
+    some = min(probes, len(files))
     crops: list[Pixels] = []
     for file in (files[i * len(files) // some] for i in range(some)):
         try:

@@ -10,7 +10,7 @@ from torch import nn
 from hwan.config import Config
 from hwan.errors import rule
 from hwan.methods.players import Player
-from hwan.nets.resnet import ResidualBlock
+from hwan.nets.resnet import Resnet
 
 
 def quicken(method: nn.Module, config: Config, device: torch.device, precision: str) -> None:
@@ -26,7 +26,7 @@ def quicken(method: nn.Module, config: Config, device: torch.device, precision: 
     if speed.channels_last == "on" or (speed.channels_last == "auto" and mixed):
         method.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     for module in method.modules():
-        if isinstance(module, ResidualBlock):
+        if isinstance(module, Resnet):
             module.forgets = speed.checkpoint
 
 
@@ -66,7 +66,7 @@ def _check(config: Config, device: torch.device, precision: str) -> None:
     if speed.checkpoint:
         rule(
             not generator.is_unet,
-            "speed.checkpoint forgets what is inside residual blocks",
+            "speed.checkpoint forgets what is inside a resnet",
             f"generator.name {generator.name}",
             "take generator.name resnet or plain, or a smaller train.batch with train.accumulate",
         )

@@ -1,4 +1,4 @@
-"""train, evaluate, demo."""
+"""train, demo."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-from tyro.conf import Positional, arg
+from tyro.conf import arg
 
 from hwan.config import Config
 from hwan.errors import UsageError, nearest
@@ -26,41 +26,50 @@ class Train:
     """Go on with the run folder given instead of a recipe."""
     device: str = "auto"
     """auto, cpu, cuda, cuda:1 or mps."""
+    tensorboard: bool = False
+    """Also write TensorBoard's event files, into OUT/tensorboard."""
 
 
 def train(args: list[str]) -> int:
     from hwan.config import load
-    from hwan.recipes import RECIPES, SIZED
 
+    resume = "--resume" in args
     if args and args[0] in ASK:
         args = ["cyclegan", *args]  # every recipe has the same options
-    if not args or args[0].startswith("-"):
-        raise UsageError(
-            "train takes a recipe, a config.json or (with --resume) a run folder first",
-            " ".join(args) or "nothing",
-            nearest("", RECIPES) + "; `hwan train RECIPE --help` lists every option",
-        )
-    what, folder = args[0], Path(args[0])
-    resume = "--resume" in args
-    if resume or folder.suffix == ".json":
-        base = load(folder / "config.json" if resume else folder)
-    elif what in SIZED and "--data.size" in args[1:-1]:
-        size = args[args.index("--data.size") + 1]
-        if not size.isdecimal() or int(size) < 8:
-            raise UsageError("data.size is a whole number of at least 8", size, "give 256, say")
-        base = SIZED[what](int(size))
-    elif what in RECIPES:
-        base = RECIPES[what]()
-    else:
-        raise UsageError(
-            "a recipe is one of hwan's, or a config.json", what, nearest(what, RECIPES)
-        )
-    given = parse(Train, f"train {what}", args[1:], Train(base, out=folder if resume else None))
+    folder = Path(args[0]) if args else Path()
+    base = load(folder / "config.json") if resume else named("train", args)
+    given = parse(Train, f"train {args[0]}", args[1:], Train(base, out=folder if resume else None))
     if resume and given.out != folder:
         raise UsageError(
             "--resume goes on in the run folder", f"--out {given.out}", "leave --out out"
         )
     return run_training(given)
+
+
+def named(verb: str, args: list[str]) -> Config:
+    """The configuration that ``args`` begin with: a recipe's or a config.json's."""
+    from hwan.config import load
+    from hwan.recipes import RECIPES, SIZED
+
+    if not args or args[0].startswith("-"):
+        raise UsageError(
+            f"{verb} takes a recipe, a config.json or (train with --resume) a run folder first",
+            " ".join(args) or "nothing",
+            nearest("", RECIPES) + f"; `hwan {verb} RECIPE --help` lists every option",
+        )
+    what = args[0]
+    if Path(what).suffix == ".json":
+        return load(Path(what))
+    if what in SIZED and "--data.size" in args[1:-1]:
+        size = args[args.index("--data.size") + 1]
+        if not size.isdecimal() or int(size) < 8:
+            raise UsageError("data.size is a whole number of at least 8", size, "give 256, say")
+        return SIZED[what](int(size))
+    if what not in RECIPES:
+        raise UsageError(
+            "a recipe is one of hwan's, or a config.json", what, nearest(what, RECIPES)
+        )
+    return RECIPES[what]()
 
 
 def run_training(given: Train) -> int:
@@ -78,7 +87,12 @@ def run_training(given: Train) -> int:
         data = [Path(path) for path in read_json(given.out / "data.json")["data"]]
     if not data:
         raise UsageError("a training reads images", "no --data", "add --data FOLDER, or --data A B")
-    stopped = watch(train(given.config, data, given.out, given.device, given.resume))
+    events = train(given.config, data, given.out, given.device, given.resume)
+    if given.tensorboard:
+        from hwan.board import record
+
+        events = record(events, given.out)
+    stopped = watch(events)
     if stopped:
         print(
             f"stopped after {stopped.images} of {stopped.total} images, everything saved.\n"
@@ -93,57 +107,6 @@ def run_training(given: Train) -> int:
         f"  translate  hwan translate {given.out} IMAGES --out DIR"
     )
     return 0
-
-
-@dataclass(frozen=True)
-class Evaluate:
-    """Test a run on held-out images: figures, baselines, every picture, and the report."""
-
-    run: Positional[Path]
-    """The run folder."""
-    data: tuple[Path, ...] = ()
-    """Another data set than the one it was trained on, with testA and testB."""
-    device: str = "auto"
-    """auto, cpu, cuda or mps."""
-
-
-def evaluate(args: list[str]) -> int:
-    given = parse(Evaluate, "evaluate", args)
-    run_evaluation(given)
-    return 0
-
-
-def run_evaluation(given: Evaluate) -> None:
-    """Test, write the results and the report, print the tables."""
-    from rich.console import Console
-    from rich.table import Table
-
-    from hwan import evaluate as test
-    from hwan.config import load
-    from hwan.progress import track
-    from hwan.run_report import judge, write_run_report
-
-    layout, config = test.run_data(given.run, given.data), load(given.run / "config.json")
-    total = test.count(layout, config)
-    rows = list(track(test.evaluate(given.run, layout, given.device), total, "testing"))
-    if len(rows) < total:
-        print(f"{total - len(rows)} unreadable test images left out; `hwan data check` names them")
-    summaries = test.summarise(rows, test.real_thumbs(layout, config))
-    test.write_results(rows, summaries, given.run / "evaluation")
-    table = Table("direction", "system", "SSIM", "PSNR", "L1", "cycle L1", "diversity")
-    for direction, summary in summaries.items():
-        texts = (f"{summary.cycle_l1:.3f}", f"{summary.diversity:.2f}")
-        shared = ["-" if text == "nan" else text for text in texts]  # one way, or too few images
-        for name, figures in (summary.systems or {test.OURS: {}}).items():
-            values = [
-                f"{figures[m]:.{n}f}" if m in figures else "no truth"
-                for m, n in (("ssim", 3), ("psnr", 1), ("l1", 3))
-            ]
-            table.add_row(direction, name, *values, *(shared if name == test.OURS else ["", ""]))
-    console = Console()
-    console.print(table)
-    console.print(judge(summaries)[0], markup=False)
-    print(f"report: {write_run_report(given.run, layout, rows, summaries)}")
 
 
 @dataclass(frozen=True)

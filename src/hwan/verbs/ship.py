@@ -10,17 +10,19 @@ from typing import Literal
 
 from tyro.conf import Positional
 
+from hwan.config import Precision, read_json
+from hwan.errors import UsageError, at_least, rule
 from hwan.verbs import Direction, parse
 
 
 @dataclass(frozen=True)
 class Translate:
-    """Translate images and folders of any size; names, sizes and structure are kept."""
+    """Translate images, folders and videos of any size; names, sizes and structure are kept."""
 
     run: Positional[Path]
     """A run folder or a generator folder."""
     inputs: Positional[tuple[Path, ...]]
-    """Images and folders."""
+    """Images, videos (MP4 MOV MKV WebM AVI) and folders of them."""
     out: Path
     """The folder to write to."""
     direction: Direction | None = None
@@ -29,25 +31,75 @@ class Translate:
     """Write every file in this format (.png, .tiff, .npy, .jpg …); else each in its own."""
     overwrite: bool = False
     """Replace earlier translations."""
+    resume: bool = False
+    """Keep earlier translations, and make those that are missing."""
+    batch: int = 0
+    """Pictures of one size that go through the network together: 0 takes 1 on a CPU, 8 elsewhere."""
+    tile: int = 0
+    """Translate in strips of so many pixels squared, in bounded memory; 0 does so for images above two
+    million pixels (512). The same picture, but for rounding."""
+    smooth: bool = False
+    """Of videos: against flicker, statistics averaged over frames, and memory where nothing moves."""
     device: str = "auto"
     """auto, cpu, cuda or mps."""
+    precision: Precision = "fp32"
+    """bf16 is about twice as fast on a CPU or GPU that has it, and a level or so off; fp16 for older GPUs;
+    auto takes one of them on a GPU, fp32 on a CPU."""
+    engine: Literal["torch", "onnx"] = "torch"
+    """onnx runs the network in ONNX Runtime on the CPU: seconds to start, then up to twice as fast for
+    narrow networks; the same pictures."""
 
 
 def translate(args: list[str]) -> int:
     given = parse(Translate, "translate", args)
+    from hwan.folder import Outcome, plan, translate_files, unfinished
     from hwan.progress import track
-    from hwan.translate import load, plan, translate_files
+    from hwan.translate import load
+    from hwan.video import find_videos, has_images, is_video, open_clip, translate_video
 
+    rule(
+        not (given.overwrite and given.resume),
+        "--overwrite makes all anew, --resume what is missing",
+        "both",
+        "give one of them",
+    )
+    at_least("translate", given, batch=0)
     suffix = "." + given.format.lower().lstrip(".") if given.format else ""
-    translator = load(given.run, given.device, given.direction or "")
-    kind = translator.card.kind_out
-    pairs = plan(given.inputs, given.out, suffix, given.overwrite, kind)
+    translator = load(given.run, given.device, given.direction or "", given.tile, given.precision)
+    if given.engine == "onnx":
+        from hwan.export import onnx_engine
+
+        translator.engine = onnx_engine(translator)
+    kind, batch = translator.card.kind_out, given.batch or (1 if translator.on_cpu else 8)
+    keep = given.overwrite or given.resume
+    videos = find_videos(given.inputs, given.out, keep)
+    stills = [i for i in given.inputs if not is_video(i) and (not videos or has_images(i))]
+    images = plan(stills, given.out, suffix, keep, kind) if stills or not videos else []
+    if given.resume and (done := len(images) + len(videos)):
+        images, videos = unfinished(images), unfinished(videos)
+        print(f"{done - len(images) - len(videos)} of {done} are there already")
+    clips = [open_clip(source, target) for source, target in videos]
     failed, notes = [], Counter[str]()
-    for outcome in track(translate_files(translator, pairs), len(pairs), "translating"):
+    for outcome in track(translate_files(translator, images, batch), len(images), "translating"):
         notes.update(outcome.notes)
         if outcome.error:
             failed.append(outcome)
-    print(f"{len(pairs) - len(failed)} of {len(pairs)} images translated into {given.out}")
+    for clip in clips:
+        try:
+            for _ in track(
+                translate_video(translator, clip, batch, given.smooth),
+                clip.frames,
+                clip.source.name,
+            ):
+                pass
+        except (UsageError, OSError) as error:
+            reason = str(error.received) if isinstance(error, UsageError) else str(error)
+            failed.append(Outcome(clip.source, clip.target, reason))
+    for kind_of, all_of in (("images", images), ("videos", clips)):
+        if all_of or (kind_of == "images" and not clips):
+            sources = {item[0] if isinstance(item, tuple) else item.source for item in all_of}
+            done = len(all_of) - sum(outcome.source in sources for outcome in failed)
+            print(f"{done} of {len(all_of)} {kind_of} translated into {given.out}")
     for note, times in notes.items():
         print(f"  {times} x {note}")
     for outcome in failed:
@@ -57,23 +109,47 @@ def translate(args: list[str]) -> int:
 
 @dataclass(frozen=True)
 class Export:
-    """Write a generator for other programs: ONNX, checked against PyTorch, or a checkpoint that
+    """Write a generator for others: ONNX or a torch.export program, both checked against PyTorch; a
+    page that runs it in the browser; a folder with a model card; or a checkpoint that
     pytorch-CycleGAN-and-pix2pix loads."""
 
     run: Positional[Path]
     """A run folder or a generator folder."""
     out: Path
     """The folder to write to; of reference also a .pth file."""
-    to: Literal["onnx", "reference"] = "onnx"
-    """The form: onnx, or reference, for pytorch-CycleGAN-and-pix2pix."""
+    to: Literal["onnx", "torch", "web", "folder", "reference"] = "onnx"
+    """The form: onnx; torch, a .pt2 that PyTorch runs without hwan; web, a folder for any static
+    server; folder, the generator folder with a model card (README.md) for the model hub; or
+    reference, for pytorch-CycleGAN-and-pix2pix."""
     direction: Direction | None = None
     """Of a run: ab (if not said) or ba."""
+    precision: Literal["fp32", "fp16", "int8"] = "fp32"
+    """Of onnx: int8 is calibrated on --data."""
+    images: bool = False
+    """Of onnx: pixels (B, H, W, C) in and out, any H and W, with everything around the network in the
+    file; else (B, C, H, W) in [-1, 1], in multiples of the metadata's hwan.multiple."""
+    data: tuple[Path, ...] = ()
+    """Of onnx in fp16 or int8: a data set, or folders of images, to calibrate and compare on; a run's
+    own, if not said."""
+    licence: str = ""
+    """Of folder: what the model card states, by the hub's short names (apache-2.0, cc-by-4.0, other)."""
+    samples: tuple[Path, ...] = ()
+    """Of web: images and folders to try on the page, in place of hwan's photographs."""
+    runtime: Path | None = None
+    """Of web: an unpacked onnxruntime-web; else npm fetches it once."""
 
 
 def export(args: list[str]) -> int:
     given = parse(Export, "export", args)
     from hwan.translate import find_generator
 
+    plain = given.precision == "fp32" and not given.images and not given.data
+    rule(
+        plain or given.to == "onnx",
+        "--precision, --images and --data are of --to onnx",
+        f"--to {given.to}",
+        "leave them out",
+    )
     folder = find_generator(given.run, given.direction or "")
     if given.to == "reference":
         from hwan.interop import export_reference
@@ -81,15 +157,40 @@ def export(args: list[str]) -> int:
         exported = export_reference(folder, given.out)
         print(f"{exported.path}\n  the reference reads it with {exported.options}")
         return 0
-    from hwan.export import export_onnx
+    if given.to == "web":
+        return _export_web(folder, given)
+    if given.to == "folder":
+        from hwan.card import export_folder
 
-    path, parities = export_onnx(folder, given.out)
-    print(path)
-    for parity in parities:
+        print(f"{export_folder(folder, given.out, given.licence)}: a generator with its model card")
+        return 0
+    from hwan.export import export_onnx, export_program
+
+    data, told = given.data, given.run / "data.json"
+    if given.precision != "fp32" and not data and told.is_file():
+        data = tuple(Path(path) for path in read_json(told)["data"])
+    path, found = (
+        export_program(folder, given.out)
+        if given.to == "torch"
+        else export_onnx(folder, given.out, given.precision, given.images, data)
+    )
+    print(f"{path}  {path.stat().st_size / 2**20:.1f} MB")
+    print(f"  {'input':>16}  largest and mean difference  PyTorch  this file (s)")
+    for row in found:
+        shape = "x".join(map(str, row.shape))
         print(
-            f"  {'x'.join(map(str, parity.shape)):>16}  largest difference from PyTorch "
-            f"{parity.max_error:.1e}, mean {parity.mean_error:.1e}"
+            f"  {shape:>16}  {row.max_error:18.1e}  {row.mean_error:7.1e}"
+            f"  {row.seconds_torch:7.3f}  {row.seconds:7.3f}"
         )
+    return 0
+
+
+def _export_web(folder: Path, given: Export) -> int:
+    from hwan.web.bundle import export_web
+
+    sizes = export_web(folder, given.out, given.runtime, given.samples)
+    print(f"{given.out}: {len(sizes)} files, {sum(sizes.values()) / 1e6:.1f} MB")
+    print(f"  see it: python3 -m http.server -d {given.out} 8001, then http://127.0.0.1:8001/")
     return 0
 
 

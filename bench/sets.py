@@ -1,0 +1,95 @@
+"""What the figures of a test say of planted failures: which of them moves, and which does not.
+
+    python -m bench.sets RUN [--features self]     a run that `hwan evaluate` has tested
+
+A constant generator, four outputs for all, the outputs shuffled among the inputs, and inverted colours
+are made of the run's own test translations. Run from the project's folder.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+
+from hwan import config as configs
+from hwan.config import Config
+from hwan.data.folders import Layout
+from hwan.distributions import Sample, compare
+from hwan.evaluate import PAIRED, Side, figures, readings, run_data, sides, translation
+from hwan.image import Pixels, decode, resize
+from hwan.instruments import pick_features
+from hwan.metrics.features import Features
+from hwan.metrics.sliced import side_for
+from hwan.results import FIGURES, WORDS, shown
+from hwan.verbs.measure import print_table
+
+
+def planted(outputs: list[Pixels]) -> dict[str, list[Pixels]]:
+    """The same count of pictures from each failure; one of another size is brought to its input's."""
+    shapes = [picture.shape for picture in outputs]
+
+    def fitted(chosen: list[Pixels]) -> list[Pixels]:
+        return [resize(p, s[0], s[1]) for p, s in zip(chosen, shapes, strict=True)]
+
+    order = np.random.default_rng(0).permutation(len(outputs))
+    return {
+        "as trained": outputs,
+        "constant": fitted([outputs[0]] * len(outputs)),
+        "4 outputs": fitted([outputs[i % 4] for i in range(len(outputs))]),
+        "shuffled": fitted([outputs[i] for i in order]),
+        "inverted": [np.iinfo(p.dtype).max - p for p in outputs],
+    }
+
+
+def measure(run: Path, side: Side, config: Config, features: Features | None) -> None:
+    kind = side.kind_out
+    names = [name for name, _ in readings(side.test, side.kind_in)]
+    outputs = [decode(translation(run, side, name), kind).pixels for name in names]
+    assert side.reals
+    real = [picture for _, picture in readings(side.reals, kind)]
+    finest = side_for([min(picture.shape[:2]) for picture in real])
+    reals = Sample(len(real), kind, features, finest)
+    for picture in real:
+        reals.add(picture)
+    samples, paired = {}, {}
+    for failure, pictures in planted(outputs).items():
+        samples[failure] = Sample(len(pictures), kind, features, finest)
+        found = []
+        for name, picture in zip(names, pictures, strict=True):
+            samples[failure].add(picture)
+            if (truth := side.truth_of(name)) is not None:
+                found.append(figures(PAIRED, picture, truth, kind))
+        paired[failure] = {
+            metric: float(np.nanmean([one[metric] for one in found]))
+            for metric in (found[0] if found else {})
+        }
+    table = compare(samples, reals, features, kind)
+    texts = {
+        failure: {
+            metric: shown(metric, value)
+            for metric, value in {**table[failure], **paired[failure]}.items()
+            if metric in FIGURES
+        }
+        for failure in table
+    }
+    print_table(f"{run.name}, {WORDS[side.direction]}", texts)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("run", type=Path)
+    parser.add_argument("--features", default="self")
+    given = parser.parse_args()
+    config = configs.load(given.run / "config.json")
+    layout: Layout = run_data(given.run)
+    features, _ = pick_features(given.features, layout, config)
+    for side in sides(layout, config):
+        measure(given.run, side, config, features)
+
+
+if __name__ == "__main__":
+    main()

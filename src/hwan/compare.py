@@ -1,0 +1,266 @@
+"""Several tested runs side by side; those that differ in nothing but their seed as one, mean and
+standard deviation. comparison.json, comparison.csv and comparison.html say the same."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from hwan.config import Config
+from hwan.data.folders import list_images
+from hwan.errors import UsageError
+from hwan.evaluate import Side, run_data, sides, translation
+from hwan.image import Pixels, decode, grid, resize, view
+from hwan.report import Gallery, Report, Section, Table, write
+from hwan.results import (
+    BEST,
+    CHOICE,
+    FIGURES,
+    LEADING,
+    OURS,
+    REAL,
+    WORDS,
+    Summary,
+    baselines,
+    columns,
+    flat,
+    write_csv,
+    write_json,
+)
+
+SHOWN = 8  # test images
+TALL = 128  # pixels of a picture in the comparison
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One run after its test."""
+
+    run: Path
+    data: tuple[Path, ...]
+    config: Config
+    summaries: Mapping[str, Summary]
+
+
+@dataclass(frozen=True)
+class Spread:
+    """A figure over the runs of a group: its mean, its standard deviation (n - 1; nan of one run)."""
+
+    mean: float
+    sd: float
+    runs: int
+
+    def text(self, metric: str) -> str:
+        decimals = FIGURES[metric].decimals
+        if math.isnan(self.mean):
+            return "-"
+        sd = "" if math.isnan(self.sd) else f" ± {self.sd:.{decimals}f}"
+        return f"{self.mean:.{decimals}f}{sd}"
+
+
+Figures = dict[str, dict[str, dict[str, Spread]]]
+"""By direction, system and metric. A system is a group, its best checkpoints, or a baseline."""
+
+
+def groups(tested: Sequence[Entry]) -> dict[str, list[Entry]]:
+    """Runs of one configuration and one data set but for the seed, under the names of their folders."""
+    found: dict[object, list[Entry]] = {}
+    for one in tested:
+        config = replace(one.config, train=replace(one.config.train, seed=0))
+        found.setdefault((config, one.data), []).append(one)
+    names = _names([one.run for one in tested])
+    return {
+        names[runs[0].run] if len(runs) == 1 else
+        f"{names[runs[0].run]} ({len(runs)} seeds)": runs
+        for runs in found.values()
+    }  # fmt: skip
+
+
+def _names(runs: Sequence[Path]) -> dict[Path, str]:
+    """The shortest ends of the runs' paths that tell them apart."""
+    paths = {run: run.resolve() for run in runs}
+    if len(set(paths.values())) < len(runs):
+        raise UsageError("runs to compare are different folders", ", ".join(map(str, runs)),
+                         "name each once")  # fmt: skip
+    for depth in range(1, 1 + max(len(path.parts) for path in paths.values())):
+        names = {run: "/".join(path.parts[-depth:]) for run, path in paths.items()}
+        if len(set(names.values())) == len(runs):
+            break
+    return names
+
+
+def figures(named: Mapping[str, Sequence[Entry]]) -> Figures:
+    """Every figure of every group, and of the baselines: means over all runs that have them."""
+    values: dict[str, dict[str, dict[str, list[float]]]] = {}
+    for name, runs in named.items():
+        for one in runs:
+            for direction, summary in one.summaries.items():
+                there = values.setdefault(direction, {})
+                for system, metric, value in flat(summary):
+                    title = {OURS: name, BEST: f"{name}, best checkpoint"}.get(system, system)
+                    there.setdefault(title, {}).setdefault(metric, []).append(value)
+    return {
+        direction: {
+            system: {metric: _spread(found) for metric, found in metrics.items()}
+            for system, metrics in sorted(systems.items(), key=lambda item: _rank(item[0], named))
+        }
+        for direction, systems in values.items()
+    }
+
+
+def _rank(system: str, named: Mapping[str, object]) -> int:
+    """Groups first, then the baselines, then the real pictures."""
+    own = any(system in (name, f"{name}, best checkpoint") for name in named)
+    return 0 if own else 2 if system == REAL else 1
+
+
+def _spread(values: Sequence[float]) -> Spread:
+    known = [value for value in values if not math.isnan(value)]
+    if not known:
+        return Spread(math.nan, math.nan, 0)
+    finite = len(known) > 1 and all(map(math.isfinite, known))
+    return Spread(
+        statistics.fmean(known), statistics.stdev(known) if finite else math.nan, len(known)
+    )
+
+
+def remarks(named: Mapping[str, Sequence[Entry]], found: Figures) -> list[str]:
+    """What a reader must know: the best by each leading figure, and what makes figures incomparable."""
+    said = []
+    for direction, systems in found.items():
+        ours = {k: v for k, v in systems.items() if _rank(k, named) == 0}
+        for metric in LEADING:
+            means = {k: v[metric] for k, v in ours.items() if metric in v and v[metric].runs}
+            rivals = {
+                k: systems[k][metric] for k in baselines(systems)
+                if k not in ours and metric in systems[k] and systems[k][metric].runs
+            }  # fmt: skip
+            if len(means) > 1:
+                sign = 1 if FIGURES[metric].better == "high" else -1
+                top = max(means, key=lambda k: sign * means[k].mean)
+                words = f"{WORDS[direction]}: {top} has the best {FIGURES[metric].title}, "
+                words += means[top].text(metric)
+                best = max(rivals, key=lambda k: sign * rivals[k].mean, default=None)
+                if best and sign * rivals[best].mean >= sign * means[top].mean:
+                    words += (
+                        f", and does not beat the baseline {best} ({rivals[best].text(metric)})"
+                    )
+                said.append(words + ".")
+    every = [one for runs in named.values() for one in runs]
+    if len({one.data for one in every}) > 1:
+        said.append("The runs were tested on different data: their figures cannot be compared.")
+    for direction in found:
+        protocols = [
+            one.summaries[direction].protocol for one in every if direction in one.summaries
+        ]
+        keys = dict.fromkeys(key for protocol in protocols for key in protocol)
+        said += [
+            f"{WORDS[direction]}: {key} is not the same in every test; figures that depend on it cannot "
+            "be compared."
+            for key in keys
+            if key != CHOICE and len({protocol.get(key) for protocol in protocols}) > 1
+        ]
+    return said
+
+
+def differences(named: Mapping[str, Sequence[Entry]]) -> dict[str, list[str]]:
+    """The options in which the groups differ, with the value of each group."""
+    flats = [_options(runs[0].config) for runs in named.values()]
+    return {
+        option: [options[option] for options in flats]
+        for option in flats[0]
+        if option != "train.seed" and len({options[option] for options in flats}) > 1
+    }
+
+
+def _options(config: Config) -> dict[str, str]:
+    return {
+        f"{section}.{key}" if key else section: str(inner)
+        for section, value in asdict(config).items()
+        for key, inner in (value.items() if isinstance(value, dict) else [("", value)])
+    }
+
+
+def write_comparison(tested: Sequence[Entry], out: Path) -> tuple[Figures, list[str], Path]:
+    """Compare and write the three files into ``out``; returns figures, remarks and the page."""
+    named = groups(tested)
+    found = figures(named)
+    said = remarks(named, found)
+    differing = differences(named)
+    write_json(
+        {
+            "groups": {name: [str(one.run) for one in runs] for name, runs in named.items()},
+            "differences": {k: dict(zip(named, v, strict=True)) for k, v in differing.items()},
+            "remarks": said,
+            "figures": {
+                direction: {
+                    system: {metric: vars(spread) for metric, spread in metrics.items()}
+                    for system, metrics in systems.items()
+                }
+                for direction, systems in found.items()
+            },
+        },
+        out / "comparison.json",
+    )
+    lines = [
+        (direction, system, metric, spread.mean, spread.sd, spread.runs)
+        for direction, systems in found.items()
+        for system, metrics in systems.items()
+        for metric, spread in metrics.items()
+    ]
+    header = ("direction", "system", "metric", "mean", "sd", "runs")
+    write_csv(header, lines, out / "comparison.csv")
+    sections: list[Section] = [_table(direction, found[direction]) for direction in found]
+    if differing:
+        rows = tuple((option, *values) for option, values in differing.items())
+        sections.append(Table("What differs", ("option", *named), rows))
+    sections += [_gallery(direction, named) for direction in found]
+    report = Report("Comparison", "\n\n".join(said), "none", tuple(sections))
+    return found, said, write(report, out / "comparison.html")
+
+
+def _table(direction: str, systems: Mapping[str, Mapping[str, Spread]]) -> Table:
+    names = columns({k: {m: s.mean for m, s in v.items()} for k, v in systems.items()})
+    rows = tuple(
+        (system, *(metrics[name].text(name) if name in metrics else None for name in names))
+        for system, metrics in systems.items()
+    )
+    ends = {"high": "higher is better", "low": "lower is better"}
+    notes = (f"{FIGURES[name].title}: {ends[FIGURES[name].better]}" for name in names)
+    note = "Mean ± standard deviation over seeds. " + "; ".join(notes) + "."
+    titles = tuple(FIGURES[name].title for name in names)
+    return Table(f"{WORDS[direction]}", ("system", *titles), rows, note)
+
+
+def _gallery(direction: str, named: Mapping[str, Sequence[Entry]]) -> Gallery:
+    """The first test images that all groups have, through the first run of each."""
+    firsts = [runs[0] for runs in named.values()]
+    found: list[tuple[Side, Entry]] = []
+    for one in firsts:
+        layout = run_data(one.run, one.data)
+        found += [(s, one) for s in sides(layout, one.config) if s.direction == direction]
+    side = found[0][0]
+    pictures = []
+    names = [file.relative_to(side.test.folder) for file in list_images(side.test.folder)]
+    common = [n for n in names if all(translation(t.run, s, n).is_file() for s, t in found)]
+    for name in common[:: max(1, len(common) // SHOWN)][:SHOWN]:
+        row = [view(side.test.read(side.test.folder / name, side.kind_in).pixels, side.kind_in)]
+        for s, t in found:
+            row.append(view(decode(translation(t.run, s, name), s.kind_out).pixels, s.kind_out))
+        truth = side.truth_of(name)
+        row += [view(truth, side.kind_out)] if truth is not None else []
+        pictures.append((str(name), grid([[_small(p) for p in row]])))
+    order = ", ".join(["input", *named, *(["truth"] if side.truth else [])])
+    return Gallery(
+        f"{WORDS[direction]}, test images", tuple(pictures), f"From left to right: {order}."
+    )
+
+
+def _small(picture: Pixels) -> Pixels:
+    """Of one height and three channels, to stand in a row."""
+    height, width, channels = picture.shape
+    shown = resize(picture, TALL, max(1, round(width * TALL / height)))
+    return shown.repeat(3 // channels, axis=2)

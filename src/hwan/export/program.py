@@ -1,0 +1,52 @@
+"""torch.export: a program that PyTorch runs without hwan."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+
+import torch
+
+from hwan.export.onnx import check_exportable, example, inputs, metadata
+from hwan.export.parity import TOLERANCES, Parity, compare, refuse_above, write_report
+from hwan.hub import licence
+from hwan.image import write_atomic
+from hwan.nets import sizes
+from hwan.nets.folder import load_generator
+
+
+def export_program(folder: Path, out: Path) -> tuple[Path, list[Parity]]:
+    """Write the generator in ``folder`` as ``out/model.pt2``, with free batch, height and width.
+
+    ``torch.export.load("model.pt2").module()`` maps float32 (B, C, H, W) in [-1, 1] to the same; H and
+    W are multiples of "hwan.multiple" in the file "hwan.json" inside. The file is read again and compared
+    with the generator on three sizes. Raises ``UsageError`` for a generator that drops out when
+    translating, and ``Failure``, leaving no program, where an error is above 1e-4.
+    """
+    net, card = load_generator(folder)
+    check_exportable(card)
+    free = torch.export.Dim.DYNAMIC
+    program = torch.export.export(
+        net, (example(card),), dynamic_shapes=({0: free, 2: free, 3: free},)
+    )
+    # torch.export takes a side that can be 1 for one that always is, so a U-Net's bottleneck, a pixel
+    # at its least side, has to have two here.
+    multiple, least = sizes(card.generator)
+    least = max(least, 2 * multiple)
+    facts = {**metadata(card, "fp32", images=False), "least": least, "licence": licence(folder)}
+    file = io.BytesIO()
+    torch.export.save(
+        program,
+        file,
+        extra_files={"hwan.json": json.dumps({f"hwan.{k}": v for k, v in facts.items()})},
+    )
+    read = torch.export.load(io.BytesIO(file.getvalue())).module()
+    found = [compare(net, read, image) for image in inputs(card, least, "fp32", None)]
+    refuse_above(found, TOLERANCES["fp32"], "the program")
+    write_atomic(out / "model.pt2", file.getvalue())
+    weights = (folder / "model.safetensors").stat().st_size
+    write_report(
+        out / "parity.json", found, TOLERANCES["fp32"], "fp32", len(file.getvalue()), weights
+    )
+    return out / "model.pt2", found

@@ -1,0 +1,213 @@
+"""What turns pictures into features for the figures of whole sets, and the weights behind it.
+
+Nothing is downloaded. Inception's weights are looked for where the usual packages keep them
+(``found``), or given; ``metrics/selfnet.py`` is a network of hwan's own.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+import warnings
+import zipfile
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from hwan.config import Kind
+from hwan.errors import UsageError
+from hwan.image import Pixels, resize, to_unit
+from hwan.metrics.inception import FEATURES, Inception
+
+Resizing = Literal["clean", "legacy"]
+BATCH = 16
+FID = ("fid", "kid")
+INCEPTION = (
+    "pt_inception-2015-12-05-6726825d.pth",  # pytorch-fid
+    "weights-inception-2015-12-05-6726825d.pth",  # torch-fidelity, torchmetrics
+    "inception-2015-12-05.pt",  # clean-fid, StyleGAN: TorchScript
+)
+KNOWN = ("6726825d",)
+"""The first digits of the SHA-256 of the file that published figures were taken with: its own name."""
+ALEXNET = ("alexnet-owt-7be5be79.pth", "alexnet-owt-4df8aa71.pth")  # torchvision's
+
+
+@dataclass(frozen=True)
+class Features:
+    """A feature network. ``net`` takes (B, ``channels``, ``side``, ``side``) in [-1, 1] to (B, D).
+    ``digest`` is the SHA-256 of its weights; ``distances`` names what the Fréchet and the kernel distance
+    of its features are called in the results: only Inception's are the FID and the KID."""
+
+    name: str
+    digest: str
+    net: Callable[[Tensor], Tensor]
+    side: int
+    channels: int = 3
+    distances: tuple[str, str] = ("frechet", "mmd")
+    resizing: Resizing = "clean"
+    device: str = "cpu"
+
+    @property
+    def protocol(self) -> dict[str, str]:
+        """How features are taken, in words."""
+        how = {
+            "clean": "bicubic, antialiased, not rounded (Parmar et al. 2022)",
+            "legacy": "bilinear as TensorFlow 1, not antialiased",
+        }
+        return {
+            "feature network": self.name,
+            "weights, SHA-256": self.digest,
+            "resizing": f"{self.resizing}: {how[self.resizing]}, to {self.side}x{self.side}",
+        }
+
+    @torch.no_grad()
+    def of(self, pictures: Iterable[Pixels], kind: Kind) -> Float[Tensor, "n d"]:
+        """The features of pictures of any size; ``kind`` says their depth and range. A grey one is
+        repeated for a network of colour."""
+        found, waiting = [], list[Tensor]()
+        for picture in pictures:
+            waiting.append(self.square(picture, kind))
+            if len(waiting) == BATCH:
+                found.append(self.net(torch.stack(waiting).to(self.device)).float().cpu())
+                waiting = []
+        if waiting:
+            found.append(self.net(torch.stack(waiting).to(self.device)).float().cpu())
+        return torch.cat(found) if found else torch.zeros(0, 0)
+
+    def square(self, picture: Pixels, kind: Kind) -> Float[Tensor, "c s s"]:
+        """One picture as the network takes it."""
+        values = to_unit(picture, kind).astype(np.float32)
+        if values.shape[2] != self.channels:
+            values = values.repeat(self.channels, axis=2)
+        if self.resizing == "legacy":
+            tensor = legacy_resize(torch.from_numpy(values).permute(2, 0, 1), self.side)
+        else:
+            tensor = torch.from_numpy(clean_resize(values, self.side)).permute(2, 0, 1)
+        return tensor.contiguous() * 2 - 1
+
+
+def clean_resize(values: np.ndarray, side: int) -> np.ndarray:
+    """(H, W, C) floats in 0..1 to a square, bicubic and antialiased, channel by channel and without
+    rounding to bytes; overshoot is clipped to 0..1. As clean-fid (Parmar et al. 2022) does."""
+    planes = [resize(values[:, :, c : c + 1], side, side) for c in range(values.shape[2])]
+    return np.concatenate(planes, axis=2).clip(0, 1)
+
+
+def legacy_resize(x: Float[Tensor, "c h w"], side: int) -> Float[Tensor, "c s s"]:
+    """Bilinear as TensorFlow 1's: pixel i of the result is read at i * H / side, between two pixels
+    whatever the scale, so a large picture aliases. What the first FIDs were taken with."""
+    for axis in (1, 2):
+        length = x.shape[axis]
+        places = torch.arange(side, dtype=torch.float64) * length / side
+        low = places.long()
+        share = (places - low).to(x.dtype).view([-1 if a == axis else 1 for a in range(3)])
+        below = x.index_select(axis, low)
+        above = x.index_select(axis, (low + 1).clamp(max=length - 1))
+        x = below + (above - below) * share
+    return x
+
+
+def load_inception(path: Path, resizing: Resizing = "clean", device: str = "cpu") -> Features:
+    """Inception from a weight file (a state dict by pytorch-fid's names) or a TorchScript file that
+    brings its own network, as clean-fid and StyleGAN use. The file is read without running pickled code.
+
+    Raises ``UsageError`` for a file that is neither, and for torchvision's Inception.
+    """
+    if not path.is_file():
+        raise UsageError("--features is auto, none, self or a weight file", f"{path}: no such file",
+                         where_to_put(INCEPTION))  # fmt: skip
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    known = digest.startswith(KNOWN)
+    note = (
+        "" if known else " (not a file of published figures that hwan knows: compare by its hash)"
+    )
+    if not _is_script(path):
+        net = _from_state(path).to(device)
+        name = "Inception v3 of 2015-12-05" + note
+        return Features(name, digest, net, 299, 3, FID, resizing, device)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # what replaces it reads no such file
+        script = torch.jit.load(path, map_location=device)  # type: ignore[no-untyped-call]
+    layers = dict(script.named_children()).get("layers", script)
+
+    def run(x: Tensor) -> Tensor:
+        # StyleGAN's file resizes by itself unless only its layers are run; they take -1..1.
+        out: Tensor = layers(x)
+        return out.flatten(1)
+
+    try:
+        width = run(torch.zeros(1, 3, 299, 299, device=device)).shape
+    except (RuntimeError, TypeError) as error:
+        raise _unfit(path, f"TorchScript: {str(error).strip().splitlines()[-1]}") from error
+    name = f"TorchScript network of {width[1]} features{note}"
+    distances = FID if width[1] == FEATURES else ("frechet", "mmd")
+    return Features(name, digest, run, 299, 3, distances, resizing, device)
+
+
+def _is_script(path: Path) -> bool:
+    """TorchScript is a zip file with code in it."""
+    if not zipfile.is_zipfile(path):
+        return False
+    with zipfile.ZipFile(path) as file:
+        return any("/code/" in name for name in file.namelist())
+
+
+def _from_state(path: Path) -> nn.Module:
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch raises a dozen kinds for a file that is none of its own
+        reason = str(error).strip().splitlines() or [type(error).__name__]
+        raise _unfit(path, reason[0][:200]) from error
+    if not isinstance(state, dict):
+        raise _unfit(path, type(state).__name__)
+    if any(str(key).startswith("AuxLogits") for key in state):
+        raise _unfit(path, "torchvision's Inception, whose features give another number than FID")
+    net = Inception()
+    kept = {k: v for k, v in state.items() if not str(k).startswith("fc.")}
+    wanted = net.state_dict()
+    missing = [k for k in wanted if k not in kept and not k.endswith("num_batches_tracked")]
+    odd = [k for k, v in kept.items() if k not in wanted or v.shape != wanted[k].shape]
+    if missing or odd:
+        raise _unfit(path, f"{len(missing)} tensors missing, {len(odd)} of other names or shapes: "
+                           f"{', '.join((missing + odd)[:3])}")  # fmt: skip
+    net.load_state_dict(kept, strict=False)
+    return net.eval()
+
+
+def _unfit(path: Path, received: str) -> UsageError:
+    return UsageError(
+        "--features is a weight file of FID's Inception, or a TorchScript network",
+        f"{path}: {received}",
+        where_to_put(INCEPTION),
+    )
+
+
+def weight_folders() -> tuple[Path, ...]:
+    """Where weights are looked for: hwan's own folder, torch hub's, the temporary one, StyleGAN's."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    own = Path(os.environ.get("HWAN_CACHE") or cache / "hwan") / "weights"
+    hub = Path(torch.hub.get_dir()) / "checkpoints"
+    return own, hub, Path(tempfile.gettempdir()), cache / "dnnlib" / "downloads"
+
+
+def find(names: Iterable[str]) -> Path | None:
+    """The first weight file of one of ``names`` in the usual places; StyleGAN puts a hash before it."""
+    for folder in weight_folders():
+        for name in names:
+            if (folder / name).is_file():
+                return folder / name
+            if folder.name == "downloads" and (hashed := sorted(folder.glob(f"*_{name}"))):
+                return hashed[0]
+    return None
+
+
+def where_to_put(names: tuple[str, ...]) -> str:
+    """A sentence on how to make weights known; hwan downloads none."""
+    return f"put {' or '.join(names)} into {weight_folders()[0]}"

@@ -1,0 +1,90 @@
+"""LPIPS: how near two pictures are in the features of AlexNet (Zhang et al. 2018).
+
+The linear heads come with torchmetrics (its ``lpips_models/alex.pth``, the paper's version 0.1). Its own
+LPIPS takes AlexNet from torchvision, which hwan does without; the network is written here from
+Krizhevsky 2014 and the names in torchvision's weight file, which has to be there already.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+import torchmetrics
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from hwan.errors import UsageError
+from hwan.metrics.features import ALEXNET, where_to_put
+
+LEAST = 32
+"""Sides under this leave AlexNet's last layers nothing to look at."""
+
+
+class AlexNet(nn.Module):
+    """The convolutions of AlexNet; (B, 3, H, W) to the five maps after each ReLU."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        pool = nn.MaxPool2d(3, 2)
+        self.features = nn.Sequential(
+            nn.Conv2d(3, 64, 11, 4, 2), nn.ReLU(), pool,
+            nn.Conv2d(64, 192, 5, padding=2), nn.ReLU(), pool,
+            nn.Conv2d(192, 384, 3, padding=1), nn.ReLU(),
+            nn.Conv2d(384, 256, 3, padding=1), nn.ReLU(),
+            nn.Conv2d(256, 256, 3, padding=1), nn.ReLU(),
+        )  # fmt: skip
+
+    def forward(self, x: Float[Tensor, "b 3 h w"]) -> list[Tensor]:
+        maps = []
+        for layer in self.features:
+            x = layer(x)
+            if isinstance(layer, nn.ReLU):
+                maps.append(x)
+        return maps
+
+
+Measure = Callable[[Tensor, Tensor], Tensor]
+
+
+def load_lpips(path: Path, device: str = "cpu") -> tuple[Measure, str]:
+    """LPIPS of two batches (B, 3 or 1, H, W) in [-1, 1], one figure an image, 0 equal; and the SHA-256
+    of the backbone's file, one of torchvision's AlexNet.
+
+    Raises ``UsageError`` for a file that is not.
+    """
+    net = AlexNet()
+    try:
+        data = path.read_bytes()
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        net.load_state_dict({k: v for k, v in state.items() if k.startswith("features.")})
+    except Exception as error:  # torch raises a dozen kinds for a file that is none of its own
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+        raise UsageError("--lpips is torchvision's AlexNet weights", f"{path}: {reason}",
+                         where_to_put(ALEXNET)) from error  # fmt: skip
+    heads = Path(torchmetrics.__file__).parent / "functional/image/lpips_models/alex.pth"
+    linear = torch.load(heads, map_location=device, weights_only=True)
+    weights = [linear[f"lin{i}.model.1.weight"] for i in range(5)]
+    net = net.to(device).eval()
+    # ImageNet's mean and standard deviation, for pictures in [-1, 1].
+    shift = torch.tensor([-0.030, -0.088, -0.188], device=device)[:, None, None]
+    scale = torch.tensor([0.458, 0.448, 0.450], device=device)[:, None, None]
+
+    @torch.no_grad()
+    def lpips(a: Float[Tensor, "b _ h w"], b: Float[Tensor, "b _ h w"]) -> Float[Tensor, " b"]:
+        total = torch.zeros(len(a), device=device)
+        both = [net((x.float().to(device).expand(-1, 3, -1, -1) - shift) / scale) for x in (a, b)]
+        for first, second, weight in zip(*both, weights, strict=True):
+            gap = (_unit(first) - _unit(second)) ** 2  # eq. 1
+            total = total + (gap * weight).sum(1).mean((1, 2))
+        return total.cpu()
+
+    return lpips, hashlib.sha256(data).hexdigest()
+
+
+def _unit(x: Tensor) -> Tensor:
+    """Each place's channels as a vector of length 1, as the paper's code keeps from dividing by 0."""
+    length: Tensor = (x**2).sum(1, keepdim=True)
+    return x / (length + 1e-8).sqrt()

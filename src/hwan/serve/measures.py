@@ -1,0 +1,63 @@
+"""What /metrics tells Prometheus."""
+
+from __future__ import annotations
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    PlatformCollector,
+    ProcessCollector,
+    generate_latest,
+)
+
+SECONDS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 120)
+
+
+class Measures:
+    """The server's own registry, so that two servers of one process do not mix."""
+
+    def __init__(self) -> None:
+        self._registry = registry = CollectorRegistry()
+        ProcessCollector(registry=registry)
+        PlatformCollector(registry=registry)
+        self._requests = Counter(
+            "hwan_requests", "Translations asked for, by answer", ["code"], registry=registry
+        )
+        self._seconds = Histogram(
+            "hwan_request_seconds", "Whole time of answered 200", buckets=SECONDS, registry=registry
+        )
+        self._batches = Histogram(
+            "hwan_batch_images",
+            "Images of a batch",
+            ["model"],
+            buckets=(1, 2, 4, 8, 16, 32, 64),
+            registry=registry,
+        )
+        self._network = Histogram(
+            "hwan_network_seconds",
+            "Time of a batch in the network",
+            ["model"],
+            buckets=SECONDS,
+            registry=registry,
+        )
+        self.inside = Gauge(
+            "hwan_requests_inside", "Requests held now: uploading, waiting, or in the network",
+            registry=registry,
+        )  # fmt: skip
+
+    def request(self, code: int, seconds: float) -> None:
+        """An answered request for a translation."""
+        self._requests.labels(str(code)).inc()
+        if code == 200:
+            self._seconds.observe(seconds)
+
+    def batch(self, model: str, images: int, seconds: float) -> None:
+        """A batch that ran."""
+        self._batches.labels(model).observe(images)
+        self._network.labels(model).observe(seconds)
+
+    def text(self) -> bytes:
+        """All of it in Prometheus' text format."""
+        return generate_latest(self._registry)

@@ -1,0 +1,214 @@
+"""A generator as the server runs it: ONNX Runtime on a CPU, PyTorch elsewhere; bytes in, bytes out."""
+
+from __future__ import annotations
+
+import logging
+import math
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import torch
+
+from hwan.config import Kind
+from hwan.errors import UsageError
+from hwan.export import export_onnx
+from hwan.image import DTYPES, Pixels, decode, encode, suffix_for, to_pixels, to_tensor
+from hwan.nets.folder import GeneratorCard
+from hwan.runtime import need
+from hwan.serve.limits import Limits
+from hwan.serve.probe import check_pixels, padded_size
+from hwan.translate import find_generator, is_generator, load, pad_to
+
+log = logging.getLogger("hwan")
+
+
+@dataclass(frozen=True)
+class Model:
+    """A loaded generator. ``run`` takes and gives float32 (B, C, H, W) in [-1, 1], already padded."""
+
+    name: str
+    card: GeneratorCard
+    engine: str
+    run: Callable[[np.ndarray], np.ndarray]
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What ``GET /v1/models`` says of it."""
+        multiple, least = self.card.generator.sizes
+        return {
+            "name": self.name,
+            "direction": self.card.direction,
+            "method": self.card.method,
+            "reads": _describe(self.card.kind_in),
+            "writes": _describe(self.card.kind_out),
+            "formats": formats(self.card.kind_out),
+            "multiple": multiple,
+            "least": least,
+            "trained_size": self.card.size,
+            "images_seen": self.card.images,
+            "engine": self.engine,
+        }
+
+
+def _describe(kind: Kind) -> dict[str, Any]:
+    facts: dict[str, Any] = {"channels": kind.channels, "depth": kind.depth}
+    return facts | ({"range": list(kind.range)} if kind.depth == "float" else {})
+
+
+def formats(kind: Kind) -> list[str]:
+    """The suffixes of the formats that hold pictures of ``kind``, the one given unasked first."""
+    known = [".png", ".jpeg", ".webp", ".tiff", ".npy"]
+    first = suffix_for(kind)
+    rest = [suffix for suffix in known if suffix != first and suffix_for(kind, suffix) == suffix]
+    return [first, *rest]
+
+
+def find_models(runs: Sequence[Path]) -> dict[str, Path]:
+    """Name to generator folder: of a run each generator that it has, "NAME-ab" and "NAME-ba"; of a
+    generator folder itself.
+
+    Raises ``UsageError`` for a folder that holds none, and for two of one name.
+    """
+    found: dict[str, Path] = {}
+    for run in runs:
+        folders = [find_generator(run)]
+        if not is_generator(run) and (run / "generator_ba" / "model.safetensors").is_file():
+            folders.append(run / "generator_ba")
+        for folder in folders:
+            name = _name(folder.resolve())
+            if name in found:
+                raise UsageError(
+                    "every model has a name of its own",
+                    f"{found[name]} and {folder} are both {name}",
+                    "rename a folder",
+                )
+            found[name] = folder
+    return found
+
+
+def _name(folder: Path) -> str:
+    """ "runs/zebra/generator_ab" is "zebra-ab"; what a URL would have to quote becomes a dash."""
+    own = folder.name.removeprefix("generator_")
+    name = f"{folder.parent.name}-{own}" if own != folder.name else own
+    return re.sub(r"[^\w.-]+", "-", name).strip("-.") or "model"
+
+
+def load_model(name: str, folder: Path, device: str, threads: int) -> Model:
+    """The generator in ``folder``. On a CPU it is exported to ONNX, checked against PyTorch, and run
+    by ONNX Runtime with ``threads`` threads; a generator that ONNX does not hold runs in PyTorch.
+
+    Raises ``UsageError`` for a folder that is no generator folder and for an absent device.
+    """
+    translator = load(folder, device)
+    if translator.device.type == "cpu":
+        torch.set_num_threads(threads)
+        try:
+            run = _onnx(folder, threads)
+            return Model(name, translator.card, "ONNX Runtime, CPU", run)
+        except UsageError as error:
+            log.warning("%s runs in PyTorch: %s", name, error.rule)
+
+    @torch.inference_mode()
+    def forward(images: np.ndarray) -> np.ndarray:
+        out: torch.Tensor = translator.generator(torch.from_numpy(images).to(translator.device))
+        array: np.ndarray = out.float().cpu().numpy()
+        return array
+
+    return Model(name, translator.card, f"PyTorch, {translator.device.type}", forward)
+
+
+def _onnx(folder: Path, threads: int) -> Callable[[np.ndarray], np.ndarray]:
+    runtime = need("onnxruntime", "serve", "serving on a CPU")
+    options = runtime.SessionOptions()
+    options.intra_op_num_threads = threads
+    # Threads that spin while they wait would take the cores from the requests.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    # Sizes differ from request to request: an arena would keep the greatest for good.
+    options.enable_cpu_mem_arena = False
+    with TemporaryDirectory() as out:
+        export_onnx(folder, Path(out))
+        session = runtime.InferenceSession(
+            (Path(out) / "model.onnx").read_bytes(), options, providers=["CPUExecutionProvider"]
+        )
+
+    def run(images: np.ndarray) -> np.ndarray:
+        (translation,) = session.run(None, {"image": images})
+        array: np.ndarray = translation
+        return array
+
+    return run
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One request's part of a batch: a file's bytes, already probed, and the suffix wanted."""
+
+    data: bytes
+    suffix: str
+
+
+def translate_batch(
+    model: Model, pictures: Sequence[Picture], limits: Limits
+) -> tuple[list[bytes | Exception], float]:
+    """Every picture translated, or why not; and the seconds spent in the network.
+
+    The sizes are those of the decoded pixels, whatever the headers said.
+    """
+    results: list[bytes | Exception] = [RuntimeError("never translated")] * len(pictures)
+    same: dict[tuple[int, int], list[tuple[int, Pixels]]] = {}
+    for index, picture in enumerate(pictures):
+        try:
+            pixels = decode(picture.data, model.card.kind_in).pixels
+            height, width = pixels.shape[:2]
+            padded = padded_size((height, width), model.card.generator)
+            check_pixels((height, width), padded, limits)
+            same.setdefault(padded, []).append((index, pixels))
+        except UsageError as error:
+            results[index] = error
+    seconds = 0.0
+    for padded, group in same.items():
+        most = max(1, limits.pixels // math.prod(padded))
+        for start in range(0, len(group), most):
+            part = group[start : start + most]
+            outs, spent = _run(model, padded, [pixels for _, pixels in part])
+            seconds += spent
+            for (index, _), out in zip(part, outs, strict=True):
+                results[index] = encode(out, pictures[index].suffix)
+    return results, seconds
+
+
+def _run(
+    model: Model, padded: tuple[int, int], pictures: Sequence[Pixels]
+) -> tuple[list[Pixels], float]:
+    import time
+
+    multiple, least = model.card.generator.sizes
+    kind_in, kind_out = model.card.kind_in, model.card.kind_out
+    batch = np.empty((len(pictures), kind_in.channels, *padded), np.float32)
+    for row, pixels in zip(batch, pictures, strict=True):
+        tensor = to_tensor(torch.from_numpy(pixels.copy())[None], kind_in.range)
+        row[:] = pad_to(tensor, multiple, least)[0].numpy()
+    began = time.perf_counter()
+    out = model.run(batch)
+    spent = time.perf_counter() - began
+    results: list[Pixels] = []
+    for row, pixels in zip(out, pictures, strict=True):
+        height, width = pixels.shape[:2]
+        top, left = (padded[0] - height) // 2, (padded[1] - width) // 2
+        cut = torch.from_numpy(row[None, :, top : top + height, left : left + width])
+        results.append(to_pixels(cut, kind_out)[0])
+    return results, spent
+
+
+def warm(model: Model) -> None:
+    """Run the smallest image once, so that the first request does not pay for what is set up then."""
+    kind = model.card.kind_in
+    side = max(model.card.generator.sizes)
+    pixels = np.zeros((side, side, kind.channels), DTYPES[kind.depth])
+    pixels[:] = kind.range[0] if kind.depth == "float" else 0
+    _run(model, (padded_size((side, side), model.card.generator)), [pixels])

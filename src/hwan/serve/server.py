@@ -1,0 +1,166 @@
+"""The process: models loaded, then uvicorn until SIGTERM or Ctrl-C, which let what is inside finish."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import logging
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from hwan.errors import UsageError, rule
+from hwan.serve.app import make_app
+from hwan.serve.limits import Limits
+from hwan.serve.models import Model, find_models, load_model, warm
+
+TOKEN = "HWAN_TOKEN"
+
+
+class _Protocol(HttpToolsProtocol):
+    """uvicorn's, which waits for ever for the rest of a head: a client that dribbles one is cut off."""
+
+    _late: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._begin()
+
+    def on_message_begin(self) -> None:
+        self._begin()
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        self._in_time()
+        super().on_headers_complete()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._in_time()
+        super().connection_lost(exc)
+
+    def _begin(self) -> None:
+        if self._late is None:
+            seconds = self.config.app.state.limits.upload_s  # type: ignore[union-attr]
+            self._late = self.loop.call_later(seconds, self.transport.close)
+
+    def _in_time(self) -> None:
+        if self._late is not None:
+            self._late.cancel()
+            self._late = None
+
+
+class _Server(uvicorn.Server):
+    """Marks the queue as draining at the signal, before the sockets close."""
+
+    def handle_exit(self, sig: int, frame: Any) -> None:
+        self.config.app.state.batcher.draining = True  # type: ignore[union-attr]
+        super().handle_exit(sig, frame)
+
+
+def read_token(file: Path | None) -> str:
+    """The token: the first line of ``file``, else the environment's HWAN_TOKEN, else "".
+
+    Raises ``UsageError`` for a file that is not readable or empty, and for a token that no header holds.
+    """
+    token = os.environ.get(TOKEN, "")
+    if file is not None:
+        try:
+            token = next(iter(file.read_text(encoding="utf-8").splitlines()), "").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise UsageError(
+                "--token-file is a text file", f"{file}: {error}", "check it"
+            ) from error
+        rule(bool(token), "--token-file holds a token", f"{file}: empty", "write one into it")
+    rule(
+        token.isascii() and token.isprintable() and " " not in token,
+        "a token is of printable ASCII without spaces",
+        "other characters",
+        "take 32 hexadecimal digits: openssl rand -hex 16",
+    )
+    return token
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches ``host``."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _cores() -> int:
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # macOS, Windows
+        return os.cpu_count() or 1
+
+
+def load_models(runs: Sequence[Path], device: str, threads: int) -> dict[str, Model]:
+    """Every generator of ``runs``, by name, loaded and warm; each is reported as it comes."""
+    models: dict[str, Model] = {}
+    for name, folder in find_models(runs).items():
+        models[name] = load_model(name, folder, device, threads)
+        warm(models[name])
+        print(f"{name}: {models[name].engine}", file=sys.stderr, flush=True)
+    return models
+
+
+def serve(
+    runs: Sequence[Path],
+    host: str,
+    port: int,
+    device: str,
+    threads: int,
+    limits: Limits,
+    token: str,
+) -> None:
+    """Serve ``runs`` on ``host``:``port`` until SIGTERM or SIGINT, then finish what was begun.
+
+    ``threads`` 0 takes every core that the process may use. Raises ``UsageError`` for an address that
+    other machines reach without a ``token``, and for one that is taken.
+    """
+    rule(
+        bool(token) or is_loopback(host),
+        "a server that other machines reach has a token",
+        f"--host {host} without one",
+        f"set {TOKEN} (openssl rand -hex 16 makes one), give --token-file, or --host 127.0.0.1",
+    )
+    models = load_models(runs, device, threads or _cores())
+    app = make_app(models, limits, token)
+    config = uvicorn.Config(
+        app,
+        host=host,
+        port=port,
+        http=_Protocol,
+        ws="none",
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=20,
+        timeout_graceful_shutdown=round(limits.timeout_s + limits.upload_s),
+        # Beyond it uvicorn itself answers 503: connections cost memory too.
+        limit_concurrency=16 * limits.queue,
+        backlog=1024,
+    )
+    try:
+        socket = config.bind_socket()
+    except SystemExit:  # uvicorn has logged why
+        raise UsageError(
+            "--host and --port are an address to listen at",
+            f"{host}:{port}",
+            "give another port; 0 takes a free one",
+        ) from None
+    socket.listen(1024)  # so that who reads the line below is not refused
+    bound, shown = socket.getsockname()[1], f"[{host}]" if ":" in host else host
+    print(f"http://{shown}:{bound}/  (interface: /docs; Ctrl-C stops)", flush=True)
+    logging.getLogger("hwan").setLevel(logging.INFO)
+    # uvicorn raises the signal again once all is finished; here that is no reason to die by it.
+    for name in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(name, lambda *_: None)
+    _Server(config).run(sockets=[socket])

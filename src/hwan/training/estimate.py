@@ -1,0 +1,102 @@
+"""What a training step will take, before one is run: its memory and its arithmetic.
+
+The step itself is run on tensors without memory (torch's FakeTensorMode), so that any network, method
+and option is counted as it is and nothing has to be kept in step with it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import weakref
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_map_only
+from torch.utils.flop_counter import FlopCounterMode
+
+from hwan.config import Config
+from hwan.data.loader import Batch
+from hwan.training.loop import Training, step
+
+
+@dataclass(frozen=True)
+class Need:
+    """Of one step: bytes of tensors at its peak, of those that stay between steps, and floating-point
+    operations of convolutions and products, forward and back."""
+
+    peak: int
+    kept: int
+    flop: int
+
+
+class Live(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Counts the bytes of all storages that operations made and nobody has let go of yet."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.known: set[int] = set()
+        self.now = self.peak = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        out = func(*args, **(kwargs or {}))
+        tree_map_only(Tensor, self.see, out)
+        return out
+
+    def see(self, tensor: Tensor) -> Tensor:
+        """Count the tensor's storage unless it is known."""
+        storage = tensor.untyped_storage()
+        key = id(storage)  # torch keeps a storage's Python object as long as the storage
+        if key not in self.known:
+            self.known.add(key)
+            size = storage.nbytes()
+            self.now += size
+            self.peak = max(self.peak, self.now)
+            weakref.finalize(storage, self.gone, key, size)
+        return tensor
+
+    def gone(self, key: int, size: int) -> None:
+        self.known.discard(key)
+        self.now -= size
+
+
+def need(config: Config) -> Need:
+    """What a step of ``config`` takes, in the precision it names (auto: fp32).
+
+    A third step is looked at: the optimiser's moments are there by then and the pools are as large as
+    they get. What libraries take inside an operation, and the process itself, are not counted.
+    """
+    config = plain(config)
+    with FakeTensorMode(allow_non_fake_inputs=True), Live() as live:
+        training = Training(config, torch.device("cpu"))
+        micro = trial_batches(config)
+        for _ in range(2):
+            step(training, micro, config.train.lr)
+        kept, live.peak = live.now, live.now
+        with FlopCounterMode(display=False) as counter:
+            step(training, micro, config.train.lr)
+    return Need(live.peak, kept, counter.get_total_flops())
+
+
+def trial_batches(config: Config) -> list[Batch]:
+    """Black pictures for one step of ``config``."""
+    data, train = config.data, config.train
+    a, b = (
+        torch.zeros(train.batch, data.size, data.size, channels, dtype=torch.uint8)
+        for channels in (data.channels_a, data.channels_b)
+    )
+    return [Batch(a, b, Batch(a, b) if config.loss.paired else None)] * train.accumulate
+
+
+def plain(config: Config) -> Config:
+    """``config`` without what a tensor without values cannot decide and costs next to nothing."""
+    precision = "fp32" if config.train.precision == "auto" else config.train.precision
+    return dataclasses.replace(
+        config,
+        loss=dataclasses.replace(config.loss, diffaugment=(), flip_equivariance=False),
+        train=dataclasses.replace(config.train, precision=precision, ema=0.0),
+        speed=dataclasses.replace(config.speed, compile=False, graph=False),
+    )

@@ -1,0 +1,1 @@
+"""The page that people use: the same in a static folder (bundle) and from the server (page)."""
