@@ -69,11 +69,14 @@ def _small(image: Any, size: int) -> Pixels:
 
 
 def _blob(rng: np.random.Generator, size: int) -> tuple[Any, Any, Any, Any, float]:
-    """A plain ground, a colour apart from it, a place and a radius: (image, colour, dx, dy, radius)."""
+    """A plain ground, a colour apart from it, a place and a radius: (image, colour, dx, dy, radius).
+
+    Colours hardly vary: of an image all flat, instance norm leaves a network nothing to tell them by.
+    """
     n = FINER * size
     y, x = np.mgrid[:n, :n].astype(np.float32) / n
-    ground = rng.uniform(20, 235, 3)
-    colour = (ground + rng.choice([-1, 1], 3) * rng.uniform(70, 130, 3)) % 256
+    ground = np.array((56, 70, 110)) + rng.normal(0, 6, 3)
+    colour = np.array((236, 180, 70)) + rng.normal(0, 6, 3)
     image = np.broadcast_to(ground, (n, n, 3)).astype(np.float32).copy()
     radius = rng.uniform(0.16, 0.26)
     middle = rng.uniform(0.05 + radius, 0.95 - radius, 2)
