@@ -167,7 +167,7 @@ def render(report: Report) -> str:
             }
             for i, section in enumerate(report.sections, 1)
         ]
-        page = _template().render(report=report, sections=sections, quality=quality)
+        page = template("report.html.jinja").render(report=report, sections=sections, quality=quality)
         if len(page) <= PAGE_LIMIT or "data:image/webp" not in page:
             break
     return page
@@ -187,8 +187,9 @@ def write(report: Report, path: Path) -> Path:
     return path
 
 
-@lru_cache(maxsize=1)
-def _template() -> jinja2.Template:
+@lru_cache
+def template(name: str) -> jinja2.Template:
+    """A page's template among hwan's own; what it includes is found by its path in the package too."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("hwan", ""),
         autoescape=True,
@@ -201,7 +202,7 @@ def _template() -> jinja2.Template:
         hashlib.sha256(str(text).encode()).digest()
     ).decode()
     environment.filters["number"] = format_number
-    return environment.get_template("report.html.jinja")
+    return environment.get_template(name)
 
 
 def _view(section: Section, picture: Callable[[np.ndarray], dict[str, Any]]) -> dict[str, Any]:
