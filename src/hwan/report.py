@@ -7,7 +7,7 @@ Pictures are uint8 arrays ``(H, W)``, ``(H, W, 1)`` or ``(H, W, 3)``. How they a
 
 * longest side <= 128 px, or at most 64 colours (masks, label maps): PNG, without loss;
 * anything else: WebP, quality 80, reduced first to a longest side of 2048 px;
-* a page beyond 9.5 MB is made again at quality 65, then 50. The page says which it got.
+* a page beyond 9.5 MB is made again at quality 65, 57, then 50. The page says which it got.
 """
 
 from __future__ import annotations
@@ -31,14 +31,15 @@ from hwan.report_parts import Cell as Cell
 from hwan.report_parts import columns, embed
 from hwan.report_parts import format_number as format_number
 
-QUALITIES = (80, 65, 50)
+QUALITIES = (80, 65, 57, 50)
 PAGE_LIMIT = 9_500_000
 
 
 @dataclass(frozen=True)
 class Table:
     """Rows under named columns. ``better`` names the columns whose highest or lowest is marked,
-    ``decimals`` fixes a column's, ``meaning`` explains columns in a fold under the table."""
+    but for the rows named in ``aside``; ``decimals`` fixes a column's, ``meaning`` explains columns in a
+    fold under the table."""
 
     title: str
     columns: tuple[str, ...]
@@ -47,6 +48,7 @@ class Table:
     better: dict[str, Literal["high", "low"]] = field(default_factory=dict)
     decimals: dict[str, int] = field(default_factory=dict)
     meaning: dict[str, str] = field(default_factory=dict)
+    aside: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -209,7 +211,7 @@ def _view(section: Section, picture: Callable[[np.ndarray], dict[str, Any]]) -> 
     """What the template needs of a section beyond its title and note."""
     match section:
         case Table(title, names, rows):
-            parts = columns(title, names, rows, section.better, section.decimals)
+            parts = columns(title, names, rows, section.better, section.decimals, section.aside)
             return {"columns": parts, "height": len(rows), "meaning": section.meaning}
         case Curves():
             return {"charts": [_chart(section)]}
