@@ -116,6 +116,8 @@ def test_a_wrong_claim_names_the_nearest() -> None:
     with pytest.raises(UsageError, match="perhaps you meant 'padding'"):
         pick(("paddin",))
     assert main(["study", "padding", "--seeds", "0"]) == 2
+    assert main(["study", "--seeds", "2"]) == 2
+    assert main(["study", "padding", "--data", "nowhere"]) == 2
     assert pick(("all",)) == list(CLAIMS.values())
 
 

@@ -71,6 +71,8 @@ def pick(names: tuple[str, ...]) -> list[Claim]:
     """The claims of these names, in the note's order. Raises ``UsageError`` with the nearest name."""
     from hwan.study.claims import CLAIMS
 
+    if not names:
+        raise UsageError("a study names its claims, or all", "none", nearest("", CLAIMS))
     for name in names:
         if name != "all" and name not in CLAIMS:
             raise UsageError("a claim is one of the note's, or all", name, nearest(name, CLAIMS))
