@@ -126,4 +126,6 @@ def _embed(file: Path) -> dict[str, Any]:
 
 
 def _short(value: float) -> str:
-    return "—" if math.isnan(value) else f"{value:.3g}"
+    if math.isnan(value):
+        return "—"
+    return f"{value:.0f}" if 1000 <= abs(value) < 1e6 else f"{value:.3g}"
