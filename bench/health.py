@@ -3,6 +3,7 @@
     python -m bench.health cost RECIPE [IMAGES]   share of a training of IMAGES (its own length: 0)
     python -m bench.health cases RUN              every figure of planted failures, from a run's generators
     python -m bench.health hide DATA              a pair trained to hide colour in a grey picture
+    python -m bench.health pairs DATA             dependence and inversion of true pairs, side by side
     python -m bench.health range RUN...           lowest and highest of every figure while training
 
 Run from the project's folder. A star marks what is bad (hwan.metrics.signs), a plus what is watched.
@@ -16,6 +17,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -29,6 +31,7 @@ from hwan.data.folders import locate
 from hwan.data.loader import Batch
 from hwan.evaluate import run_data
 from hwan.image import save, to_tensor
+from hwan.metrics.health import dependence, inversion
 from hwan.metrics.signs import Finding, findings
 from hwan.nets.folder import load_generator
 from hwan.recipes import RECIPES
@@ -122,6 +125,16 @@ def l1(a: Tensor, b: Tensor) -> float:
     return float((a - b).abs().mean()) / 2
 
 
+def pairs(data: Path) -> None:
+    base = RECIPES["demo-webtoon"]()
+    config = replace(base, data=replace(base.data, pairs="sides", fit="stretch"))
+    a, b = Samples(locate([data], "sides"), config, EXAMINED).tensors(config, torch.device("cpu"))
+    for start in range(0, len(a), PROBES):
+        some = a[start : start + PROBES], b[start : start + PROBES]
+        print(f"pairs {start} on: dependence {dependence(some[1], some[0]):.2f} and back "
+              f"{dependence(some[0], some[1]):.2f}, inversion {inversion(*some):.2f}")  # fmt: skip
+
+
 def extremes(runs: list[Path]) -> None:
     for run in runs:
         rows = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
@@ -137,7 +150,7 @@ def extremes(runs: list[Path]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("what", choices=("cost", "cases", "hide", "range"))
+    parser.add_argument("what", choices=("cost", "cases", "hide", "pairs", "range"))
     parser.add_argument("where", nargs="+")
     given = parser.parse_args()
     torch.set_num_threads(1)
@@ -145,6 +158,8 @@ def main() -> None:
         cost(given.where[0], int((given.where[1:] or ["0"])[0]))
     elif given.what == "cases":
         cases(Path(given.where[0]))
+    elif given.what == "pairs":
+        pairs(Path(given.where[0]))
     elif given.what == "hide":
         hidden(Path(given.where[0]))
     else:

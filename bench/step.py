@@ -20,9 +20,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import torch
-from bench.common import interleaved, machine, ratio, report, wait
 from torch.utils.flop_counter import FlopCounterMode
 
+from bench.common import interleaved, machine, ratio, report, wait
 from hwan.config import (
     Config,
     DataConfig,
@@ -34,14 +34,14 @@ from hwan.config import (
 from hwan.data.loader import Batch
 from hwan.runtime import pick_device
 from hwan.speedconfig import PLAIN
-from hwan.training.graph import recorded
-from hwan.training.loop import Training, step
+from hwan.training.loop import Training, stepper
 
 FUSED = dataclasses.replace(PLAIN, batched=True, fused=True)
 VARIANTS: dict[str, tuple[str, SpeedConfig]] = {
     "plain": ("fp32", PLAIN),
     "batched": ("fp32", dataclasses.replace(PLAIN, batched=True)),
     "batched, fused": ("fp32", FUSED),
+    "batched, fused, branches": ("fp32", dataclasses.replace(FUSED, branches=True)),
     "batched, fused, channels_last": ("fp32", dataclasses.replace(FUSED, channels_last="on")),
     "batched, fused, compiled": ("fp32", dataclasses.replace(FUSED, compile=True)),
     "default": ("fp32", SpeedConfig()),
@@ -68,10 +68,8 @@ def ours(given: argparse.Namespace, name: str, device: torch.device) -> Callable
     training = Training(config, device)
     noise = torch.randint(256, (given.batch, given.size, given.size, 3)).byte()
     micro = [Batch(noise, noise.flip(0))]
-    if speed.graph:
-        take = recorded(training)
-        return lambda: take(micro, 2e-4)
-    return lambda: step(training, micro, 2e-4)
+    take = stepper(training)
+    return lambda: take(micro, 2e-4)
 
 
 def reference(given: argparse.Namespace, device: torch.device) -> Callable[[], Any]:

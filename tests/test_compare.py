@@ -71,7 +71,10 @@ def test_what_cannot_be_compared_is_said() -> None:
         measured("b", 0.3, protocol={"weights": "2"}, data=(Path("other"),)),
     ]
     named = groups(runs)
-    assert len(named) == 2  # other data is another group
+    assert len(named) == 2  # one seed on other data is another group
+    seeds = groups([measured("a", 0.4), measured("b", 0.3, 1, data=(Path("other"),))])
+    assert list(seeds) == ["a (2 seeds)"]  # as `hwan demo --seed` makes them
+    assert "different data" in " ".join(remarks(seeds, figures(seeds)))
     text = " ".join(remarks(named, figures(named)))
     assert "different data" in text
     assert "weights is not the same in every test" in text

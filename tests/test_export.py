@@ -9,7 +9,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -23,6 +23,7 @@ from hwan.export import Parity, export_onnx, export_program, graph, onnx, onnx_e
 from hwan.export.calibration import crops
 from hwan.export.parity import TOLERANCES, ExportPrecision, Tolerance
 from hwan.image import DTYPES
+from hwan.netconfig import Norm
 from hwan.nets import build_generator
 from hwan.nets.folder import GeneratorCard, load_generator, save_generator
 from hwan.translate import Translator
@@ -92,6 +93,18 @@ def test_the_model_equals_pytorch_at_sizes_never_checked(
     assert expected.std() > 0.05  # a blank picture would prove nothing
     assert got.dtype == np.float32
     np.testing.assert_allclose(got, expected, atol=1e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["resnet", "unet", "bottleneck", "plain"])
+@pytest.mark.parametrize("norm", [*get_args(Norm), "batch of the image"])
+def test_every_generator_and_norm(name: str, norm: str, tmp_path: Path) -> None:
+    options: dict[str, Any] = {"name": name, "norm": norm, "downs": 2 if name != "unet" else 4}
+    if norm == "batch of the image":
+        options |= {"norm": "batch", "test_batch_statistics": True}
+    folder = generator(tmp_path / "g", filters=4, **options)
+    _, found = export_onnx(folder, tmp_path / "out")  # refuses above 1e-4
+    assert len(found) == 3
 
 
 @pytest.mark.parametrize("missing", ["onnx", "onnxruntime", "onnxscript"])

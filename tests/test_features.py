@@ -294,15 +294,16 @@ PALETTE = np.array([[0, 0, 170], [0, 85, 255], [255, 85, 0]])
 
 
 def test_label_figures_by_hand() -> None:
-    truth, given = np.array([[0, 0, 0, 1]]), np.array([[0, 0, 1, 1]])
-    table = confusion(given, truth, 3)
+    truth, given = (PALETTE[[c]].astype(np.uint8) for c in ([0, 0, 0, 1], [0, 0, 1, 1]))
+    table = confusion(given, truth, PALETTE)
     assert table.tolist() == [[2, 1, 0], [0, 1, 0], [0, 0, 0]]
     found = label_figures(table)
     assert found["pixel_accuracy"] == 0.75
     assert found["class_accuracy"] == pytest.approx((2 / 3 + 1) / 2)  # class 2 is never true
     assert found["class_iou"] == pytest.approx((2 / 3 + 1 / 2) / 2)
     assert label_figures(np.diag([3, 0, 5])) == dict.fromkeys(found, 1.0)
-    wrong = label_figures(confusion(np.array([[2]]), np.array([[0]]), 3))
+    colours = PALETTE.astype(np.uint8)[:, None, None]
+    wrong = label_figures(confusion(colours[2], colours[0], PALETTE))
     assert wrong == dict.fromkeys(found, 0.0)
 
 

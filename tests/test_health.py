@@ -210,6 +210,15 @@ def test_gradient_norm_is_of_all_together() -> None:
     assert gradient_norm([]) == 0
 
 
+def test_pairs_decide_what_is_bright(
+    nets: Mapping[str, Planted], reals: Mapping[str, Tensor]
+) -> None:
+    one_way = {"ab": nets["ab"]}
+    found = measure(one_way, reals["a"], reals["b"], paired=True)
+    assert set(found) == {"dependence_ab", "diversity_ab", "modes_ab"}
+    assert set(measure(one_way, reals["a"], reals["b"])) - set(found) == {"inversion_ab"}
+
+
 # Signs
 
 

@@ -11,12 +11,13 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
+from torchmetrics.functional.image import structural_similarity_index_measure
 
 from hwan.errors import UsageError
 from hwan.image import Pixels
 from hwan.metrics.baselines import Statistics, lab_statistics, mean_image, reinhard
 from hwan.metrics.health import diversity
-from hwan.metrics.pairwise import l1, psnr, ssim
+from hwan.metrics.pairwise import l1, ms_ssim, psnr, ssim
 
 
 def unchecked(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -86,6 +87,54 @@ def test_ssim_against_the_definition(shape: tuple[int, ...]) -> None:
     assert expected[0] < 0.95
     assert expected[2] < 0.95
     torch.testing.assert_close(ssim(a, a), torch.ones(3))
+
+
+def test_ssim_is_torchmetrics_but_for_its_mirrored_border() -> None:
+    a, b = noise(0, 2, 3, 40, 52), 0.8 * noise(1, 2, 3, 40, 52)
+    _, full = structural_similarity_index_measure(
+        (a.double() + 1) / 2, (b.double() + 1) / 2, sigma=1.5, kernel_size=11, data_range=1.0,
+        return_full_image=True,
+    )  # fmt: skip
+    inside = full[:, :, 5:-5, 5:-5].mean(dim=(1, 2, 3)).float()
+    torch.testing.assert_close(ssim(a, b), inside, rtol=0, atol=1e-6)
+
+
+def reference_ms_ssim(a: np.ndarray, b: np.ndarray) -> float:
+    """Wang et al. 2003, eq. 7, every moment about its window's own mean; grey images in 0..1."""
+    line = np.exp(-((np.arange(11) - 5) ** 2) / (2 * 1.5**2))
+    weights = np.outer(line, line) / line.sum() ** 2
+    product = 1.0
+    for scale, exponent in enumerate((0.0448, 0.2856, 0.3001, 0.2363, 0.1333)):
+        p, q = (np.lib.stride_tricks.sliding_window_view(x, (11, 11)) for x in (a, b))
+        mp, mq = ((x * weights).sum((2, 3), keepdims=True) for x in (p, q))
+        vp, vq = ((weights * (x - m) ** 2).sum((2, 3)) for x, m in ((p, mp), (q, mq)))
+        both = (weights * (p - mp) * (q - mq)).sum((2, 3))
+        value = (2 * both + 0.03**2) / (vp + vq + 0.03**2)
+        if scale == 4:
+            mp, mq = mp[..., 0, 0], mq[..., 0, 0]
+            value = value * (2 * mp * mq + 0.01**2) / (mp**2 + mq**2 + 0.01**2)
+        product *= max(0.0, float(value.mean())) ** exponent
+        half = [x // 2 * 2 for x in a.shape]
+        a, b = (
+            x[: half[0], : half[1]].reshape(half[0] // 2, 2, half[1] // 2, 2).mean((1, 3))
+            for x in (a, b)
+        )
+    return product
+
+
+def test_ms_ssim_against_the_definition() -> None:
+    rng = np.random.default_rng(0)
+    a = rng.random((178, 189))
+    b = np.clip(0.7 * a + 0.3 * rng.random(a.shape), 0, 1)
+    tensors = [torch.from_numpy(np.stack([x, 1 - x]))[:, None] * 2 - 1 for x in (a, b)]
+    expected = reference_ms_ssim(a, b)
+    found = ms_ssim(*tensors)
+    assert found[0].item() == pytest.approx(expected, abs=1e-6)
+    assert 0.5 < expected < 0.99
+    torch.testing.assert_close(ms_ssim(tensors[0], tensors[0]), torch.ones(2))
+    assert ms_ssim(tensors[0], -tensors[0]).tolist() == [0, 0]  # structure inverted
+    with pytest.raises(UsageError, match="176x176"):
+        ms_ssim(torch.zeros(1, 3, 175, 200), torch.zeros(1, 3, 175, 200))
 
 
 def test_pairwise_figures_take_half_precision_and_no_gradient() -> None:

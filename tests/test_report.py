@@ -20,6 +20,9 @@ from browser import chromium, opened
 from hwan import report as module
 from hwan.chart import Curves, plot
 from hwan.report import (
+    Charts,
+    Check,
+    Checks,
     Compare,
     CompareItem,
     Facts,
@@ -66,20 +69,54 @@ def full(name: str = "horse.png", count: int = 3) -> Report:
         f"First {name}.\n\nSecond.",
         "good",
         (
-            Table(name, (name, "FID"), ((name, 12.5), ("b", None)), name, {"FID": "low"}),
+            Table(
+                name,
+                (name, "FID"),
+                ((name, 12.5), ("b", None)),
+                name,
+                {"FID": "low"},
+                {"FID": 1},
+                {name: name},
+            ),
             Curves(name, {name: tuple(steps)}, name, name, False, name, (20.0, name)),
-            Frames(name, tuple(named), name),
+            Charts(name, (Curves(name, {name: tuple(steps)}, smooth=5, note=name),), name),
+            Checks(
+                name,
+                (
+                    Check(
+                        name,
+                        name,
+                        name,
+                        ((name, 0.1, "bad"), (name, 0.9, "good")),
+                        name,
+                        Curves(name, {name: tuple(steps)}, threshold=(20.0, name)),
+                    ),
+                    Check(name, name, name, ((name, float("nan"), "unknown"),)),
+                ),
+                name,
+            ),
+            Frames(name, tuple(named), name, (name, name)),
             Compare(
                 name,
                 tuple(
-                    CompareItem(f"{name} {i}", flat(160, 0), flat(160, 255), flat(160, 99), name)
+                    CompareItem(
+                        f"{name} {i}",
+                        flat(160, 0),
+                        flat(160, 255),
+                        flat(160, 99),
+                        name,
+                        {name: float(-abs(i - 3)), "other": float("nan")},
+                    )
                     for i in range(count)
                 ),
                 name,
             ),
             Facts(name, {name: name}, name),
+            Facts(name, {f"data.{i}": name for i in range(13)}, name),
             Gallery(name, tuple(named), name),
         ),
+        {name: name},
+        (name,),
     )
 
 
@@ -119,6 +156,7 @@ def test_headings_name_their_sections_and_pictures_have_words() -> None:
             assert attributes["aria-labelledby"] in ids
     assert all(a.get("alt") for tag, a in tags if tag == "img")
     assert all(a.get("aria-label") for tag, a in tags if tag == "input")
+    assert all(a.get("aria-label") or a.get("aria-hidden") for tag, a in tags if tag == "svg")
 
 
 @pytest.mark.parametrize(
@@ -158,6 +196,38 @@ def test_the_best_of_a_column_is_marked_in_words() -> None:
     assert best_cells(page) == ["0.5000", "3.000"]  # row by row; where all are equal none is best
     assert "NaN" in page
     assert 'title="not available"' in page
+
+
+def test_rows_aside_do_not_compete() -> None:
+    rows = (("a", 1.0), ("real", 0.1), ("b", 2.0))
+    page = page_of(Table("t", ("system", "FID"), rows, better={"FID": "low"}, aside=("real",)))
+    assert best_cells(page) == ["1.000"]
+
+
+def test_a_fixed_number_of_decimals() -> None:
+    page = page_of(Table("t", ("m", "KID"), (("a", 0.012345), ("b", 120.0)), decimals={"KID": 3}))
+    assert ">0.012<" in page
+    assert ">120.000<" in page
+
+
+def test_checks_say_their_light_in_words_and_what_to_do_where_it_is_not_good() -> None:
+    def check(light: Any) -> Check:
+        return Check("Diversity", "meaning", "0.4 or more", (("A to B", 0.5, light),), "lower it")
+
+    for light in ("bad", "watch"):
+        page = page_of(Checks("h", (check(light),)))
+        assert f"</svg>{light}</span>" in page
+        assert "What to do:</b> lower it." in page
+    assert "What to do" not in page_of(Checks("h", (check("good"),)))
+
+
+def test_configuration_is_grouped_by_section() -> None:
+    page = page_of(
+        Facts("c", {f"data.{i}": "x" for i in range(7)} | {f"train.{i}": "y" for i in range(7)})
+    )
+    assert page.count("<h3>data</h3>") == page.count("<h3>train</h3>") == 1
+    assert "14 entries" in page
+    assert "<h3>" not in page_of(Facts("c", {"my file.png": "x"}))
 
 
 def test_cells_that_read_the_same_are_marked_the_same() -> None:
@@ -265,6 +335,23 @@ def test_long_curves_are_thinned_without_losing_a_spike() -> None:
     assert len(page) < 80_000
     assert "31234.0, 99.0" in page
     assert paths(page)[0].count("L") < 420
+
+
+def test_a_smoothed_curve_shows_its_points_faintly() -> None:
+    values = [float(i % 2) for i in range(101)]
+    page = page_of(Charts("c", (Curves("a", {"a": tuple(enumerate(values))}, smooth=20),)))
+    faint, drawn = re.findall(r'<path class="s0 d0( faint)?" d="(M[^"]*)"/>\n', page)
+    assert (faint[0], drawn[0]) == (" faint", "")
+    heights = [float(y) for _, y in re.findall(r"([\d.]+) ([\d.]+)(?=[Lh])", drawn[1])]
+    assert (
+        max(heights[10:-10]) - min(heights[10:-10]) < 100
+    )  # of 1000; the points jump by all of it
+
+
+def test_smoothing_keeps_a_straight_line_and_the_ends() -> None:
+    line = tuple((float(x), 2.0 * x) for x in range(30))
+    plain, smooth = (plot(Curves("c", {"a": line}, smooth=n))["lines"][0]["path"] for n in (0, 9))
+    assert plain == smooth
 
 
 def test_each_of_many_curves_has_its_own_look() -> None:
@@ -405,13 +492,36 @@ def test_long_lists_unfold(browser: Any, example: Path) -> None:
         assert last.is_visible()
 
 
+def names(page: Any) -> list[str]:
+    figures = page.locator(".compare figure").all()
+    return [figure.get_attribute("data-name") for figure in figures if figure.is_visible()]
+
+
+def test_test_images_are_sorted_by_a_figure_and_found_by_name(browser: Any, example: Path) -> None:
+    with opened(browser, example) as page:
+        assert names(page)[:2] == [f"{NASTY} 0", f"{NASTY} 1"]
+        page.locator(".compare .sort").select_option(index=1)  # the first figure, high to low
+        assert names(page)[0] == f"{NASTY} 3"
+        page.locator(".compare .sort").select_option(index=2)
+        assert names(page)[0] == f"{NASTY} 25"
+        page.locator(".compare .sort").select_option(index=3)  # nan everywhere: as they were
+        assert names(page)[:2] == [f"{NASTY} 0", f"{NASTY} 1"]
+        page.locator(".compare .find").fill("png 25")
+        assert names(page) == [f"{NASTY} 25"]  # beyond the first 24, which are shown at first
+        page.locator(".compare .find").fill("")
+        assert len(names(page)) == 24
+
+
 def test_the_plot_reads_out_under_the_pointer(browser: Any, example: Path) -> None:
     with opened(browser, example) as page:
-        box = page.locator(".plot").bounding_box()
-        page.mouse.move(box["x"] + 1, box["y"] + 50)
-        assert page.locator(".legend tbody td").last.inner_text() == "90"
-        page.mouse.move(0, 0)
-        assert page.locator(".legend tbody td").last.inner_text() == ""
+        for section in (".curves", ".charts"):
+            plot_, cell = (page.locator(f"{section} {x}") for x in (".plot", ".legend tbody td"))
+            plot_.scroll_into_view_if_needed()
+            box = plot_.bounding_box()
+            page.mouse.move(box["x"] + 1, box["y"] + 50)
+            assert cell.last.inner_text() == "90"
+            page.mouse.move(0, 0)
+            assert cell.last.inner_text() == ""
 
 
 def test_without_javascript_everything_is_there(browser: Any, example: Path) -> None:

@@ -17,6 +17,7 @@ from hwan.image import to_tensor
 from hwan.methods.pool import Pool
 from hwan.speedconfig import PLAIN
 from hwan.training import loop as loops
+from hwan.training.branches import divides
 from hwan.training.graph import recorded
 from hwan.training.loop import Training, loop
 
@@ -69,6 +70,29 @@ def close(got: list[dict[str, float]], expected: list[dict[str, float]]) -> None
 def test_a_technique_keeps_the_losses_of_twenty_steps(method: str, switch: dict[str, Any]) -> None:
     speed = dataclasses.replace(PLAIN, **switch)
     close(curve(config(speed, method)), curve(config(PLAIN, method)))
+
+
+@pytest.mark.usefixtures("in_double")
+@pytest.mark.parametrize("partial", [False, True])
+def test_halves_side_by_side_keep_the_losses_and_give_the_same_bits_again(partial: bool) -> None:
+    """On two threads, whatever this machine has; also with pairs beside, and again bit for bit."""
+    cores = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        loss = LossConfig(partial_cycle=partial)
+        plain = dataclasses.replace(config(PLAIN, decay=1.0), loss=loss)
+        fast = dataclasses.replace(
+            plain, speed=dataclasses.replace(PLAIN, batched=True, branches=True)
+        )
+        training = Training(fast, CPU)
+        assert divides(training)
+        assert not divides(Training(plain, CPU))
+        found = curve(fast)
+        assert torch.get_num_threads() == 2
+        close(found, curve(plain))
+        assert curve(fast) == found
+    finally:
+        torch.set_num_threads(cores)
 
 
 @pytest.mark.usefixtures("in_double")

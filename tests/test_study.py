@@ -104,7 +104,7 @@ def test_the_list_is_in_the_notes_words_and_quick(capsys: pytest.CaptureFixture[
     assert main(["study"]) == 0
     shown = capsys.readouterr().out
     words = " ".join(shown.split())
-    places = [words.index(claim.note) for claim in CLAIMS.values()]
+    places = [words.index(" ".join(claim.note.split())) for claim in CLAIMS.values()]
     assert places == sorted(places)
     code = (
         "import sys; from hwan.cli import main; main(['study']); assert 'torch' not in sys.modules"
@@ -116,6 +116,8 @@ def test_a_wrong_claim_names_the_nearest() -> None:
     with pytest.raises(UsageError, match="perhaps you meant 'padding'"):
         pick(("paddin",))
     assert main(["study", "padding", "--seeds", "0"]) == 2
+    assert main(["study", "--seeds", "2"]) == 2
+    assert main(["study", "padding", "--data", "nowhere"]) == 2
     assert pick(("all",)) == list(CLAIMS.values())
 
 

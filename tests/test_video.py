@@ -15,7 +15,7 @@ from torch import nn
 
 from hwan.config import GeneratorConfig
 from hwan.errors import UsageError
-from hwan.flicker import Recursion, Steady, steady
+from hwan.flicker import Recursion, Steady, shift_between, steady
 from hwan.image import save
 from hwan.nets import build_generator
 from hwan.nets.folder import GeneratorCard, save_generator
@@ -215,14 +215,14 @@ def flickering(n: int = 16, seed: int = 0) -> list[np.ndarray]:
     ]
 
 
-def moved(shots: list[np.ndarray]) -> float:
+def unrest(shots: list[np.ndarray]) -> float:
     return float(np.mean([np.abs(b - a).mean() for a, b in pairwise(shots[4:])]))
 
 
 def test_recursion_calms_what_stands_still() -> None:
     shots, past = flickering(), Recursion()
     out = [past.settle(s, s, past.cut(s)) for s in shots]
-    assert moved(out) < 0.5 * moved(shots)
+    assert unrest(out) < 0.5 * unrest(shots)
     assert abs(np.mean(out) - np.mean(shots)) < 1e-3
 
 
@@ -233,6 +233,29 @@ def test_recursion_leaves_no_ghost_of_what_moves() -> None:
         out = past.settle(source, source, past.cut(source))
         moving = np.abs(source - out) > 0.02
         assert not moving.any()
+
+
+@pytest.mark.parametrize("motion", [(0, 0), (3, -2), (-7, 11)])
+def test_the_memory_follows_the_camera(motion: tuple[int, int]) -> None:
+    draw = np.random.default_rng(0)
+    scene = draw.random((40, 40, 3)).repeat(4, 0).repeat(4, 1).astype(np.float32)
+    down, right = motion
+    first, second = scene[40:104, 40:112], scene[40 - down : 104 - down, 40 - right : 112 - right]
+    assert shift_between(first, second) == motion
+    noisy = np.clip(second + draw.normal(0, 0.01, second.shape), 0, 1).astype(np.float32)
+    past = Recursion()
+    past.settle(first, first, True)
+    out = past.settle(second, noisy, False)  # an output that the network made noisy
+    middle = (slice(14, -14), slice(14, -14))
+    assert np.abs(out - second)[middle].mean() < 0.4 * np.abs(noisy - second)[middle].mean()
+
+
+def test_unrelated_frames_are_left_alone() -> None:
+    draw = np.random.default_rng(1)
+    first, second = (draw.random((64, 64, 3)).astype(np.float32) for _ in range(2))
+    past = Recursion()
+    past.settle(first, first, True)
+    assert np.abs(past.settle(second, second, False) - second).max() < 1e-4
 
 
 def test_a_cut_starts_anew() -> None:

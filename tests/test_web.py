@@ -21,6 +21,7 @@ from PIL import Image
 
 import browser as browsers
 from hwan import cli
+from hwan.errors import UsageError
 from hwan.image import decode, encode
 from hwan.translate import load
 from hwan.web import runtime
@@ -32,7 +33,9 @@ CAMERA = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"
 DONE = "() => document.getElementById('status').textContent.startsWith('Translated')"
 PIXELS = """id => {
   const canvas = document.getElementById(id), {width, height} = canvas;
-  return {width, height, data: [...canvas.getContext("2d").getImageData(0, 0, width, height).data]};
+  const context = new OffscreenCanvas(width, height).getContext("2d", {willReadFrequently: true});
+  context.drawImage(canvas, 0, 0);
+  return {width, height, data: [...context.getImageData(0, 0, width, height).data]};
 }"""
 
 UNNAMED = """[...document.querySelectorAll("button, input, select, img, canvas")].filter(
@@ -97,7 +100,7 @@ def opened(chromium: Any, address: str, width: int = 1280, dark: bool = False) -
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Any]:
-    plain = browsers.ARGUMENTS
+    plain: Any = browsers.ARGUMENTS
     browsers.ARGUMENTS = (*plain, *CAMERA)
     try:
         with browsers.chromium() as running_browser:
@@ -321,7 +324,7 @@ def test_the_folder_is_small_whole_and_can_be_written_again(
     assert facts["files"]["bytes"] == (bundle / facts["files"]["wasm"]).stat().st_size
     own = [n for n in names if n.endswith((".html", ".css", ".js", ".json"))]
     assert len(own) == 9
-    assert not [n for n in own if "http" in (bundle / n).read_text()]
+    assert not [n for n in own if "://" in (bundle / n).read_text()]
     export_web(folder, bundle, package, [bundle / "samples"])
     assert (
         json.loads((bundle / "samples.json").read_text())["pictures"][0]["file"] == "samples/00.jpg"
@@ -333,20 +336,20 @@ def test_where_the_runtime_comes_from(
 ) -> None:
     monkeypatch.setenv("HWAN_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(runtime.shutil, "which", lambda name: None)  # type: ignore[attr-defined]
-    with pytest.raises(runtime.UsageError, match=r"npm is not installed\n  fix: .*--runtime"):
+    with pytest.raises(UsageError, match=r"npm is not installed\n  fix: .*--runtime"):
         runtime.runtime_files()
-    with pytest.raises(runtime.UsageError, match="--runtime is an unpacked"):
+    with pytest.raises(UsageError, match="--runtime is an unpacked"):
         runtime.runtime_files(tmp_path)
     (tmp_path / "dist").mkdir()
     for name in runtime.SHA256:
         (tmp_path / "dist" / name).write_bytes(b"another version")
-    with pytest.raises(runtime.UsageError, match=r"another file in .*SHA-256"):
+    with pytest.raises(UsageError, match=r"another file in .*SHA-256"):
         runtime.runtime_files(tmp_path)
     cache = tmp_path / "cache" / f"{runtime.PACKAGE}-{runtime.VERSION}"
     shutil.copytree(package, cache)
     assert runtime.runtime_files() == runtime.runtime_files(package)  # no npm, no network
     (cache / runtime.SCRIPT).write_bytes(b"damaged")
-    with pytest.raises(runtime.UsageError, match="npm is not installed"):
+    with pytest.raises(UsageError, match="npm is not installed"):
         runtime.runtime_files()
 
 
@@ -355,7 +358,7 @@ def test_npm_that_fails_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     (tmp_path / "npm").chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
     monkeypatch.setenv("HWAN_CACHE", str(tmp_path / "cache"))
-    with pytest.raises(runtime.UsageError, match="npm error network down"):
+    with pytest.raises(UsageError, match="npm error network down"):
         runtime.runtime_files()
 
 
@@ -367,8 +370,8 @@ def test_what_a_browser_has_no_pictures_for_is_refused(
     assert "reads 5 channels" in capsys.readouterr().err
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "index.html").write_text("mine")
-    with pytest.raises(runtime.UsageError, match="an earlier bundle"):
+    with pytest.raises(UsageError, match="an earlier bundle"):
         export_web(folder, tmp_path / "mine")
-    with pytest.raises(runtime.UsageError, match="not there"):
+    with pytest.raises(UsageError, match="not there"):
         export_web(folder, tmp_path / "site", None, [tmp_path / "no.jpg"])
     assert not (tmp_path / "site").exists()

@@ -66,17 +66,28 @@ Figures = dict[str, dict[str, dict[str, Spread]]]
 
 
 def groups(tested: Sequence[Entry]) -> dict[str, list[Entry]]:
-    """Runs of one configuration and one data set but for the seed, under the names of their folders."""
-    found: dict[object, list[Entry]] = {}
+    """Runs of one configuration but for the seed, under the names of their folders. Runs on different
+    data are one group only if their seeds differ, as those of `hwan demo --seed` do."""
+    found: list[list[Entry]] = []
     for one in tested:
-        config = replace(one.config, train=replace(one.config.train, seed=0))
-        found.setdefault((config, one.data), []).append(one)
+        for runs in found:
+            seeds = [other.config.train.seed for other in runs]
+            fresh = one.config.train.seed not in seeds or one.data == runs[0].data
+            if fresh and _unseeded(one.config) == _unseeded(runs[0].config):
+                runs.append(one)
+                break
+        else:
+            found.append([one])
     names = _names([one.run for one in tested])
-    return {
-        names[runs[0].run] if len(runs) == 1 else
-        f"{names[runs[0].run]} ({len(runs)} seeds)": runs
-        for runs in found.values()
-    }  # fmt: skip
+    named = {}
+    for runs in found:
+        name = names[runs[0].run]
+        named[name if len(runs) == 1 else f"{name} ({len(runs)} seeds)"] = runs
+    return named
+
+
+def _unseeded(config: Config) -> Config:
+    return replace(config, train=replace(config.train, seed=0))
 
 
 def _names(runs: Sequence[Path]) -> dict[Path, str]:
@@ -151,7 +162,10 @@ def remarks(named: Mapping[str, Sequence[Entry]], found: Figures) -> list[str]:
                 said.append(words + ".")
     every = [one for runs in named.values() for one in runs]
     if len({one.data for one in every}) > 1:
-        said.append("The runs were tested on different data: their figures cannot be compared.")
+        said.append(
+            "The runs were tested on different data: a spread over seeds is of the data too, and groups "
+            "cannot be compared unless their data are alike."
+        )
     for direction in found:
         protocols = [
             one.summaries[direction].protocol for one in every if direction in one.summaries
@@ -236,10 +250,11 @@ def _table(direction: str, systems: Mapping[str, Mapping[str, Spread]]) -> Table
 
 
 def _gallery(direction: str, named: Mapping[str, Sequence[Entry]]) -> Gallery:
-    """The first test images that all groups have, through the first run of each."""
-    firsts = [runs[0] for runs in named.values()]
+    """Test images through the first run of each group, of those tested on the first one's data."""
+    data = next(iter(named.values()))[0].data
+    shown = {name: runs[0] for name, runs in named.items() if runs[0].data == data}
     found: list[tuple[Side, Entry]] = []
-    for one in firsts:
+    for one in shown.values():
         layout = run_data(one.run, one.data)
         found += [(s, one) for s in sides(layout, one.config) if s.direction == direction]
     side = found[0][0]
@@ -253,7 +268,7 @@ def _gallery(direction: str, named: Mapping[str, Sequence[Entry]]) -> Gallery:
         truth = side.truth_of(name)
         row += [view(truth, side.kind_out)] if truth is not None else []
         pictures.append((str(name), grid([[_small(p) for p in row]])))
-    order = ", ".join(["input", *named, *(["truth"] if side.truth else [])])
+    order = ", ".join(["input", *shown, *(["truth"] if side.truth else [])])
     return Gallery(
         f"{WORDS[direction]}, test images", tuple(pictures), f"From left to right: {order}."
     )

@@ -20,7 +20,7 @@ from hwan.errors import UsageError
 from hwan.formats import SUFFIXES
 from hwan.image import Pixels, from_unit, resize, save, suffix_for, to_tensor, to_unit
 from hwan.metrics.baselines import Statistics, lab_statistics, mean_image, reinhard
-from hwan.metrics.labels import classes, confusion
+from hwan.metrics.labels import confusion, label_figures
 from hwan.metrics.pairwise import COARSEST, WINDOW, l1, ms_ssim, psnr, ssim
 from hwan.results import BEST as BEST
 from hwan.results import CHOICE
@@ -133,16 +133,13 @@ def evaluate(
             found, tables = {}, {}
             if truth is not None:
                 truth = _fitted(truth, name, outputs[OURS], config.data.fit)
-                for system, picture in {
-                    **outputs,
-                    **rivals(source, side, config, truth.shape),
-                }.items():
+                systems = {**outputs, **rivals(source, side, config, truth.shape)}
+                for system, picture in systems.items():
                     found[system] = figures(measures, picture, truth, side.kind_out)
                     if palette is not None:
-                        pair = classes(picture, palette), classes(truth, palette)
-                        tables[system] = confusion(*pair, len(palette))
-                        shares = (pair[0] == pair[1]).mean()
-                        found[system]["pixel_accuracy"] = float(shares)
+                        tables[system] = confusion(picture, truth, palette)
+                        own = label_figures(tables[system])
+                        found[system]["pixel_accuracy"] = own["pixel_accuracy"]
             cycle = float("nan")
             if back:
                 pictures = (back.pixels(outputs[OURS]), source)

@@ -1,15 +1,16 @@
-"""Against flicker in a translated video: steady statistics, and memory where nothing moves.
+"""Against flicker in a translated video: steady statistics, and a memory that follows the camera.
 
 Frames that hardly differ can be translated differently for two reasons. A norm over a whole image moves
 every pixel when anything in the image changes; its statistics are averaged over the frames (an exponential
-mean, as batch norm's running statistics are). And noise in the input, which a network trained on pictures
-magnifies at will: the output is a recursive mean over time, at each place the more so the less the *input*
-changed there (motion-adaptive temporal recursion; Dubois and Sabri 1984, "Noise Reduction in Image
-Sequences Using Motion-Compensated Temporal Filtering", without the compensation). What moves is not
-averaged, so nothing leaves a ghost. A cut, seen in the histogram, starts both anew.
+mean, as batch norm's running statistics are). And a network magnifies the sensor's noise, and halves the
+picture on a fixed grid, over which what moves slides: so the output is a recursive mean over time, along
+the camera's motion, at each place the more so the less the *input* changed there (motion-compensated and
+-adaptive temporal filtering; Dubois and Sabri 1984). The motion is one shift of the whole picture, found by
+phase correlation (Kuglin and Hines 1975). What moves otherwise is not averaged, so nothing leaves a ghost.
+A cut, seen in the histogram, starts both anew.
 
-Not taken: optical flow and warping (a second network with weights of its own, or OpenCV); averaging the
-output alone, which smears everything that moves.
+Not taken: dense optical flow (a second network with weights of its own, or OpenCV); averaging the output
+alone, which smears everything that moves.
 """
 
 from __future__ import annotations
@@ -87,9 +88,40 @@ class Recursion:
     ) -> Float32[np.ndarray, "_y _x _d"]:
         """The frame to show for ``out``, made of ``source``, both in [0, 1]."""
         if not fresh and self.out is not None and self.source is not None:
-            change = np.abs(source - self.source).max(2)[None]
+            found = {(0, 0), shift_between(self.source, source)}
+            changes = {shift: np.abs(source - moved(self.source, *shift)) for shift in found}
+            shift = min(changes, key=lambda one: float(changes[one].mean()))
+            change = changes[shift].max(2)[None]
             near = avg_pool2d(torch.from_numpy(change), 5, 1, 2, count_include_pad=False)[0].numpy()
-            keep = (MEMORY * np.exp(-((near / NOISE) ** 2)))[:, :, None].astype(np.float32)
-            out = out + keep * (self.out - out)
+            keep = (MEMORY * np.exp(-((near / NOISE) ** 2))).astype(np.float32)
+            keep = keep * moved(np.ones_like(keep), *shift)  # what came in at the border is new
+            out = out + keep[:, :, None] * (moved(self.out, *shift) - out)
         self.source, self.out = source, out
         return out
+
+
+def shift_between(
+    first: Float32[np.ndarray, "h w c"], second: Float32[np.ndarray, "h w c"]
+) -> tuple[int, int]:
+    """(down, right): the whole pixels by which ``second`` shows ``first`` moved, if it does (Kuglin and
+    Hines 1975)."""
+    height, width, _ = first.shape
+    window = np.outer(np.hanning(height + 2)[1:-1], np.hanning(width + 2)[1:-1])
+    one, two = (np.fft.rfft2((i.mean(2) - i.mean()) * window) for i in (first, second))
+    cross = two * one.conj()
+    peaks = np.fft.irfft2(cross / np.maximum(np.abs(cross), 1e-9), (height, width))
+    down, right = np.unravel_index(int(peaks.argmax()), peaks.shape)
+    return (
+        int(down - height * (down > height // 2)),
+        int(right - width * (right > width // 2)),
+    )
+
+
+def moved(image: np.ndarray, down: int, right: int) -> np.ndarray:
+    """``image`` moved by whole pixels; zeros come in."""
+    out = np.zeros_like(image)
+    height, width = image.shape[:2]
+    out[max(0, down) : height + down, max(0, right) : width + right] = image[
+        max(0, -down) : height - down, max(0, -right) : width - right
+    ]
+    return out

@@ -7,7 +7,7 @@ Pictures are uint8 arrays ``(H, W)``, ``(H, W, 1)`` or ``(H, W, 3)``. How they a
 
 * longest side <= 128 px, or at most 64 colours (masks, label maps): PNG, without loss;
 * anything else: WebP, quality 80, reduced first to a longest side of 2048 px;
-* a page beyond 9.5 MB is made again at quality 65, then 50. The page says which it got.
+* a page beyond 9.5 MB is made again at quality 65, 57, then 50. The page says which it got.
 """
 
 from __future__ import annotations
@@ -31,14 +31,15 @@ from hwan.report_parts import Cell as Cell
 from hwan.report_parts import columns, embed
 from hwan.report_parts import format_number as format_number
 
-QUALITIES = (80, 65, 50)
+QUALITIES = (80, 65, 57, 50)
 PAGE_LIMIT = 9_500_000
 
 
 @dataclass(frozen=True)
 class Table:
     """Rows under named columns. ``better`` names the columns whose highest or lowest is marked,
-    ``decimals`` fixes a column's, ``meaning`` explains columns in a fold under the table."""
+    but for the rows named in ``aside``; ``decimals`` fixes a column's, ``meaning`` explains columns in a
+    fold under the table."""
 
     title: str
     columns: tuple[str, ...]
@@ -47,6 +48,7 @@ class Table:
     better: dict[str, Literal["high", "low"]] = field(default_factory=dict)
     decimals: dict[str, int] = field(default_factory=dict)
     meaning: dict[str, str] = field(default_factory=dict)
+    aside: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -167,7 +169,7 @@ def render(report: Report) -> str:
             }
             for i, section in enumerate(report.sections, 1)
         ]
-        page = _template().render(report=report, sections=sections, quality=quality)
+        page = template("report.html.jinja").render(report=report, sections=sections, quality=quality)
         if len(page) <= PAGE_LIMIT or "data:image/webp" not in page:
             break
     return page
@@ -187,8 +189,9 @@ def write(report: Report, path: Path) -> Path:
     return path
 
 
-@lru_cache(maxsize=1)
-def _template() -> jinja2.Template:
+@lru_cache
+def template(name: str) -> jinja2.Template:
+    """A page's template among hwan's own; what it includes is found by its path in the package too."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("hwan", ""),
         autoescape=True,
@@ -201,14 +204,14 @@ def _template() -> jinja2.Template:
         hashlib.sha256(str(text).encode()).digest()
     ).decode()
     environment.filters["number"] = format_number
-    return environment.get_template("report.html.jinja")
+    return environment.get_template(name)
 
 
 def _view(section: Section, picture: Callable[[np.ndarray], dict[str, Any]]) -> dict[str, Any]:
     """What the template needs of a section beyond its title and note."""
     match section:
         case Table(title, names, rows):
-            parts = columns(title, names, rows, section.better, section.decimals)
+            parts = columns(title, names, rows, section.better, section.decimals, section.aside)
             return {"columns": parts, "height": len(rows), "meaning": section.meaning}
         case Curves():
             return {"charts": [_chart(section)]}

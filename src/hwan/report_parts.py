@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from numbers import Integral, Real
 from typing import Any, TypeAlias
 
@@ -72,9 +72,10 @@ def columns(
     rows: Sequence[Sequence[Cell]],
     better: Mapping[str, str],
     decimals: Mapping[str, int],
+    aside: Collection[str] = (),
 ) -> list[dict[str, Any]]:
-    """A table by columns, the best cells of those in ``better`` marked. Raises ``ValueError`` where
-    rows and names do not fit together."""
+    """A table by columns, the best cells of those in ``better`` marked, rows named in ``aside`` left out
+    of it. Raises ``ValueError`` where rows and names do not fit together."""
     if any(len(row) != len(names) for row in rows):
         raise ValueError(f"table {title!r}: every row needs {len(names)} cells")
     if unknown := (set(better) | set(decimals)) - set(names):
@@ -88,16 +89,21 @@ def columns(
             name, _decimals([float(n) for n in finite if not isinstance(n, Integral)])
         )
         end, best = better.get(name, ""), ""
-        if end and len(set(finite)) > 1:
+        competing = [row[0] not in aside for row in rows]
+        rivals = [n for n, row in zip(cells, competing, strict=True) if row and n in finite]
+        if end and len(set(rivals)) > 1:
             # By the text: cells that read the same are marked the same.
-            best = format_number((max if end == "high" else min)(finite), places)
+            best = format_number((max if end == "high" else min)(rivals), places)
         texts = [format_number(cell, places) for cell in cells]
         found.append(
             {
                 "name": name,
                 "better": end,
                 "numeric": not any(isinstance(cell, str) for cell in cells),
-                "cells": [{"text": text, "best": bool(best) and text == best} for text in texts],
+                "cells": [
+                    {"text": text, "best": bool(best) and row and text == best}
+                    for text, row in zip(texts, competing, strict=True)
+                ],
             }
         )
     return found

@@ -84,7 +84,7 @@ def checks(found: Sequence[Finding], log: Log, summaries: Mapping[str, Summary])
                     sign.title,
                     series,
                     threshold=None if bound is None else (bound, "limit"),
-                    log_y=sign.good[1] >= 100,
+                    log_y=100 <= sign.good[1] < math.inf,
                 )
                 if drawn
                 else None,

@@ -31,7 +31,7 @@ from hwan.report import (
     write,
 )
 from hwan.report_words import directions, judge, meaning, title
-from hwan.results import FIGURES, LEADING, OURS, WORDS, Row, Summary
+from hwan.results import FIGURES, LEADING, OURS, REAL, WORDS, Row, Summary, columns
 from hwan.run_log import checks, curves, health
 from hwan.runtime import describe, pick_device
 from hwan.translate import is_generator
@@ -126,7 +126,9 @@ def _table(
     name: str, systems: Mapping[str, Mapping[str, float]], summary: Summary, protocol: str
 ) -> Table:
     """One line a system, one column a figure, whatever figures there are."""
-    metrics = list(dict.fromkeys(metric for figures in systems.values() for metric in figures))
+    every = dict.fromkeys(metric for figures in systems.values() for metric in figures)
+    strange = [m for m in every if m not in FIGURES and not m.startswith("swd_")]  # scales of one
+    metrics = [*columns(systems), *strange]
     known = {metric: FIGURES[metric] for metric in metrics if metric in FIGURES}
     return Table(
         name,
@@ -136,6 +138,7 @@ def _table(
         {title(m): f.better for m, f in known.items() if not m.endswith("_se")},
         {title(m): f.decimals for m, f in known.items()},
         {title(m): meaning(m) for m in metrics if meaning(m)},
+        aside=(REAL,),
     )
 
 

@@ -17,6 +17,8 @@ class SpeedConfig:
     batched: bool = True
     """One call of a network for images that go through it anyway (real and identity, real and fake),
     where it treats each by itself; batch norm, whitening, spectral norm and dropout keep two calls."""
+    branches: bool = True
+    """CPU only: both halves of cyclegan's objective at once, on half of the cores each."""
     fused: bool = True
     """Adam in one pass over all weights."""
     channels_last: Switch = "auto"
@@ -42,5 +44,7 @@ class SpeedConfig:
         at_least("speed", self, workers=0)
 
 
-PLAIN = SpeedConfig(batched=False, fused=False, channels_last="off", tf32=False, data="host")
+PLAIN = SpeedConfig(
+    batched=False, branches=False, fused=False, channels_last="off", tf32=False, data="host"
+)
 """No technique at all: the step as the papers' code computes it."""

@@ -17,6 +17,12 @@ from hwan.losses import l1
 from hwan.methods.adversary import Adversary
 from hwan.methods.players import Images, Losses, Player, batched, new_generator
 
+HALVES = (
+    ("real_a", "fake_b", "rec_a", "idt_a", "pair_a", "made_b"),
+    ("real_b", "fake_a", "rec_b", "idt_b", "pair_b", "made_a"),
+)
+"""Images by the domain they begin in."""
+
 
 class CycleGAN(nn.Module):
     """``generator_ab`` (G: A -> B), ``generator_ba`` (F: B -> A); ``adversary_b`` judges domain B.
@@ -38,8 +44,14 @@ class CycleGAN(nn.Module):
         self.adversary_b = Adversary(config, b, seed + 1, weights)
         judges = (self.adversary_a.discriminator, self.adversary_b.discriminator)
         self.players = (
-            Player("generators", (self.generator_ab, self.generator_ba), self.fool, generates=True),
-            Player("discriminators", judges, self.judge, generates=False),
+            Player("generators", (self.generator_ab, self.generator_ba), self.fool, True, HALVES),
+            Player(
+                "discriminators",
+                judges,
+                self.judge,
+                False,
+                (("real_a", "fake_a"), ("real_b", "fake_b")),
+            ),
         )
 
     def forward(
@@ -51,63 +63,78 @@ class CycleGAN(nn.Module):
     ) -> Images:
         """Every image of a step, from real ones in [-1, 1]; ``idt_*`` only where identity is on, and
         ``made_*`` beside their truth ``pair_*`` only in semi-paired training."""
-        identity = self.loss.identity > 0 and self.training
-        beside_ab, beside_ba = [real_b] * identity, [real_a] * identity
-        if pair_a is not None and pair_b is not None:
-            beside_ab, beside_ba = [*beside_ab, pair_a], [*beside_ba, pair_b]
+        pairs = () if pair_a is None or pair_b is None else (pair_a, pair_b)
         if self.together:
-            fake_b, *more_b = batched(self.generator_ab, real_a, *beside_ab)
-            fake_a, *more_a = batched(self.generator_ba, real_b, *beside_ba)
-        else:
-            fake_b, fake_a = self.generator_ab(real_a), self.generator_ba(real_b)
-        half_a, half_b = fake_a, fake_b
-        if self.loss.partial_cycle:
-            # The paper's cycle loss teaches both generators on its way. The Keras example (keras.io,
-            # "CycleGAN") gives G only the gradient of |G(F(y)) - y| and F only that of |F(G(x)) - x|:
-            # each has to undo the other, and neither to stay undoable. That is to stop in between.
-            half_a, half_b = fake_a.detach(), fake_b.detach()
+            return self.begun_in("a", real_a, *pairs[:1]) | self.begun_in("b", real_b, *pairs[1:])
+        fake_b, fake_a = self.generator_ab(real_a), self.generator_ba(real_b)
         images = {
             "real_a": real_a,
             "fake_b": fake_b,
-            "rec_a": self.generator_ba(half_b),
+            "rec_a": self.generator_ba(self._undone(fake_b)),
             "real_b": real_b,
             "fake_a": fake_a,
-            "rec_b": self.generator_ab(half_a),
+            "rec_b": self.generator_ab(self._undone(fake_a)),
         }
-        if not self.together:
-            more_b = [self.generator_ab(image) for image in beside_ab]
-            more_a = [self.generator_ba(image) for image in beside_ba]
-        if identity:
-            images |= {"idt_a": more_a.pop(0), "idt_b": more_b.pop(0)}
-        if pair_a is not None and pair_b is not None:
-            images |= {"pair_a": pair_a, "made_b": more_b.pop(0)}
-            images |= {"pair_b": pair_b, "made_a": more_a.pop(0)}
+        if self.loss.identity and self.training:
+            images |= {"idt_a": self.generator_ba(real_a), "idt_b": self.generator_ab(real_b)}
+        if pairs:
+            images |= {"pair_a": pairs[0], "made_b": self.generator_ab(pairs[0])}
+            images |= {"pair_b": pairs[1], "made_a": self.generator_ba(pairs[1])}
         return images
 
+    def begun_in(self, domain: str, real: Tensor, pair: Tensor | None = None) -> Images:
+        """The images that begin in ``domain`` ("a" or "b"), two calls of each generator in all.
+
+        The objective is a sum of two such halves, which share nothing but weights.
+        """
+        other = {"a": "b", "b": "a"}[domain]
+        there, back = self.generator_ab, self.generator_ba
+        if domain == "b":
+            there, back = back, there
+        pairs = () if pair is None else (pair,)
+        fake, *made = batched(there, real, *pairs)
+        identity = (real,) if self.loss.identity and self.training else ()
+        rec, *idt = batched(back, self._undone(fake), *identity)
+        images = {f"real_{domain}": real, f"fake_{other}": fake, f"rec_{domain}": rec}
+        if idt:
+            images[f"idt_{domain}"] = idt[0]
+        if pair is not None:
+            images |= {f"pair_{domain}": pair, f"made_{other}": made[0]}
+        return images
+
+    def _undone(self, fake: Tensor) -> Tensor:
+        # The paper's cycle loss teaches both generators on its way. The Keras example (keras.io,
+        # "CycleGAN") gives G only the gradient of |G(F(y)) - y| and F only that of |F(G(x)) - x|:
+        # each has to undo the other, and neither to stay undoable. That is to stop in between.
+        return fake.detach() if self.loss.partial_cycle else fake
+
     def fool(self, images: Images) -> Losses:
-        """The generators' objective."""
-        weights = self.loss
-        losses = {
-            "gan_ab": self.adversary_b.fool(images["fake_b"]),
-            "gan_ba": self.adversary_a.fool(images["fake_a"]),
-            "cycle_a": weights.cycle_a * l1(images["rec_a"], images["real_a"]),
-            "cycle_b": weights.cycle_b * l1(images["rec_b"], images["real_b"]),
-        }
-        if weights.identity:
-            scale_a, scale_b = (
-                weights.identity * weights.cycle_a,
-                weights.identity * weights.cycle_b,
-            )
-            losses["identity_a"] = scale_a * l1(images["idt_a"], images["real_a"])
-            losses["identity_b"] = scale_b * l1(images["idt_b"], images["real_b"])
-        if weights.paired:
-            losses["paired_a"] = weights.paired * l1(images["made_a"], images["pair_a"])
-            losses["paired_b"] = weights.paired * l1(images["made_b"], images["pair_b"])
+        """The generators' objective, or as much of it as ``images`` has the images for."""
+        weights, losses = self.loss, {}
+        if "fake_b" in images:
+            losses["gan_ab"] = self.adversary_b.fool(images["fake_b"])
+        if "fake_a" in images:
+            losses["gan_ba"] = self.adversary_a.fool(images["fake_a"])
+        for domain, weight in (("a", weights.cycle_a), ("b", weights.cycle_b)):
+            if f"rec_{domain}" in images:
+                error = l1(images[f"rec_{domain}"], images[f"real_{domain}"])
+                losses[f"cycle_{domain}"] = weight * error
+        for domain, weight in (("a", weights.cycle_a), ("b", weights.cycle_b)):
+            if f"idt_{domain}" in images:
+                error = l1(images[f"idt_{domain}"], images[f"real_{domain}"])
+                losses[f"identity_{domain}"] = weights.identity * weight * error
+        for domain in "ab":
+            if f"made_{domain}" in images:
+                error = l1(images[f"made_{domain}"], images[f"pair_{domain}"])
+                losses[f"paired_{domain}"] = weights.paired * error
         return losses
 
     def judge(self, images: Images) -> Losses:
-        """The discriminators' objective, on a mix of this step's fakes and the pool's."""
-        return {
-            **self.adversary_a.judge(images["real_a"], images["fake_a"], "a"),
-            **self.adversary_b.judge(images["real_b"], images["fake_b"], "b"),
-        }
+        """The discriminators' objective, on a mix of this step's fakes and the pool's; of a domain
+        alone where ``images`` has only that."""
+        losses: Losses = {}
+        for domain, adversary in (("a", self.adversary_a), ("b", self.adversary_b)):
+            if f"fake_{domain}" in images:
+                real, fake = images[f"real_{domain}"], images[f"fake_{domain}"]
+                losses |= adversary.judge(real, fake, domain)
+        return losses

@@ -28,6 +28,8 @@ class Player:
     objective: Callable[[Images], Losses]
     generates: bool
     """Its gradient runs back through the generators' forward pass (a discriminator's does not)."""
+    branches: tuple[tuple[str, ...], ...] = ()
+    """Names of images for which its objective falls into a sum of independent parts."""
 
 
 class Method(Protocol):

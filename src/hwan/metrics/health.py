@@ -26,6 +26,8 @@ from hwan.image import LUMA, to_pixels, to_tensor
 
 SIDE = 32
 """Images are reduced to at most this side: cheap, and pixel noise is not counted as variety."""
+EDGE_SIDE = 64
+"""Edges are compared at most at this side: what is where, to about a pixel of a small training."""
 SAME = 0.25
 """Two pictures nearer than this share of the mean distance of real ones are one mode."""
 LEVEL = 2 / 255
@@ -79,23 +81,24 @@ def dependence(outputs: Float[Tensor, "n co h w"], inputs: Float[Tensor, "n ci y
     """How surely an output is traced back to its own input among the others (retrieval), over how surely
     an input itself is.
 
-    Likeness of output i and input j: |r| of their brightness plus r of their edges, with r Pearson's
-    correlation over places at most 32x32; edges are the sums of absolute differences of neighbours in
-    all channels. So it asks where things are, not what colour they have: negatives, other colours and
-    lost means (instance norm) are no loss. With w the share of pairs i != j in which output i is more
-    like its own input than like input j (ties count half), the figure is (2 w - 1) over the same of
-    the inputs among themselves, which is below 1 where inputs are alike. 1: every output follows its
-    input; 0 by chance: they could be anybody's, as those of a collapsed generator, or of one that
-    makes fine pictures and heeds no input. Chance scatters by about 0.6 / sqrt(n).
+    Likeness is Pearson's correlation of two pictures' edges over places at most 64x64; edges are the
+    square roots of the sums, over channels, of absolute differences of neighbours (roots, so that a
+    few strong edges do not outweigh all others). So it asks where things are, not what brightness or
+    colour they have: negatives, other colours and lost means (instance norm) are no loss. With w the
+    share of pairs i != j in which output i is more like its own input than like input j (ties count
+    half), the figure is (2 w - 1) over the same of the inputs among themselves, which is below 1 where
+    inputs are alike. 1: every output follows its input; 0 by chance: they could be anybody's, as those
+    of a collapsed generator, or of one that makes fine pictures and heeds no input. Chance scatters
+    by about 0.6 / sqrt(n).
 
     It asks for pictures that keep their places, as all of hwan's methods do. nan where the inputs
     cannot be told from one another. Raises ``UsageError`` for unequal counts.
     """
     _one_each(outputs, inputs)
-    size = _common(outputs, inputs)
-    made, given = _layout(outputs, size), _layout(inputs, size)
-    ceiling = _retrieved(_likeness(given, given))
-    return _retrieved(_likeness(made, given)) / ceiling if ceiling > 0.1 else float("nan")
+    size = _common(outputs, inputs, EDGE_SIDE)
+    made, given = _edges(outputs, size), _edges(inputs, size)
+    ceiling = _retrieved(given @ given.T)
+    return _retrieved(made @ given.T) / ceiling if ceiling > 0.1 else float("nan")
 
 
 def inversion(outputs: Float[Tensor, "n co h w"], inputs: Float[Tensor, "n ci h w"]) -> float:
@@ -219,9 +222,9 @@ def _one_each(outputs: Tensor, inputs: Tensor) -> None:
         )
 
 
-def _common(a: Tensor, b: Tensor) -> tuple[int, int]:
-    """The largest size that neither exceeds, of at most 32x32."""
-    height, width = (min(SIDE, a.shape[i], b.shape[i]) for i in (2, 3))
+def _common(a: Tensor, b: Tensor, most: int = SIDE) -> tuple[int, int]:
+    """The largest size that neither exceeds, its sides at most ``most``."""
+    height, width = (min(most, a.shape[i], b.shape[i]) for i in (2, 3))
     return height, width
 
 
@@ -257,12 +260,13 @@ def _brightness(images: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def _edges(images: Tensor, size: tuple[int, int]) -> Tensor:
-    """(N, pixels): absolute differences to the right and the lower neighbour, over all channels."""
+    """(N, pixels) whose products are correlations: how much each place differs from its right and its
+    lower neighbour."""
     small = adaptive_avg_pool2d(images.detach().float(), size)
     found = torch.zeros_like(small)
     found[..., :-1] += (small[..., 1:] - small[..., :-1]).abs()
     found[..., :-1, :] += (small[..., 1:, :] - small[..., :-1, :]).abs()
-    return found.sum(1).flatten(1)
+    return _unit(_centred(found.sum(1).flatten(1).sqrt()))
 
 
 def _centred(values: Tensor) -> Tensor:
@@ -273,16 +277,6 @@ def _unit(values: Tensor) -> Tensor:
     """Rows of length 1, or of 0 where there is nothing."""
     lengths: Tensor = values.norm(dim=1, keepdim=True)
     return values / lengths.clamp(min=1e-6)
-
-
-def _layout(images: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
-    """What is where: brightness and edges, whose products are correlations."""
-    light, edges = _brightness(images, size), _edges(images, size)
-    return _unit(_centred(light)), _unit(_centred(edges))
-
-
-def _likeness(a: tuple[Tensor, Tensor], b: tuple[Tensor, Tensor]) -> Tensor:
-    return (a[0] @ b[0].T).abs() + a[1] @ b[1].T
 
 
 def _retrieved(likeness: Tensor) -> float:

@@ -129,10 +129,12 @@ def classes(picture: Bytes, palette: Int[np.ndarray, "k 3"]) -> Int[np.ndarray, 
 
 
 def confusion(
-    output: Int[np.ndarray, "h w"], truth: Int[np.ndarray, "h w"], count: int
+    output: Bytes, truth: Bytes, palette: Int[np.ndarray, "k 3"]
 ) -> Int[np.ndarray, "k k"]:
-    """Pixels of true class i given class j, at (i, j), of ``count`` classes."""
-    return np.bincount((truth * count + output).ravel(), minlength=count**2).reshape(count, count)
+    """Pixels of true class i given class j, at (i, j), of two maps of one size."""
+    count = len(palette)
+    both = classes(truth, palette) * count + classes(output, palette)
+    return np.bincount(both.ravel(), minlength=count**2).reshape(count, count)
 
 
 def label_figures(table: Int[np.ndarray, "k k"]) -> dict[str, float]:

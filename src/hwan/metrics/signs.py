@@ -61,12 +61,12 @@ SIGNS: dict[str, Sign] = {
         "pictures, however varied, are near 0.",
     ),
     "dependence": Sign(
-        "Input dependence", (0.4, inf), (0.55, inf), "outputs do not follow their inputs",
+        "Input dependence", (0.4, inf), (0.6, inf), "outputs do not follow their inputs",
         "raise what ties an output to its input: --loss.cycle_a and --loss.cycle_b, of cut "
         "--loss.nce, of pairs --loss.l1",
         "How surely an output is traced back to its own input among the others, by where things are. "
         "1 is healthy; around 0, outputs could be anybody's. Label maps and their photographs, "
-        "which look little alike, reach 0.6 to 0.9.",
+        "which look little alike, reach about 0.8.",
     ),
     "inversion": Sign(
         "Brightness kept", (-0.4, inf), (0.0, inf),
@@ -131,10 +131,8 @@ class Finding:
         return self.sign.light(self.value)
 
     def __str__(self) -> str:
-        return (
-            f"{self.place}: {self.sign.wrong} ({self.sign.title.lower()} {self.value:.3g}). "
-            f"What to do: {self.sign.advice}."
-        )
+        place, title = self.place[0].upper() + self.place[1:], self.sign.title.lower()
+        return f"{place}: {self.sign.wrong} ({title} {self.value:.3g}). What to do: {self.sign.advice}."
 
 
 def findings(health: Mapping[str, float]) -> list[Finding]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 import math
 import re
+import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -27,14 +29,30 @@ from hwan.translate import find_generator, is_generator, load, pad_to
 log = logging.getLogger("hwan")
 
 
+Run = Callable[[np.ndarray], np.ndarray]
+"""The network: float32 (B, C, H, W) in [-1, 1], already padded, to the same."""
+
+
+@dataclass(frozen=True)
+class Lanes:
+    """Threads that each run a part of a batch on one core. Images are independent, so the cores never
+    wait for each other, as they do between the layers when they share one image."""
+
+    run: Run
+    count: int
+    pool: ThreadPoolExecutor
+
+
 @dataclass(frozen=True)
 class Model:
-    """A loaded generator. ``run`` takes and gives float32 (B, C, H, W) in [-1, 1], already padded."""
+    """A loaded generator. ``run`` uses all of the machine for what it is given; ``lanes``, where there
+    are any, take a batch of several images."""
 
     name: str
     card: GeneratorCard
     engine: str
-    run: Callable[[np.ndarray], np.ndarray]
+    run: Run
+    lanes: Lanes | None = None
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -108,8 +126,8 @@ def load_model(name: str, folder: Path, device: str, threads: int) -> Model:
     if translator.device.type == "cpu":
         torch.set_num_threads(threads)
         try:
-            run = _onnx(folder, threads)
-            return Model(name, translator.card, "ONNX Runtime, CPU", run)
+            run, lanes = _onnx(folder, threads)
+            return Model(name, translator.card, "ONNX Runtime, CPU", run, lanes)
         except UsageError as error:
             log.warning("%s runs in PyTorch: %s", name, error.rule)
 
@@ -122,7 +140,17 @@ def load_model(name: str, folder: Path, device: str, threads: int) -> Model:
     return Model(name, translator.card, f"PyTorch, {translator.device.type}", forward)
 
 
-def _onnx(folder: Path, threads: int) -> Callable[[np.ndarray], np.ndarray]:
+def _onnx(folder: Path, threads: int) -> tuple[Run, Lanes | None]:
+    with TemporaryDirectory() as out:
+        export_onnx(folder, Path(out))
+        data = (Path(out) / "model.onnx").read_bytes()
+    run = _session(data, threads)
+    if threads == 1:
+        return run, None
+    return run, Lanes(_session(data, 1), threads, ThreadPoolExecutor(threads, "lane"))
+
+
+def _session(data: bytes, threads: int) -> Run:
     runtime = need("onnxruntime", "serve", "serving on a CPU")
     options = runtime.SessionOptions()
     options.intra_op_num_threads = threads
@@ -130,11 +158,7 @@ def _onnx(folder: Path, threads: int) -> Callable[[np.ndarray], np.ndarray]:
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     # Sizes differ from request to request: an arena would keep the greatest for good.
     options.enable_cpu_mem_arena = False
-    with TemporaryDirectory() as out:
-        export_onnx(folder, Path(out))
-        session = runtime.InferenceSession(
-            (Path(out) / "model.onnx").read_bytes(), options, providers=["CPUExecutionProvider"]
-        )
+    session = runtime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
 
     def run(images: np.ndarray) -> np.ndarray:
         (translation,) = session.run(None, {"image": images})
@@ -155,10 +179,23 @@ class Picture:
 def translate_batch(
     model: Model, pictures: Sequence[Picture], limits: Limits
 ) -> tuple[list[bytes | Exception], float]:
-    """Every picture translated, or why not; and the seconds spent in the network.
+    """Every picture translated, or why not; and the seconds spent in the network."""
+    lanes = model.lanes
+    if lanes is None or len(pictures) == 1:
+        return _translate(model, model.run, pictures, limits)
+    count = min(lanes.count, len(pictures))
+    parts = [pictures[start::count] for start in range(count)]
+    done = list(lanes.pool.map(lambda part: _translate(model, lanes.run, part, limits), parts))
+    results: list[bytes | Exception] = [b""] * len(pictures)
+    for start, (part, _) in enumerate(done):
+        results[start::count] = part
+    return results, max(seconds for _, seconds in done)
 
-    The sizes are those of the decoded pixels, whatever the headers said.
-    """
+
+def _translate(
+    model: Model, run: Run, pictures: Sequence[Picture], limits: Limits
+) -> tuple[list[bytes | Exception], float]:
+    """The sizes are those of the decoded pixels, whatever the headers said."""
     results: list[bytes | Exception] = [RuntimeError("never translated")] * len(pictures)
     same: dict[tuple[int, int], list[tuple[int, Pixels]]] = {}
     for index, picture in enumerate(pictures):
@@ -175,7 +212,7 @@ def translate_batch(
         most = max(1, limits.pixels // math.prod(padded))
         for start in range(0, len(group), most):
             part = group[start : start + most]
-            outs, spent = _run(model, padded, [pixels for _, pixels in part])
+            outs, spent = _run(model, run, padded, [pixels for _, pixels in part])
             seconds += spent
             for (index, _), out in zip(part, outs, strict=True):
                 results[index] = encode(out, pictures[index].suffix)
@@ -183,10 +220,8 @@ def translate_batch(
 
 
 def _run(
-    model: Model, padded: tuple[int, int], pictures: Sequence[Pixels]
+    model: Model, run: Run, padded: tuple[int, int], pictures: Sequence[Pixels]
 ) -> tuple[list[Pixels], float]:
-    import time
-
     multiple, least = model.card.generator.sizes
     kind_in, kind_out = model.card.kind_in, model.card.kind_out
     batch = np.empty((len(pictures), kind_in.channels, *padded), np.float32)
@@ -194,7 +229,7 @@ def _run(
         tensor = to_tensor(torch.from_numpy(pixels.copy())[None], kind_in.range)
         row[:] = pad_to(tensor, multiple, least)[0].numpy()
     began = time.perf_counter()
-    out = model.run(batch)
+    out = run(batch)
     spent = time.perf_counter() - began
     results: list[Pixels] = []
     for row, pixels in zip(out, pictures, strict=True):
@@ -211,4 +246,6 @@ def warm(model: Model) -> None:
     side = max(model.card.generator.sizes)
     pixels = np.zeros((side, side, kind.channels), DTYPES[kind.depth])
     pixels[:] = kind.range[0] if kind.depth == "float" else 0
-    _run(model, (padded_size((side, side), model.card.generator)), [pixels])
+    padded = padded_size((side, side), model.card.generator)
+    for run in [model.run] + ([model.lanes.run] if model.lanes else []):
+        _run(model, run, padded, [pixels])

@@ -113,9 +113,10 @@ class Prediction:
 
     def rule(self) -> str:
         """The prediction as a formula."""
-        left = f"{self.figure}[{self.variant}]"
+        figure = f"({self.figure})" if " " in self.figure else self.figure
+        left = f"{figure}[{self.variant}]"
         if self.than:
-            left += f" {'/' if self.ratio else '−'} {self.figure}[{self.than}]"
+            left += f" {'/' if self.ratio else '−'} {figure}[{self.than}]"
         return f"{left} {self.relation} {self.bound:g}"
 
 

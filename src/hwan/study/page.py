@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import math
 from collections.abc import Sequence
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import jinja2
-
 from hwan.chart import Curves, plot
 from hwan.image import decode, write_atomic
-from hwan.report import format_number
+from hwan.report import template
 from hwan.study.results import Result, rows, strips, text_of
 from hwan.study.verdict import RULE
 
@@ -28,7 +24,7 @@ TONES = {
 
 def write_page(results: Sequence[Result], path: Path) -> Path:
     """Write the claims' page, complete or not at all; returns ``path``."""
-    page = _template().render(
+    page = template("study/study.html.jinja").render(
         claims=[_view(result) for result in results],
         counts={word: sum(r.verdict.word == word for r in results) for word in TONES},
         tones=TONES,
@@ -38,23 +34,6 @@ def write_page(results: Sequence[Result], path: Path) -> Path:
     )
     write_atomic(path, page.encode())
     return path
-
-
-@lru_cache(maxsize=1)
-def _template() -> jinja2.Template:
-    found = jinja2.Environment(
-        loader=jinja2.PackageLoader("hwan", "study"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    found.filters["number"] = format_number
-    # The page allows only the script with this hash.
-    found.filters["sha256"] = lambda text: base64.b64encode(
-        hashlib.sha256(str(text).encode()).digest()
-    ).decode()
-    return found.get_template("study.html.jinja")
 
 
 def _view(result: Result) -> dict[str, Any]:
@@ -147,4 +126,6 @@ def _embed(file: Path) -> dict[str, Any]:
 
 
 def _short(value: float) -> str:
-    return "—" if math.isnan(value) else f"{value:.3g}"
+    if math.isnan(value):
+        return "—"
+    return f"{value:.0f}" if 1000 <= abs(value) < 1e6 else f"{value:.3g}"

@@ -189,10 +189,6 @@ def _legend(result: Result, picture: str) -> list[str]:
     ]
 
 
-def _same(one: Path | None, other: Path) -> bool:
-    return one is not None and one.read_bytes() == other.read_bytes()
-
-
 def strips(result: Result) -> list[tuple[str, list[tuple[str, Path]]]]:
     """The first seed's pictures, variant by variant: (title, file). What all variants share, the inputs
     and the truth, comes first and once."""
@@ -200,11 +196,15 @@ def strips(result: Result) -> list[tuple[str, list[tuple[str, Path]]]]:
         name: {title: result.folders[name][0] / file for title, file in cells[0]["pictures"]}
         for name, cells in result.records.items()
     }
-    first = next(iter(found.values()))
+    by_title: dict[str, list[Path]] = {}
+    for own in found.values():
+        for title, file in own.items():
+            by_title.setdefault(title, []).append(file)
+    first = {title: files[0] for title, files in by_title.items()}
     shared = {
         title
-        for title, file in first.items()
-        if len(found) > 1 and all(_same(own.get(title), file) for own in found.values())
+        for title, files in by_title.items()
+        if len(files) > 1 and len({file.read_bytes() for file in files}) == 1
     }
     rows = [("every variant", [(t, file) for t, file in first.items() if t in shared])]
     rows += [

@@ -28,7 +28,7 @@ from hwan.results import FIGURES, mean, write_json
 from hwan.training.loop import Training
 from hwan.training.samples import singly
 
-MOST = 100  # images of each domain
+MOST = 64  # images of each domain
 PAIRED = {"ssim": ssim, "psnr": psnr, "l1": l1}
 
 

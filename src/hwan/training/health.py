@@ -26,9 +26,14 @@ def due(seen: int, ticks: int, total: int) -> bool:
     return seen >= total or (seen * ticks // total) % stride == 0
 
 
-def measure(nets: Mapping[str, nn.Module], a: Tensor, b: Tensor) -> dict[str, float]:
+def measure(
+    nets: Mapping[str, nn.Module], a: Tensor, b: Tensor, paired: bool = False
+) -> dict[str, float]:
     """Every figure of ``nets`` ("ab", and "ba" where there is a way back) on the real images ``a``
     and ``b`` (N, C, H, W) in [-1, 1]; those that cannot be told of them are left out.
+
+    Where pairs teach (``paired``), what is bright and what dark is learned from the truth: photographs
+    and their label maps correlate at about 0. ``inversion`` is then left out.
 
     The generators are to be in eval mode, and without gradients.
     """
@@ -37,7 +42,8 @@ def measure(nets: Mapping[str, nn.Module], a: Tensor, b: Tensor) -> dict[str, fl
         inputs, real = reals[direction[0]], reals[direction[1]]
         fakes = singly(net, inputs)
         found[f"dependence_{direction}"] = figures.dependence(fakes, inputs)
-        found[f"inversion_{direction}"] = figures.inversion(fakes, inputs)
+        if not paired:
+            found[f"inversion_{direction}"] = figures.inversion(fakes, inputs)
         if min(len(fakes), len(real)) > 1:
             found[f"diversity_{direction}"] = figures.diversity(fakes, real)
             found[f"modes_{direction}"] = figures.modes(fakes, real, inputs)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -102,9 +102,7 @@ def loop(training: Training, batches: Iterator[Batch], total: int) -> Iterator[S
     between a step's end and the next one's start, so a caller may save, stop or draw in between.
     """
     config = training.config.train
-    from hwan.training.graph import recorded  # which records what is below
-
-    take = recorded(training) if training.config.speed.graph else partial(step, training)
+    take = stepper(training)
     training.method.train()
     while training.seen < total:
         factor = lr_factor(training.seen / total, config.decay)
@@ -116,6 +114,17 @@ def loop(training: Training, batches: Iterator[Batch], total: int) -> Iterator[S
                 training.method.generators, config.batch * config.accumulate, training.seen
             )
         yield Status(training.seen, config.lr * factor, losses)
+
+
+def stepper(training: Training) -> Callable[[list[Batch], float], dict[str, Tensor]]:
+    """``step`` for ``training``, in the form that ``config.speed`` asks for."""
+    from hwan.training import branches, graph  # which take apart what is below
+
+    if training.config.speed.graph:
+        return graph.recorded(training)
+    if branches.divides(training):
+        return branches.branched(training)
+    return partial(step, training)
 
 
 def step(training: Training, micro: list[Batch], lr: float) -> dict[str, Tensor]:
@@ -166,17 +175,19 @@ def update(training: Training, micro: list[Batch]) -> dict[str, Tensor]:
 
 
 def forward(training: Training, batch: Batch) -> Images:
-    """The method's images of one batch, which becomes floats in [-1, 1] on the device."""
-    data = training.config.data
-
-    def floats(pair: Batch) -> list[Tensor]:
-        sides = ((pair.a, data.range_a), (pair.b, data.range_b))
-        return [to_tensor(x.to(training.device, non_blocking=True), limits) for x, limits in sides]
-
-    real = floats(batch) + (floats(batch.beside) if batch.beside else [])
+    """The method's images of one batch."""
+    real = floats(training, batch)
     with autocast(training):
         images: Images = training.method(*real)
     return images
+
+
+def floats(training: Training, batch: Batch) -> list[Tensor]:
+    """The pictures of a batch as floats in [-1, 1] on the device: of A, of B, and of pairs beside them."""
+    data = training.config.data
+    sides = ((batch.a, data.range_a), (batch.b, data.range_b))
+    real = [to_tensor(x.to(training.device, non_blocking=True), limits) for x, limits in sides]
+    return real + (floats(training, batch.beside) if batch.beside else [])
 
 
 def freeze(players: tuple[Player, ...], playing: Player | None) -> None:

@@ -14,6 +14,7 @@ from hwan.config import Config, Kind
 from hwan.data.augment import centre_crop
 from hwan.data.cache import fit
 from hwan.data.folders import Layout, Source, list_images
+from hwan.data.sets import PAIRED_METHODS
 from hwan.errors import UsageError
 from hwan.image import RGB, Pixels, grid, save, to_pixels, to_tensor, view
 from hwan.nets.folder import load_generator
@@ -51,13 +52,16 @@ class Samples:
         """
         a, b = self.tensors(training.config, training.device)
         nets = {name.removeprefix("generator_"): net for name, net in training.generators.items()}
+        found: dict[str, float] = {}
         for net in nets.values():
             net.eval()
         devices = [training.device] if training.device.type == "cuda" else []
         # A generator may drop out when translating; a compiled one would be compiled anew for this.
         with torch.random.fork_rng(devices), torch.compiler.set_stance("force_eager"):
             columns = sheet(nets, a[:ROWS], b[:ROWS])
-            found = measure(nets, a, b) | gradients(training) if health else {}
+            if health:
+                paired = training.config.method in PAIRED_METHODS
+                found = measure(nets, a, b, paired) | gradients(training)
         training.method.train()
         # 8 bit show -1..1 of any depth.
         cells = [[view(cell, RGB) for cell in to_pixels(x)] for x in columns]
@@ -78,7 +82,7 @@ def examine(run: Path, layout: Layout, device: str = "auto") -> dict[str, float]
         for direction in config.directions
     }
     a, b = Samples(layout, config, EXAMINED).tensors(config, on)
-    return measure(nets, a, b)
+    return measure(nets, a, b, config.method in PAIRED_METHODS)
 
 
 def sheet(nets: Mapping[str, nn.Module], a: Tensor, b: Tensor) -> list[Tensor]:

@@ -80,7 +80,8 @@ def translate(args: list[str]) -> int:
         print(f"{done - len(images) - len(videos)} of {done} are there already")
     clips = [open_clip(source, target) for source, target in videos]
     failed, notes = [], Counter[str]()
-    for outcome in track(translate_files(translator, images, batch), len(images), "translating"):
+    made = translate_files(translator, images, batch)
+    for outcome in track(made, len(images), "translating") if images else ():
         notes.update(outcome.notes)
         if outcome.error:
             failed.append(outcome)

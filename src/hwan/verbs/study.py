@@ -6,6 +6,7 @@ import os
 import shutil
 import sys
 import textwrap
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -70,6 +71,8 @@ def pick(names: tuple[str, ...]) -> list[Claim]:
     """The claims of these names, in the note's order. Raises ``UsageError`` with the nearest name."""
     from hwan.study.claims import CLAIMS
 
+    if not names:
+        raise UsageError("a study names its claims, or all", "none", nearest("", CLAIMS))
     for name in names:
         if name != "all" and name not in CLAIMS:
             raise UsageError("a claim is one of the note's, or all", name, nearest(name, CLAIMS))
@@ -93,10 +96,15 @@ def run(given: Study) -> int:
     data = tuple(folder.resolve() for folder in given.data)
     setting = Setting(given.out.resolve(), SCALES[given.scale], data, device)
     work = [job for claim in chosen for job in jobs(claim, given.seeds, setting)]
+    began, kept = time.monotonic(), 0
     try:
         for done in make(work, processes, given.resume):
-            job = done.job
-            what = "kept" if done.kept else f"{done.cpu_seconds:.1f} CPU s"
+            job, kept = done.job, kept + done.kept
+            what = "kept"
+            if not done.kept:
+                pace = (time.monotonic() - began) / (done.count - kept)
+                left = pace * (done.total - done.count) / 60
+                what = f"{done.cpu_seconds:.1f} CPU s, about {left:.0f} min left"
             where = f"{job.claim.name}: {job.variant.name}, seed {job.seed}"
             print(f"{done.count}/{done.total}  {where}  {what}", file=sys.stderr, flush=True)
     except KeyboardInterrupt:

@@ -53,7 +53,7 @@ def runtime_files(folder: Path | None = None) -> dict[str, bytes]:
     are not to be had, and for files that are not the ones hwan was tested with.
     """
     files = _from_folder(folder) if folder else _cached()
-    return {SCRIPT: files[SCRIPT], WASM + ".gz": gzip.compress(files[WASM], mtime=0)}
+    return {SCRIPT: files[SCRIPT], WASM + ".gz": gzip.compress(files[WASM], 6, mtime=0)}
 
 
 def _checked(name: str, data: bytes, source: object) -> bytes:

@@ -63,10 +63,10 @@ def measure(cell: Cell) -> Measurement:
 CLAIM = Claim(
     name="batch",
     note="모든 데이터를 확인하고 업데이트를 한번 진행하는데, 큰 데이터셋일 경우 메모리부족으로 처리를 못함. 따라서 batch라는 데이터를 "
-    "나눠서 학습하고 가중치를 업데이트를 하게 됨. (Batch에는 묶은 단위라는 뜻도 있고 전체 데이터를 Batch라고 하는 뜻도 있는 것인가?)",
+    "나눠서 학습하고 가중치를 업데이트를 하게 됨. (Batch에는 묶은 단위라는 뜻도 있고 전체 데이터를 Batch라고 하는 뜻도 있는 것인가? 표현이 애매하다.)",
     english="(Gradient methods) look at all data and update once, which a large data set's memory does not "
     "allow; so the data are split into batches, and the weights updated after each. (Does batch mean "
-    "both a bundle and the whole of the data?)",
+    "both a bundle and the whole of the data? It is ambiguous.)",
     hypothesis="At the same number of images seen, the more often the weights are updated the better the "
     "result; memory grows with the images in one pass, and a full batch in parts takes no more than one part.",
     theory=Theory(

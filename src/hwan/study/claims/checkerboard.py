@@ -71,10 +71,9 @@ def measure(cell: Cell) -> Measurement:
 
 CLAIM = Claim(
     name="checkerboard",
-    note="stride: 커널을 몇 칸씩 움직일 것인지  padding: 이미지의 남는 부분을 채우는 것  (출처: Transposed Convolutional Layer은 "
-    "무엇인가)",
+    note="stride: 커널을 몇 칸씩 움직일 것인지 padding: 이미지의 남는 부분을 채우는 것",
     english="Stride: by how many places the kernel moves. Padding: to fill what is left of the image. (The "
-    "note's source asks: what is a transposed convolution? The note itself stops before it.)",
+    "picture the note has here is from a text on transposed convolutions; the note itself stops before them.)",
     hypothesis="A transposed convolution lays a checkerboard over what it makes, before any training and "
     "less so after it; resizing and then convolving does not.",
     theory=Theory(

@@ -57,7 +57,7 @@ def measure(cell: Cell) -> Measurement:
 
 CLAIM = Claim(
     name="init",
-    note="Initializer --> 다양한 방법이 있음 확인 필요  i) RandomNormal   … 초기값 설정",
+    note="Initializer --> 다양한 방법이 있음 확인 필요 i) RandomNormal … 초기값 설정",
     english="Initialiser: there are several, to be looked into; RandomNormal. (And, among the remedies for "
     "vanishing and exploding gradients: the choice of the first values.)",
     hypothesis="Without a norm the paper's N(0, 0.02) lets the signal die, and weights scaled by each layer's "

@@ -157,7 +157,7 @@ async function show() {
 /** As large as the page has room for; small pictures are enlarged, their pixels plain to see. */
 function frame(width, height) {
   const most = Math.min(innerHeight * 0.75, 900);
-  const wide = Math.max(width, Math.min(480, width * 4));
+  const wide = Math.max(width, Math.min(720, width * 4));
   $("stage").style.width = `${Math.min(wide, (most * width) / height)}px`;
   $("stage").style.aspectRatio = `${width} / ${height}`;
   for (const id of ["before", "after"]) $(id).classList.toggle("crisp", width < 128);

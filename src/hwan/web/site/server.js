@@ -31,12 +31,12 @@ export const load = async (model) => model.engine;
 /** The translation of opaque ImageData, as ImageData. */
 export async function translate(model, image) {
   const canvas = new OffscreenCanvas(image.width, image.height);
-  canvas.getContext("2d").putImageData(image, 0, 0);
+  const context = canvas.getContext("2d", {willReadFrequently: true});
+  context.putImageData(image, 0, 0);
   const response = await call(`v1/translate?format=png&model=${encodeURIComponent(model.name)}`, {
     method: "POST", headers: {"Content-Type": "image/png"}, body: await canvas.convertToBlob(),
   });
   const bitmap = await createImageBitmap(await response.blob());
-  const context = canvas.getContext("2d");
   context.drawImage(bitmap, 0, 0);
   return context.getImageData(0, 0, image.width, image.height);
 }

@@ -1,0 +1,99 @@
+"""The loader beside the step it feeds: seconds a batch takes to make, and its share of a step.
+
+    python -m bench.data --data DIR [--sizes 64 128]
+
+Decoding is told apart: once into the cache (cold), then opening it (warm). Waiting is what the step
+really waited for its batch while prefetching.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import os
+import tempfile
+import time
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from bench.common import machine, report
+from hwan.config import Config
+from hwan.data.folders import locate
+from hwan.data.loader import batch, stream
+from hwan.data.sets import open_set
+from hwan.recipes import small
+from hwan.training.loop import Training, step
+
+
+def timed(work: Any) -> tuple[float, Any]:
+    """Seconds, and what the work gave."""
+    began = time.perf_counter()
+    found = work()
+    return time.perf_counter() - began, found
+
+
+def measure(config: Config, layout: Any, steps: int) -> dict[str, float]:
+    """Seconds of every part."""
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["HWAN_CACHE"] = folder
+        cold, _ = timed(lambda: open_set(layout, config))
+        warm, data = timed(lambda: open_set(layout, config))
+        made, _ = timed(lambda: [batch(data, config.data, 0, n, 1) for n in range(200)])
+        training = Training(config, torch.device("cpu"))
+        batches = stream(data, config.data, 0, 0, 1)
+        for one in islice(batches, 6):
+            step(training, [one], 1e-4)
+        waited = stepped = 0.0
+        for _ in range(steps):
+            seconds, one = timed(lambda: next(batches))
+            waited += seconds
+            stepped += timed(lambda one=one: step(training, [one], 1e-4))[0]
+        batches.close()  # type: ignore[attr-defined]
+    return {
+        "images": len(data.a) + len(data.b),
+        "decode, once": cold,
+        "open": warm,
+        "batch": made / 200,
+        "step": stepped / steps,
+        "waited": waited / steps,
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--sizes", type=int, nargs="+", default=[64, 128])
+    parser.add_argument("--steps", type=int, default=40)
+    parser.add_argument("--json", type=Path)
+    given = parser.parse_args()
+    layout, base = locate([given.data]), small()
+    rows, data = [], {}
+    for size in given.sizes:
+        for name, change in (
+            ("crop, flip", {}),
+            ("also rotate, jitter", {"rotate": 10.0, "jitter": 0.2}),
+        ):
+            options = dataclasses.replace(base.data, size=size, **change)  # type: ignore[arg-type]
+            found = measure(dataclasses.replace(base, data=options), layout, given.steps)
+            data[f"{size} {name}"] = found
+            rows.append(
+                [
+                    f"{size}x{size}, {name}",
+                    f"{found['decode, once']:.1f} s ({found['images'] / found['decode, once']:.0f}/s)",
+                    f"{found['open'] * 1e3:.0f} ms",
+                    f"{found['batch'] * 1e3:.2f} ms",
+                    f"{found['step'] * 1e3:.0f} ms",
+                    f"{found['waited'] * 1e3:.2f} ms",
+                    f"{found['waited'] / (found['waited'] + found['step']):.1%}",
+                ]
+            )
+    title = f"recipe small, {layout.train_a.folder.parent.name}; {machine(torch.device('cpu'))}"
+    columns = ["crops", "decode once", "open cache", "make a batch", "step", "waited", "share"]
+    report(title, columns, rows, {"title": title, "rows": data}, given.json)
+
+
+if __name__ == "__main__":
+    main()

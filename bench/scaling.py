@@ -1,0 +1,67 @@
+"""Time and memory of a step against the size of the crops and the batch.
+
+    python -m bench.scaling [--recipe cyclegan --sizes 64 128 256 512 --batches 1 4 16 32]
+
+Memory is what `hwan plan` predicts; combinations beyond --gigabytes, or whose step would take longer than
+--seconds by the arithmetic of the last one, are left out and say so.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from pathlib import Path
+
+from bench.common import interleaved, machine, report
+from hwan.recipes import RECIPES
+from hwan.runtime import pick_device
+from hwan.training.estimate import need, trial_batches
+from hwan.training.loop import Training, step
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--recipe", choices=list(RECIPES), default="cyclegan")
+    parser.add_argument("--sizes", type=int, nargs="+", default=[64, 128, 256, 512])
+    parser.add_argument("--batches", type=int, nargs="+", default=[1, 4, 16, 32])
+    parser.add_argument("--gigabytes", type=float, default=16.0)
+    parser.add_argument("--seconds", type=float, default=20.0)
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--json", type=Path)
+    given = parser.parse_args()
+    device, base = pick_device(given.device), RECIPES[given.recipe]()
+    rows, data, rate = [], [], 0.0
+    for size in given.sizes:
+        for batch in given.batches:
+            config = dataclasses.replace(
+                base,
+                data=dataclasses.replace(base.data, size=size, resize=0),
+                train=dataclasses.replace(base.train, batch=batch),
+            )
+            needed = need(config)
+            row = [
+                f"{size}x{size}",
+                str(batch),
+                f"{needed.peak / 1e9:.2f}",
+                f"{needed.flop / 1e9:.0f}",
+            ]
+            if needed.peak > given.gigabytes * 1e9:
+                rows.append([*row, "memory", "", ""])
+            elif rate and needed.flop / rate > given.seconds:
+                rows.append([*row, "time", "", ""])
+            else:
+                training, micro = Training(config, device), trial_batches(config)
+                for pixels in (micro[0].a, micro[0].b):
+                    pixels.random_()
+                one = {"step": lambda t=training, m=micro: step(t, m, 1e-4)}
+                seconds = interleaved(one, 3, 1, device, warm=1)["step"].median
+                rate = needed.flop / seconds
+                rows.append([*row, f"{seconds:.3f}", f"{batch / seconds:.2f}", f"{rate / 1e9:.0f}"])
+                data.append({"size": size, "batch": batch, "peak": needed.peak, "seconds": seconds})
+    title = f"recipe {given.recipe}; {machine(device)}"
+    columns = ["size", "batch", "GB", "GFLOP", "s/step", "pairs/s", "GFLOP/s"]
+    report(title, columns, rows, {"title": title, "rows": data}, given.json)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,94 @@
+"""The halves of an objective computed at the same time, on half of a CPU's cores each.
+
+CycleGAN's objective is a sum of two parts that share nothing but weights: what begins in A and what
+begins in B. Small images keep one core busy and make two wait for each other within every layer; a half
+to each core is then faster. The sum's gradient is the sum of the parts', in a fixed order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+
+import torch
+from torch import Tensor
+
+from hwan.data.loader import Batch
+from hwan.methods.players import Images, Losses
+from hwan.training.loop import Training, autocast, floats, freeze, parameters, set_lr
+
+Step = Callable[[list[Batch], float], dict[str, Tensor]]
+
+
+def divides(training: Training) -> bool:
+    """Whether ``config.speed`` asks for halves and the method, the device and the cores have them."""
+    train = training.config.train
+    return (
+        training.config.speed.branches
+        and training.device.type == "cpu"
+        and torch.get_num_threads() > 1
+        and all(player.branches for player in training.method.players)
+        and training.method.together  # dropout draws from one generator, batch norm counts in one place
+        and train.accumulate == 1
+        and training.precision != "fp16"
+    )
+
+
+def branched(training: Training) -> Step:
+    """A step like ``loop.step`` for ``training`` of which ``divides`` is true."""
+    pool = _two_halves_of_the_cores()
+    method = training.method
+
+    def half(domain: str, images: list[Tensor]) -> Images:
+        with autocast(training):
+            found: Images = method.begun_in(domain, *images)
+        return found
+
+    def take(micro: list[Batch], lr: float) -> dict[str, Tensor]:
+        set_lr(training, lr)
+        real = floats(training, micro[0])
+        halves = pool.map(half, ("a", "b"), (real[::2], real[1::2]))
+        images = {name: image for found in halves for name, image in found.items()}
+        totals: dict[str, Tensor] = {}
+        for player in method.players:
+            freeze(method.players, player)
+            weights = parameters(player)
+
+            def part(names: tuple[str, ...]) -> tuple[Losses, tuple[Tensor | None, ...]]:
+                with autocast(training):
+                    losses = player.objective({n: images[n] for n in names if n in images})  # noqa: B023
+                objective = torch.stack(list(losses.values())).sum()
+                return losses, torch.autograd.grad(objective, weights, allow_unused=True)  # noqa: B023
+
+            parts = list(pool.map(part, player.branches))
+            each = zip(*(gradients for _, gradients in parts), strict=True)
+            for weight, gradients in zip(weights, each, strict=True):
+                there = [gradient for gradient in gradients if gradient is not None]
+                weight.grad = sum(there[1:], there[0]) if there else None
+            for losses, _ in parts:
+                totals |= {name: value.detach() for name, value in losses.items()}
+            training.optimisers[player.name].step()
+        freeze(method.players, None)
+        return totals
+
+    return take
+
+
+def _two_halves_of_the_cores() -> ThreadPoolExecutor:
+    """Two threads whose own work torch spreads over half of the cores each."""
+    cores, ready = torch.get_num_threads(), Barrier(3)
+    pool = ThreadPoolExecutor(2)
+
+    def begin() -> None:
+        torch.set_num_threads(cores // 2)
+        torch.ones(
+            1 << 17
+        ).sum()  # torch looks at the number once, at a thread's first parallel work
+        ready.wait()
+
+    for _ in range(2):
+        pool.submit(begin)
+    ready.wait()
+    torch.set_num_threads(cores)  # MKL has one number for all threads
+    return pool
