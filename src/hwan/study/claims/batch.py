@@ -102,6 +102,8 @@ CLAIM = Claim(
         Prediction("in parts no more than a mini-batch", "memory", "full batch", "<", 1.01, "mini-batch",
                    ratio=True),
     ),
+    remark="Memory, which the note names, does not forbid the full batch: taken in parts it holds no more than one "
+    "part. What speaks against it is that the same images make two steps in place of hundreds.",
     shows_not="Time: a GPU takes many images at once nearly as fast as one, and there a larger batch may be "
     "worth its images. The learning rate is tuned for single images. With batch norm the batch also "
     "changes what the network computes (the claim 'norm').",

@@ -78,7 +78,8 @@ CLAIM = Claim(
         "back is the easiest thing, a change of texture is local, and a new outline has to be worked out "
         "from far around. The cycle rewards an output from which the input is read off, and the old "
         "outline left as a trace does that. Through a bottleneck no place has a way of its own, so an "
-        "outline costs no more than a texture, and neither is exact.",
+        "outline costs no more than a texture, and neither is exact. How far a ResNet sees is the sum of its "
+        "windows: 25 pixels at the small scale, more than the things shown are wide.",
         "a pixel p that is to change has changed if |G(x)(p) − y(p)| < ⅓ |x(p) − y(p)|,  y the true picture",
         "Zhu et al. 2017, section 6 (cat to dog; 'tasks that require geometric changes')",
     ),
