@@ -31,16 +31,23 @@ CARD = GeneratorCard(GeneratorConfig(), 3, 3, "ab", 64, 0, "cyclegan")
 class Stage:
     """A batcher with a network that waits to be let go, and notes the batches it saw."""
 
-    def __init__(self, **limits: Any) -> None:
+    def __init__(self, lanes: int = 1, **limits: Any) -> None:
         self.shapes: list[tuple[int, ...]] = []
+        self.inside = self.most = 0
+        self.lock = threading.Lock()
         self.go = threading.Event()
         self.fault: Exception | None = None
-        self.batcher = Batcher(Limits(**limits), Measures())
+        self.batcher = Batcher(Limits(**limits), Measures(), lanes)
         self.model = Model("m", CARD, "test", self.run)
 
     def run(self, images: np.ndarray) -> np.ndarray:
+        with self.lock:
+            self.inside += 1
+            self.most = max(self.most, self.inside)
         assert self.go.wait(10)
-        self.shapes.append(images.shape)
+        with self.lock:
+            self.inside -= 1
+            self.shapes.append(images.shape)
         if self.fault:
             raise self.fault
         return -images
@@ -53,12 +60,13 @@ class Stage:
 
 def played(stage: Stage, script: Callable[[Stage], Coroutine[Any, Any, None]]) -> None:
     async def main() -> None:
-        worker = asyncio.create_task(stage.batcher.work())
+        lanes = [asyncio.create_task(stage.batcher.work()) for _ in range(stage.batcher.lanes)]
         try:
             await asyncio.wait_for(script(stage), 20)
         finally:
             stage.go.set()
-            worker.cancel()
+            for lane in lanes:
+                lane.cancel()
 
     asyncio.run(main())
 
@@ -98,6 +106,27 @@ def test_a_batch_is_bounded_in_images_and_in_pixels(
     stage = Stage(wait_ms=0, **limits)
     played(stage, script)
     assert [shape[0] for shape in stage.shapes] == batches
+
+
+@pytest.mark.parametrize(
+    ("limits", "most", "batches"),
+    [({}, 2, [1, 1, 1, 2]), ({"pixels": 600}, 1, [1] * 5), ({"batch": 1}, 1, [1] * 5)],
+)
+def test_lanes_share_what_waits_within_the_memory_of_one_picture(
+    limits: dict[str, int], most: int, batches: list[int]
+) -> None:
+    async def script(stage: Stage) -> None:
+        first = stage.ask(20)
+        await asyncio.sleep(0.1)
+        rest = [stage.ask(20) for _ in range(4)]
+        await asyncio.sleep(0.1)
+        stage.go.set()
+        await asyncio.gather(first, *rest)
+
+    stage = Stage(lanes=2, wait_ms=0, **limits)
+    played(stage, script)
+    assert stage.most == most
+    assert sorted(shape[0] for shape in stage.shapes) == batches
 
 
 def test_a_broken_picture_and_a_liar_fail_alone() -> None:

@@ -23,6 +23,7 @@ from hwan.config import (
     DiscriminatorConfig,
     GeneratorConfig,
     LossConfig,
+    SpeedConfig,
     TrainConfig,
     from_dict,
     load,
@@ -35,6 +36,7 @@ from hwan.nets import sizes
 NAN, INF = float("nan"), float("inf")
 # (section, option, value that breaks the rule, what the message must say)
 BROKEN: list[tuple[type[Any], str, Any, str]] = [
+    (SpeedConfig, "workers", -1, "speed.workers is at least 0"),
     (DataConfig, "size", 7, "data.size is at least 8"),
     (DataConfig, "resize", -1, "data.resize is at least 0"),
     (DataConfig, "resize", 255, "data.resize is at least data.size"),

@@ -39,7 +39,7 @@ from hwan.metrics.health import (
     steganography,
 )
 from hwan.metrics.signs import PLACES, SIGNS, Finding, findings, warnings
-from hwan.progress import changes, figures, in_brief
+from hwan.progress import changes, figures, in_brief, watch
 from hwan.training import run as runs
 from hwan.training.health import due, gradients, measure
 from hwan.training.health import saturation as certainty
@@ -363,6 +363,30 @@ def test_an_alarm_is_told_once_and_when_it_is_over() -> None:
     assert "Advice: lower --train.lr" in lines[0]
     assert changes(bad, bad) == []
     assert changes(bad, {}) == ["well again: diversity, A to B", "well again: diversity, B to A"]
+
+
+def told(capsys: pytest.CaptureFixture[str], *diversities: float, last: bool = False) -> list[str]:
+    total = len(diversities) if last else len(diversities) + 1
+    rows = [
+        Row(i, total, 1e-4, {"gan_ab": 1.0}, 3.0, True, {"diversity_ab": value})
+        for i, value in enumerate(diversities, 1)
+    ]
+    assert watch(rows) is None
+    lines = capsys.readouterr().err.splitlines()
+    return [line for line in lines if line.startswith(("warning", "well again"))]
+
+
+def test_a_warning_takes_two_measurements_or_the_last(capsys: pytest.CaptureFixture[str]) -> None:
+    assert told(capsys, 0.01, 0.9, 0.01, 0.9) == []
+    assert told(capsys, 0.9, 0.9, last=True) == []
+    lines = told(capsys, 0.9, 0.01, last=True)
+    assert len(lines) == 1
+    assert lines[0].startswith("warning: outputs hardly differ")
+    lines = told(capsys, 0.01, 0.02, 0.03, 0.9)
+    assert len(lines) == 2
+    assert "diversity: A to B 0.02" in lines[0]
+    assert lines[0].endswith("(image 2)")
+    assert lines[1] == "well again: diversity, A to B (image 4)"
 
 
 def test_the_progress_line_has_the_health_in_a_few_words() -> None:

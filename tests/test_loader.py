@@ -1,19 +1,23 @@
 """The stream of batches: a function of the seed and the image number, fresh and complete each epoch."""
 
+import dataclasses
+import os
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from hwan.config import DataConfig, Kind
+import tiny
+from hwan.config import DataConfig, Kind, SpeedConfig
 from hwan.data.augment import augment, centre_crop, jittered, turned
 from hwan.data.cache import Cache, Index, cache_root, open_cache
 from hwan.data.folders import Source
 from hwan.data.loader import DOMAIN_A, DOMAIN_B, batch, draw, stream
-from hwan.data.sets import TrainingSet, pair
+from hwan.data.sets import TrainingSet, pair, resident, to_device
 from hwan.errors import UsageError
 
 CONFIG = DataConfig(size=8, resize=12)
@@ -181,3 +185,89 @@ def test_sides_are_the_halves_of_a_file(tmp_path: Path) -> None:
     assert left.pixels.shape == right.pixels.shape == (10, 10, 3)
     assert (left.pixels == 50).all()
     assert (right.pixels == 200).all()
+
+
+@pytest.mark.parametrize("pairs", [False, True])
+def test_pictures_on_a_device_give_the_same_batches(pairs: bool) -> None:
+    """The same crops and mirrors, cut there: on a CPU here, whose tensors take the same way."""
+    shapes = [(14, 13, 3)] * 6
+    rng = np.random.default_rng(0)
+    flat = [rng.integers(0, 256, 6 * 14 * 13 * 3, dtype=np.uint8) for _ in range(2)]
+    index = Index(shapes, [str(i) for i in range(6)], [], 0)
+    offsets = [i * 14 * 13 * 3 for i in range(6)]
+    a, b = (Cache(pixels, offsets, index) for pixels in flat)
+    data = TrainingSet(a, b, tuple((i, i) for i in range(6)) if pairs else None)
+    there = resident(data, torch.device("cpu"))
+    assert there.a.resident
+    assert not data.a.resident
+    for got, expected, _ in zip(
+        stream(there, CONFIG, 3, 5, 2), stream(data, CONFIG, 3, 5, 2), range(9), strict=False
+    ):
+        assert got.a.equal(expected.a)
+        assert got.b.equal(expected.b)
+
+
+def test_only_a_gpu_keeps_a_set_and_only_where_it_is_cropped_and_mirrored() -> None:
+    data, cpu = TrainingSet(cache_of([(12, 12, 3)]), cache_of([(12, 12, 3)])), torch.device("cpu")
+    config = tiny.config()
+    for wanted in ("auto", "host"):
+        speed = SpeedConfig(data=wanted)  # type: ignore[arg-type]
+        assert to_device(data, dataclasses.replace(config, speed=speed), cpu) is data
+    with pytest.raises(UsageError, match="is for a GPU"):
+        to_device(data, dataclasses.replace(config, speed=SpeedConfig(data="device")), cpu)
+
+
+def test_loading_runs_further_ahead_when_the_network_waits() -> None:
+    """Batches come in their order, however many are under way."""
+    data = TrainingSet(cache_of([(12, 15, 3)] * 7), cache_of([(13, 12, 3)] * 4, start=100))
+    slow = DataConfig(size=8, resize=12, rotate=20.0, jitter=0.3)
+    running = stream(data, slow, 1, 0, 4, workers=3)
+    for i in range(40):
+        assert next(running).a.equal(batch(data, slow, 1, 4 * i, 4).a)
+
+
+def write_images(folder: Path, count: int, shade: int) -> Source:
+    folder.mkdir()
+    for i in range(count):
+        Image.new("RGB", (40, 40), (shade, i, 0)).save(folder / f"{i}.png")
+    return Source(folder)
+
+
+def test_caches_are_bounded_and_the_one_not_used_for_longest_goes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HWAN_CACHE", str(tmp_path / "cache"))
+    one = 40 * 40 * 3 * 4
+    monkeypatch.setenv("HWAN_CACHE_GB", str(2.5 * one / 1e9))
+    config = DataConfig(size=40, resize=40)
+    sources = [write_images(tmp_path / name, 4, i) for i, name in enumerate("abcd")]
+
+    def age(seconds: float) -> None:
+        for index in (tmp_path / "cache").glob("*/index.json"):
+            os.utime(index, (index.stat().st_atime, index.stat().st_mtime - seconds))
+
+    first = open_cache(sources[0], config, Kind())
+    age(100)
+    open_cache(sources[1], config, Kind())
+    age(100)
+    open_cache(sources[0], config, Kind())  # used again: b is now the one not used for longest
+    age(100)
+    left_over = tmp_path / "cache" / ".part-old"
+    left_over.mkdir()
+    os.utime(left_over, (0, 0))
+    open_cache(sources[2], config, Kind())
+    kept = list((tmp_path / "cache").iterdir())
+    assert len(kept) == 2
+    assert not left_over.exists()
+    made = {folder: folder.stat().st_ctime_ns for folder in kept}
+    open_cache(sources[0], config, Kind())
+    assert {folder: folder.stat().st_ctime_ns for folder in (tmp_path / "cache").iterdir()} == made
+    monkeypatch.setenv("HWAN_CACHE_GB", str(0.5 * one / 1e9))
+    last = open_cache(
+        sources[3], config, Kind()
+    )  # larger than all may be: kept while it is the newest
+    assert len(list((tmp_path / "cache").iterdir())) == 1
+    assert (first[0][0, 0, 0], last[0][0, 0, 0]) == (0, 3)
+    monkeypatch.setenv("HWAN_CACHE_GB", "much")
+    with pytest.raises(UsageError, match="HWAN_CACHE_GB"):
+        open_cache(write_images(tmp_path / "e", 1, 9), config, Kind())

@@ -221,6 +221,11 @@ def test_checks_say_their_light_in_words_and_what_to_do_where_it_is_not_good() -
     assert "What to do" not in page_of(Checks("h", (check("good"),)))
 
 
+def test_options_in_advice_are_code_and_nothing_else_is_markup() -> None:
+    page = render(Report("t", "s", "bad", (), alerts=("<b>lower</b> --train.lr, or --loss.r1 1",)))
+    assert "&lt;b&gt;lower&lt;/b&gt; <code>--train.lr</code>, or <code>--loss.r1</code> 1" in page
+
+
 def test_configuration_is_grouped_by_section() -> None:
     page = page_of(
         Facts("c", {f"data.{i}": "x" for i in range(7)} | {f"train.{i}": "y" for i in range(7)})

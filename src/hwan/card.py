@@ -116,7 +116,11 @@ def _figures(card: GeneratorCard, run: Path | None) -> str:
     if not isinstance(found, dict):
         return "Not tested (`hwan evaluate`)."
     lines = [f"`hwan evaluate` on {found.get('images', '?')} held-out images."]
-    systems = {k: v for k, v in (found.get("systems") or {}).items() if isinstance(v, dict)}
+    systems: dict[str, dict[str, object]] = {}
+    for part in ("systems", "distribution"):
+        for system, row in (found.get(part) or {}).items():
+            if isinstance(row, dict):
+                systems.setdefault(system, {}).update(row)
     if systems:
         metrics = list(dict.fromkeys(m for row in systems.values() for m in row))
         lines += ["", "| | " + " | ".join(metrics) + " |", "|---" * (len(metrics) + 1) + "|"]

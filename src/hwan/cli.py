@@ -60,8 +60,8 @@ usage: hwan COMMAND [OPTIONS]        (hwan COMMAND --help for the options)
   train RECIPE --data DIR --out RUN  two folders of images to two trained generators
   train RUN --resume                 go on with a stopped training, exactly
   evaluate RUN                       the test: figures, baselines, every picture, a report
-  translate RUN INPUT... --out DIR   images and folders of any size
-  export RUN --to FORM --out DIR     ONNX, a page for the browser, or the reference's checkpoint
+  translate RUN INPUT... --out DIR   images, folders and video, of any size
+  export RUN --to FORM --out DIR     ONNX, a page, a program, a model folder, the reference's file
   serve RUN...                       over HTTP, with a page for people
   import FILE --out GENERATOR        the reference's checkpoints and Keras' weights
   study [CLAIM... | all]             the study note's claims, tested by experiments

@@ -42,10 +42,12 @@ def watch(events: Iterable[Event]) -> Interrupted | None:
     """Show a training until it ends; return ``Interrupted`` if it was stopped.
 
     The bar carries the speed, the time left, the summed losses of each side and the health in a few
-    words; without a terminal, notes and one line a tick are printed. A health figure that has gone bad
-    is a line of its own with what to do, once, and another when it is well again.
+    words; without a terminal, notes and one line a tick are printed. A health figure that is bad at two
+    measurements in a row, or at the last, is a line of its own with what to do, once, and another when
+    it is well again.
     """
     console = Console(file=sys.stderr)
+    suspects: dict[str, Finding] = {}
     alarms: dict[str, Finding] = {}
     health: dict[str, float] = {}
     with _bar(console) as bar:
@@ -64,7 +66,10 @@ def watch(events: Iterable[Event]) -> Interrupted | None:
                 line = f"{event.images}/{event.total} images  {figures(event, event.health)}"
                 print(line, file=sys.stderr, flush=True)
             if event.health:
-                before, alarms = alarms, {found.figure: found for found in warnings(event.health)}
+                bad = {found.figure: found for found in warnings(event.health)}
+                over = event.images >= event.total
+                before, alarms = alarms, {k: f for k, f in bad.items() if over or k in suspects}
+                suspects = bad
                 for line in changes(before, alarms):
                     line = f"{line} (image {event.images})"
                     console.print(

@@ -15,6 +15,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import math
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
@@ -23,6 +24,7 @@ from typing import Any, Literal, TypeAlias
 
 import jinja2
 import numpy as np
+from markupsafe import Markup, escape
 
 from hwan.chart import Curves, plot
 from hwan.image import write_atomic
@@ -204,7 +206,13 @@ def template(name: str) -> jinja2.Template:
         hashlib.sha256(str(text).encode()).digest()
     ).decode()
     environment.filters["number"] = format_number
+    environment.filters["options"] = _options
     return environment.get_template(name)
+
+
+def _options(text: str) -> Markup:
+    """Text with options such as --train.lr set as code, all else escaped."""
+    return Markup(re.sub(r"(--[a-z][\w.]*\w)", r"<code>\1</code>", str(escape(text))))
 
 
 def _view(section: Section, picture: Callable[[np.ndarray], dict[str, Any]]) -> dict[str, Any]:

@@ -70,7 +70,8 @@ def checks(found: Sequence[Finding], log: Log, summaries: Mapping[str, Summary])
     items = []
     for same in by_sign.values():
         sign = same[0].sign
-        series = {f.place: _series(log, "health", f.figure) for f in same}
+        every = {f.place: _series(log, "health", f.figure) for f in same}
+        series = {k: v for k, v in every.items() if any(math.isfinite(y) for _, y in v)}
         bound = next((end for end in sign.limits if 0 < abs(end) < math.inf), None)
         drawn = any(len(points) > 1 for points in series.values())
         items.append(

@@ -24,7 +24,7 @@ from hwan.nets.folder import GeneratorCard, load_generator, save_generator
 from hwan.runtime import AUTOCAST, pick_device, pick_precision
 from hwan.tiles import Rows, strips
 
-WHOLE = 2**21  # pixels, a little more than 1920 x 1080: about 2 GB of activations at 64 filters
+WHOLE = 2**21  # pixels, a little more than 1920 x 1080: about 2.5 GB at 64 filters
 TILE = 512
 
 

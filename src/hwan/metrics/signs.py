@@ -45,7 +45,7 @@ _HIDDEN = (
 )
 SIGNS: dict[str, Sign] = {
     "diversity": Sign(
-        "Diversity", (0.25, inf), (0.4, inf),
+        "Diversity", (0.15, inf), (0.4, inf),
         "outputs hardly differ from one another: mode collapse",
         "lower --train.lr, raise the cycle weights or --loss.identity, or start again with another "
         "--train.seed",
@@ -66,7 +66,7 @@ SIGNS: dict[str, Sign] = {
         "--loss.nce, of pairs --loss.l1",
         "How surely an output is traced back to its own input among the others, by where things are. "
         "1 is healthy; around 0, outputs could be anybody's. Label maps and their photographs, "
-        "which look little alike, reach about 0.8.",
+        "which look little alike, reach about 0.9.",
     ),
     "inversion": Sign(
         "Brightness kept", (-0.4, inf), (0.0, inf),

@@ -60,19 +60,23 @@ SAFE = [
 ]
 
 
-def make_app(models: Mapping[str, Model], limits: Limits, token: str = "") -> FastAPI:
+def make_app(
+    models: Mapping[str, Model], limits: Limits, token: str = "", lanes: int = 1
+) -> FastAPI:
     """The application that serves ``models``, the first of which is the default.
 
-    With a ``token``, /v1 and /metrics want it as "Authorization: Bearer TOKEN".
+    ``lanes`` batches run at once, each on a core. With a ``token``, /v1 and /metrics want it as
+    "Authorization: Bearer TOKEN".
     """
     measures = Measures()
-    batcher = Batcher(limits, measures)
+    batcher = Batcher(limits, measures, lanes)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        worker = asyncio.create_task(batcher.work())
+        lanes = [asyncio.create_task(batcher.work()) for _ in range(batcher.lanes)]
         yield
-        worker.cancel()
+        for lane in lanes:
+            lane.cancel()
 
     app = FastAPI(
         title="hwan",
@@ -84,7 +88,7 @@ def make_app(models: Mapping[str, Model], limits: Limits, token: str = "") -> Fa
     )
     app.state.batcher, app.state.limits = batcher, limits
 
-    def allowed(request: Request) -> None:
+    async def allowed(request: Request) -> None:  # async, or it would cost a thread
         given = request.headers.get("authorization", "")
         if token and not hmac.compare_digest(given.encode(), f"Bearer {token}".encode()):
             raise Refused(

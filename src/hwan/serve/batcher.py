@@ -1,4 +1,5 @@
-"""One model runs at a time; what waits meanwhile, of one model and padded size, goes in together."""
+"""A lane for each core. What waits while the lanes are busy, of one model and padded size, goes into one
+together."""
 
 from __future__ import annotations
 
@@ -53,16 +54,19 @@ class _Job:
 
 
 class Batcher:
-    """A bounded queue before one thread that translates batches."""
+    """A bounded queue before ``lanes`` threads that each translate batches. A single batch that waited
+    for all would have the requests and the network take turns instead of overlapping."""
 
-    def __init__(self, limits: Limits, measures: Measures) -> None:
+    def __init__(self, limits: Limits, measures: Measures, lanes: int = 1) -> None:
         self.limits, self.measures = limits, measures
+        self.lanes = lanes if limits.batch > 1 else 1
         self.draining = False
-        self._inside = self._uploading = 0
+        self._inside = self._uploading = self._running = self._pixels = 0
         self._jobs: list[_Job] = []
         self._arrived = asyncio.Event()
+        self._choosing = asyncio.Lock()
         self._pace = 0.05  # seconds an image, smoothed
-        self._thread = ThreadPoolExecutor(1, "translate")
+        self._threads = ThreadPoolExecutor(self.lanes, "lane")
 
     def refusal(self) -> Busy | None:
         """Why the next request would not be admitted."""
@@ -115,56 +119,75 @@ class Batcher:
             raise Busy(503, reason, self._inside * self._pace) from None
 
     async def work(self) -> None:
-        """Batch after batch, for ever. Cancelled when the server stops."""
+        """One lane: batch after batch, for ever. Cancelled when the server stops."""
         loop = asyncio.get_running_loop()
-        try:
-            while True:
-                batch = await self._next()
-                if not batch:
-                    continue
-                began = time.perf_counter()
-                pictures = [job.picture for job in batch]
-                try:
-                    results, network = await loop.run_in_executor(
-                        self._thread, translate_batch, batch[0].model, pictures, self.limits
-                    )
-                except (
-                    Exception
-                ) as error:  # of the network, out of memory: it fails the batch alone
-                    log.exception("a batch of %d failed", len(batch))
-                    results, network = [error] * len(batch), 0.0
-                worked = time.perf_counter() - began
-                self._pace += 0.1 * (worked / len(batch) - self._pace)
-                self.measures.batch(batch[0].model.name, len(batch), network)
-                for job, result in zip(batch, results, strict=True):
-                    if job.done.done():
-                        continue  # timed out
-                    if isinstance(result, Exception):
-                        job.done.set_exception(result)
-                    else:
-                        done = Done(result, began - job.since, worked, network, len(batch))
-                        job.done.set_result(done)
-        finally:
-            self._thread.shutdown(wait=False)
-
-    async def _next(self) -> list[_Job]:
-        """The oldest job and those that fit it, after a short wait for what is being uploaded."""
-        while not self._jobs:
-            self._arrived.clear()
-            await self._arrived.wait()
-        first = self._jobs[0]
-        most = min(self.limits.batch, max(1, self.limits.pixels // math.prod(first.size)))
-        until = time.perf_counter() + self.limits.wait_ms / 1000
-        while self._fitting(first, most) < most and self._uploading:
-            self._arrived.clear()
+        while True:
+            batch, pixels, alone = await self._next()
+            began = time.perf_counter()
+            model, pictures = batch[0].model, [job.picture for job in batch]
             try:
-                await asyncio.wait_for(self._arrived.wait(), until - time.perf_counter())
-            except asyncio.TimeoutError:
-                break
-        same = [job for job in self._jobs if job.key == first.key][:most]
-        taken = set(map(id, same))
-        self._jobs = [job for job in self._jobs if id(job) not in taken]
-        return [job for job in same if not job.done.done()]
+                results, network = await loop.run_in_executor(
+                    self._threads, translate_batch, model, pictures, self.limits, alone
+                )
+            except Exception as error:  # of the network, out of memory: it fails the batch alone
+                log.exception("a batch of %d failed", len(batch))
+                results, network = [error] * len(batch), 0.0
+            finally:
+                self._running -= 1
+                self._pixels -= pixels
+                self._arrived.set()
+            worked = time.perf_counter() - began
+            self._pace += 0.1 * (worked / len(batch) / self.lanes - self._pace)
+            self.measures.batch(model.name, len(batch), network)
+            for job, result in zip(batch, results, strict=True):
+                if job.done.done():
+                    continue  # timed out, or its client left
+                if isinstance(result, Exception):
+                    job.done.set_exception(result)
+                else:
+                    done = Done(result, began - job.since, worked, network, len(batch))
+                    job.done.set_result(done)
 
-    def _fitting(self, first: _Job, most: int) -> int:
-        return sum(job.key == first.key for job in self._jobs) if most > 1 else most
+    async def _next(self) -> tuple[list[_Job], int, bool]:
+        """The oldest job and a lane's share of those that fit it; their pixels; and whether it has the
+        machine for itself. After a short wait for what is being uploaded."""
+        async with self._choosing:
+            until = 0.0
+            while True:
+                self._jobs = [job for job in self._jobs if not job.done.done()]
+                same = self._same()
+                if not same:
+                    await self._wait(None)
+                    continue
+                until = until or time.perf_counter() + self.limits.wait_ms / 1000
+                left = until - time.perf_counter()
+                if len(same) < self.limits.batch and self._uploading and left > 0:
+                    await self._wait(left)
+                    continue
+                break
+            # A share, even where the other lanes are busy now: they will be back for theirs soon.
+            share = math.ceil(len(same) / self.lanes)
+            alone = self._running == 0 and len(same) == 1
+            batch = same[:share]
+            taken = set(map(id, batch))
+            self._jobs = [job for job in self._jobs if id(job) not in taken]
+            pixels = len(batch) * math.prod(batch[0].size)
+            self._running += 1
+            self._pixels += pixels
+            return batch, pixels, alone
+
+    def _same(self) -> list[_Job]:
+        """The oldest job and those like it, as many as memory has room for beside what runs now."""
+        if not self._jobs:
+            return []
+        first = self._jobs[0]
+        room = (self.limits.pixels - self._pixels) // math.prod(first.size)
+        most = min(self.limits.batch, max(room, 0 if self._running else 1))
+        return [job for job in self._jobs if job.key == first.key][:most]
+
+    async def _wait(self, seconds: float | None) -> None:
+        self._arrived.clear()
+        try:
+            await asyncio.wait_for(self._arrived.wait(), seconds)
+        except asyncio.TimeoutError:
+            pass

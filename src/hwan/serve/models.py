@@ -7,7 +7,6 @@ import math
 import re
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -34,25 +33,16 @@ Run = Callable[[np.ndarray], np.ndarray]
 
 
 @dataclass(frozen=True)
-class Lanes:
-    """Threads that each run a part of a batch on one core. Images are independent, so the cores never
-    wait for each other, as they do between the layers when they share one image."""
-
-    run: Run
-    count: int
-    pool: ThreadPoolExecutor
-
-
-@dataclass(frozen=True)
 class Model:
-    """A loaded generator. ``run`` uses all of the machine for what it is given; ``lanes``, where there
-    are any, take a batch of several images."""
+    """A loaded generator. ``run`` uses all cores for one image. ``lane`` uses one, so that several
+    threads can each run a part of what waits: images are independent, and cores that do not share one
+    never wait for each other between its layers."""
 
     name: str
     card: GeneratorCard
     engine: str
     run: Run
-    lanes: Lanes | None = None
+    lane: Run | None = None
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -126,8 +116,8 @@ def load_model(name: str, folder: Path, device: str, threads: int) -> Model:
     if translator.device.type == "cpu":
         torch.set_num_threads(threads)
         try:
-            run, lanes = _onnx(folder, threads)
-            return Model(name, translator.card, "ONNX Runtime, CPU", run, lanes)
+            run, lane = _onnx(folder, threads)
+            return Model(name, translator.card, "ONNX Runtime, CPU", run, lane)
         except UsageError as error:
             log.warning("%s runs in PyTorch: %s", name, error.rule)
 
@@ -140,14 +130,12 @@ def load_model(name: str, folder: Path, device: str, threads: int) -> Model:
     return Model(name, translator.card, f"PyTorch, {translator.device.type}", forward)
 
 
-def _onnx(folder: Path, threads: int) -> tuple[Run, Lanes | None]:
+def _onnx(folder: Path, threads: int) -> tuple[Run, Run]:
     with TemporaryDirectory() as out:
         export_onnx(folder, Path(out))
         data = (Path(out) / "model.onnx").read_bytes()
     run = _session(data, threads)
-    if threads == 1:
-        return run, None
-    return run, Lanes(_session(data, 1), threads, ThreadPoolExecutor(threads, "lane"))
+    return run, run if threads == 1 else _session(data, 1)
 
 
 def _session(data: bytes, threads: int) -> Run:
@@ -177,25 +165,14 @@ class Picture:
 
 
 def translate_batch(
-    model: Model, pictures: Sequence[Picture], limits: Limits
+    model: Model, pictures: Sequence[Picture], limits: Limits, alone: bool = True
 ) -> tuple[list[bytes | Exception], float]:
-    """Every picture translated, or why not; and the seconds spent in the network."""
-    lanes = model.lanes
-    if lanes is None or len(pictures) == 1:
-        return _translate(model, model.run, pictures, limits)
-    count = min(lanes.count, len(pictures))
-    parts = [pictures[start::count] for start in range(count)]
-    done = list(lanes.pool.map(lambda part: _translate(model, lanes.run, part, limits), parts))
-    results: list[bytes | Exception] = [b""] * len(pictures)
-    for start, (part, _) in enumerate(done):
-        results[start::count] = part
-    return results, max(seconds for _, seconds in done)
+    """Every picture translated, or why not; and the seconds spent in the network. ``alone`` with the
+    machine, it takes all cores.
 
-
-def _translate(
-    model: Model, run: Run, pictures: Sequence[Picture], limits: Limits
-) -> tuple[list[bytes | Exception], float]:
-    """The sizes are those of the decoded pixels, whatever the headers said."""
+    The sizes are those of the decoded pixels, whatever the headers said.
+    """
+    run = model.run if alone or model.lane is None else model.lane
     results: list[bytes | Exception] = [RuntimeError("never translated")] * len(pictures)
     same: dict[tuple[int, int], list[tuple[int, Pixels]]] = {}
     for index, picture in enumerate(pictures):
@@ -247,5 +224,6 @@ def warm(model: Model) -> None:
     pixels = np.zeros((side, side, kind.channels), DTYPES[kind.depth])
     pixels[:] = kind.range[0] if kind.depth == "float" else 0
     padded = padded_size((side, side), model.card.generator)
-    for run in [model.run] + ([model.lanes.run] if model.lanes else []):
-        _run(model, run, padded, [pixels])
+    for run in (model.run, model.lane):
+        if run is not None:
+            _run(model, run, padded, [pixels])

@@ -131,8 +131,10 @@ def serve(
         f"--host {host} without one",
         f"set {TOKEN} (openssl rand -hex 16 makes one), give --token-file, or --host 127.0.0.1",
     )
-    models = load_models(runs, device, threads or _cores())
-    app = make_app(models, limits, token)
+    threads = threads or _cores()
+    models = load_models(runs, device, threads)
+    lanes = threads if all(model.lane for model in models.values()) else 1
+    app = make_app(models, limits, token, lanes)
     config = uvicorn.Config(
         app,
         host=host,

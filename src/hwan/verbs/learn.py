@@ -33,7 +33,7 @@ class Train:
 def train(args: list[str]) -> int:
     from hwan.config import load
 
-    resume = "--resume" in args
+    resume = "--resume" in args[1:]
     if args and args[0] in ASK:
         args = ["cyclegan", *args]  # every recipe has the same options
     folder = Path(args[0]) if args else Path()

@@ -39,11 +39,13 @@ const ask = (what, progress, transfer = []) => new Promise((resolve, reject) => 
   worker.postMessage({...what, id: count}, transfer);
 });
 
+const facts = ({reads, multiple, least}) => ({channels: reads.channels, multiple, least});
+
 /** Fetch and compile; `progress` is told a share from 0 to 1. Resolves to the name of what works it out. */
 export async function load(model, {engine, progress}) {
   const {files} = model;
   const got = await ask({
-    load: {model: url(model.file), size: model.bytes, engine,
+    load: {model: url(model.file), size: model.bytes, engine, facts: facts(model),
       script: url(files.script), wasm: url(files.wasm), wasmSize: files.bytes},
   }, progress);
   return `${engines[got.engine]}${got.threads > 1 ? `, ${got.threads} threads` : ""}`;
@@ -51,7 +53,6 @@ export async function load(model, {engine, progress}) {
 
 /** The translation of opaque ImageData, as ImageData. Rejects where memory runs out. */
 export async function translate(model, image) {
-  const {image: result} = await ask(
-    {image, facts: {channels: model.reads.channels, multiple: model.multiple, least: model.least}});
+  const {image: result} = await ask({image, facts: facts(model)});
   return result;
 }

@@ -24,7 +24,7 @@ async function hasGpu() {
   return Boolean(adapter) && !adapter.info?.isFallbackAdapter;
 }
 
-async function load({model, size, engine, script, wasm, wasmSize}, progress) {
+async function load({model, size, engine, script, wasm, wasmSize, facts}, progress) {
   let came = 0;
   const report = (n) => progress(Math.min(1, (came += n) / (size + (ort ? 0 : wasmSize))));
   const [bytes] = await Promise.all([fetched(model, report), ort ?? start(script, wasm, report)]);
@@ -34,6 +34,9 @@ async function load({model, size, engine, script, wasm, wasmSize}, progress) {
   for (const name of wanted) {
     try {
       session = await ort.InferenceSession.create(bytes, {executionProviders: [name]});
+      // A GPU's shaders are made, and its faults come out, in the first run: here the next can step in.
+      const side = Math.max(facts.multiple, facts.least), dims = [1, facts.channels, side, side];
+      await run(new Float32Array(facts.channels * side * side), dims);
       return {engine: name, threads: name === "wasm" ? ort.env.wasm.numThreads : 1};
     } catch (error) {
       if (name === wanted.at(-1)) throw error;
@@ -50,10 +53,12 @@ async function start(script, wasm, report) {
   ort = module;
 }
 
+const run = async (values, dims) =>
+  (await session.run({image: new ort.Tensor("float32", values, dims)})).translation;
+
 async function translate(image, facts) {
   const {values, dims} = toTensor(image, facts);
-  const outputs = await session.run({image: new ort.Tensor("float32", values, dims)});
-  const {translation} = outputs;
+  const translation = await run(values, dims);
   return {image: toImage(await translation.getData(), translation.dims, image.width, image.height)};
 }
 
