@@ -108,6 +108,9 @@ CLAIM = Claim(
                    "kept", "minimax", "<", 0.5, "nonsaturating", ratio=True),
         Prediction("and less than least squares", "kept", "minimax", "<", 0.5, "lsgan", ratio=True),
     ),
+    remark="The note's 'flat' is true of the form that nobody trains with; of the usual one, −log D, it is not. In our "
+    "trainings the minimax gradient does not die: D is not sure of its fakes for long, and where it is, differs from "
+    "seed to seed so much that three say nothing.",
     shows_not="That least squares trains better than the non-saturating form: nothing here says so. The "
     "raw outputs of the two kinds of discriminator are not on one scale.",
 )  # fmt: skip

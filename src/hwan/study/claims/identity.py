@@ -76,6 +76,7 @@ CLAIM = Claim(
                    "with", "<", 0.67, "without", ratio=True),
         Prediction("translations do not lose by it", "SSIM", "with", ">", -0.03, "without"),
     ),
+    remark="The note describes the identity loss as one on the reconstructed image; that is the cycle loss.",
     shows_not="That colours of translations are kept: from day to night they must not be. On tasks whose "
     "colours should stay (paintings to photographs) it matters more than here.",
 )  # fmt: skip

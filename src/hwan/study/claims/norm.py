@@ -140,6 +140,8 @@ CLAIM = Claim(
         Prediction("whitening costs more than batch norm", "ms a pass",
                    "whitening", ">", 1.2, "batch", ratio=True),
     ),
+    remark="Against the note: batch norm can be used in testing, by its running statistics, which is where it errs; and it "
+    "is instance norm that takes each channel by itself and group norm that takes several.",
     shows_not="Which norm is best: that is the task's affair (instance norm loses on tasks that keep colours). "
     "Group, layer, weight and whitening are not trained here. Times are of this machine.",
 )  # fmt: skip
