@@ -31,6 +31,7 @@ def divides(training: Training) -> bool:
         and all(player.branches for player in training.method.players)
         and training.method.together  # dropout draws from one generator, batch norm counts in one place
         and train.accumulate == 1
+        and not training.config.speed.compile  # compiling from two threads at once never ended
         and training.precision != "fp16"
     )
 
