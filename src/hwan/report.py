@@ -171,7 +171,9 @@ def render(report: Report) -> str:
             }
             for i, section in enumerate(report.sections, 1)
         ]
-        page = template("report.html.jinja").render(report=report, sections=sections, quality=quality)
+        page = template("report.html.jinja").render(
+            report=report, sections=sections, quality=quality
+        )
         if len(page) <= PAGE_LIMIT or "data:image/webp" not in page:
             break
     return page
