@@ -48,7 +48,10 @@ FAR = planted(one=[5.0, 5.2, 4.9], two=[1.0, 1.1, 0.8])
     ],
 )
 def test_every_verdict_comes_out(predictions: tuple[Prediction, ...], word: str) -> None:
-    assert judge(predictions, FAR).word == word
+    verdict = judge(predictions, FAR)
+    assert verdict.word == word
+    seen = sum(c.outcome == "seen" for c in verdict.checks)
+    assert verdict.score.startswith(f"{seen} of {len(predictions)} predictions seen")
 
 
 def test_a_prediction_is_mirrored() -> None:

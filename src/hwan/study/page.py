@@ -42,6 +42,7 @@ def _view(result: Result) -> dict[str, Any]:
         "claim": claim,
         "id": claim.name,
         "word": verdict.word,
+        "score": verdict.score,
         "tone": TONES[verdict.word],
         "checks": [
             {

@@ -71,6 +71,7 @@ def as_json(result: Result) -> dict[str, Any]:
         "english": claim.english,
         "hypothesis": claim.hypothesis,
         "verdict": result.verdict.word,
+        "score": result.verdict.score,
         "remark": claim.remark,
         "predictions": [
             {
@@ -150,7 +151,7 @@ def markdown(result: Result, picture: str) -> str:
             f"{c.low:.3g} to {c.high:.3g} | {c.outcome} |"
             for c in verdict.checks
         ),
-        "", f"**Verdict: {verdict.word}.** {RULE}", "",
+        "", f"**Verdict: {verdict.word}** ({verdict.score}). {RULE}", "",
         *([claim.remark, ""] if claim.remark else []),
         f"**Not shown.** {claim.shows_not}", "",
         f"Repeat: `{result.command}`. {result.cpu_seconds:.0f} CPU seconds on {result.machine}.", "",
@@ -166,7 +167,7 @@ def index(results: Sequence[Result], command: str) -> str:
         "# The study's results", "", f"`{command}`: {total:.0f} CPU seconds, on {machines}.", "",
         "| claim | verdict | what was tested |", "|---|---|---|",
         *(
-            f"| [{r.claim.name}]({r.claim.name}.md) | **{r.verdict.word}** | {r.claim.hypothesis} |"
+            f"| [{r.claim.name}]({r.claim.name}.md) | **{r.verdict.word}** ({r.verdict.score}) | {r.claim.hypothesis} |"
             for r in results
         ),
         "", RULE, "",

@@ -64,6 +64,14 @@ class Verdict:
     word: Word
     checks: tuple[Check, ...]
 
+    @property
+    def score(self) -> str:
+        """How many predictions came out how."""
+        outcomes = [check.outcome for check in self.checks]
+        parts = [f"{outcomes.count('seen')} of {len(outcomes)} predictions seen"]
+        parts += [f"{n} contradicted" for n in [outcomes.count("contradicted")] if n]
+        return ", ".join(parts)
+
 
 def judge(predictions: Sequence[Prediction], results: Results) -> Verdict:
     """The verdict on a claim by the rule above."""

@@ -113,7 +113,7 @@ def run(given: Study) -> int:
     results = write_study(given.out, given.seeds, setting, chosen, command(given))
     for result in results:
         if result.claim in chosen:
-            print(f"{result.claim.name:14}{result.verdict.word}")
+            print(f"{result.claim.name:14}{result.verdict.word} ({result.verdict.score})")
             for check in result.verdict.checks:
                 print(f"{'':14}{check.outcome:13} {check.prediction.text}: "
                       f"{check.mean:.3g} ({check.low:.3g} to {check.high:.3g})")  # fmt: skip
