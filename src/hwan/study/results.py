@@ -167,7 +167,8 @@ def index(results: Sequence[Result], command: str) -> str:
         "# The study's results", "", f"`{command}`: {total:.0f} CPU seconds, on {machines}.", "",
         "| claim | verdict | what was tested |", "|---|---|---|",
         *(
-            f"| [{r.claim.name}]({r.claim.name}.md) | **{r.verdict.word}** ({r.verdict.score}) | {r.claim.hypothesis} |"
+            f"| [{r.claim.name}]({r.claim.name}.md) | **{r.verdict.word}** ({r.verdict.score}) "
+            f"| {r.claim.hypothesis} |"
             for r in results
         ),
         "", RULE, "",
