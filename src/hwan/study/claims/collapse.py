@@ -81,6 +81,9 @@ CLAIM = Claim(
         Prediction("the cycle does so for a 2x2 bottleneck", "recognised",
                    "2x2, cycle", ">", 0.1, "2x2, no cycle"),
     ),
+    remark="The note says of any generator what is true of a narrow one. Through 2x2 pixels all inputs give one picture, and "
+    "the cycle does not change that: what is not there cannot be restored. A ResNet never loses its input, cycle or "
+    "not; without one it drops and moves parts. Between them, at 8x8 pixels, the cycle does what the note says.",
     shows_not="What happens when one-way training goes on for long, or with a generator fed noise, of which "
     "'mode collapse' is usually said. Recognised means nearest of 24 pictures, not equal.",
 )  # fmt: skip
