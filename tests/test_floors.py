@@ -16,7 +16,7 @@ FLOORS = {
     "interop": 2, "card": 2, "hub": 2, "report": 2, "report_parts": 2, "chart": 2,
     "training": 3, "recipes": 3, "evaluate": 3, "results": 3, "distributions": 3, "instruments": 3,
     "compare": 3, "run_report": 3, "run_log": 3, "report_words": 3,
-    "progress": 4, "api": 4, "board": 4, "planning": 4, "web": 4, "serve": 4,
+    "progress": 4, "api": 4, "board": 4, "planning": 4, "web": 4, "serve": 4, "study": 4,
     "verbs": 5, "cli": 5, "demo": 5,
 }  # fmt: skip
 OPTIONAL = {

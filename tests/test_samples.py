@@ -9,7 +9,7 @@ from PIL import Image
 from hwan.data import samples
 from hwan.data.landscape import landscape
 from hwan.data.samples import TASKS, photos
-from hwan.data.webtoon import webtoon
+from hwan.data.webtoon import LUMA, webtoon
 
 FOLDERS = ["testA", "testB", "trainA", "trainB", "truthA", "truthB"]
 
@@ -111,7 +111,10 @@ def test_a_task_has_its_folders_and_nothing_else(task: Path) -> None:
     for folder in FOLDERS:
         names = sorted(p.name for p in (task / folder).iterdir())
         assert names == [f"{k:04d}.png" for k in range(9 if "train" in folder else 10)]
-        assert {pixels(task / folder / n).shape for n in names} == {(48, 48, 3)}
+        grey = task.name == "colours" and folder.endswith("A")
+        assert {pixels(task / folder / n).shape for n in names} == {
+            (48, 48) if grey else (48, 48, 3)
+        }
     assert [p.name for p in task.parent.iterdir()] == [task.name]  # no temporary folder stays
 
 
@@ -145,6 +148,16 @@ def test_truth_is_the_webtoon_of_the_held_out_photograph(task: Path) -> None:
         for k in range(10):
             crop, drawing = (pixels(task / side / f"{k:04d}.png") for side in (natural, drawn))
             assert any(inside(np.concatenate([crop, drawing], axis=2), photo) for photo in held)
+
+
+@pytest.mark.parametrize("task", ["colours"], indirect=True)
+def test_colours_come_in_pairs_of_a_photograph_and_its_grey(task: Path) -> None:
+    for a, b in (("trainA", "trainB"), ("testA", "truthB"), ("truthA", "testB")):
+        for picture in (task / b).iterdir():
+            grey = pixels(picture) @ LUMA
+            assert (
+                np.abs(grey - pixels(task / a / picture.name)).max() <= 1.5
+            )  # rounded three times
 
 
 def test_training_crops_are_of_their_own_photographs_only(

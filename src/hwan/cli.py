@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from hwan.errors import Failure, UsageError, nearest
-from hwan.verbs import ASK, learn, look, measure, plan, serve, ship
+from hwan.verbs import ASK, learn, look, measure, plan, serve, ship, study
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -48,6 +48,7 @@ VERBS: dict[str, Callable[[list[str]], int]] = {
     "import": ship.import_,
     "recipes": look.recipes,
     "info": look.info,
+    "study": study.study,
 }
 HELP = """\
 usage: hwan COMMAND [OPTIONS]        (hwan COMMAND --help for the options)
@@ -63,6 +64,7 @@ usage: hwan COMMAND [OPTIONS]        (hwan COMMAND --help for the options)
   export RUN --to FORM --out DIR     ONNX, a page, a program, a model folder, the reference's file
   serve RUN...                       over HTTP, with a page for people
   import FILE --out GENERATOR        the reference's checkpoints and Keras' weights
+  study [CLAIM... | all]             the study note's claims, tested by experiments
   info RUN                           what a run or a generator is
 
 Exit codes: 0 done, 1 failed, 2 bad usage or input, 130 stopped by Ctrl-C with everything saved."""

@@ -13,6 +13,10 @@ class UsageError(Exception):
         super().__init__(f"{rule}\n  received: {received}\n  fix: {fix}")
         self.rule, self.received, self.fix = rule, received, fix
 
+    def __reduce__(self) -> tuple[type[UsageError], tuple[str, str, str]]:
+        """So that it comes whole out of another process."""
+        return UsageError, (self.rule, str(self.received), self.fix)
+
 
 class Failure(RuntimeError):
     """Work that went wrong without the caller's mistake (exit code 1)."""

@@ -171,7 +171,9 @@ def render(report: Report) -> str:
             }
             for i, section in enumerate(report.sections, 1)
         ]
-        page = _template().render(report=report, sections=sections, quality=quality)
+        page = template("report.html.jinja").render(
+            report=report, sections=sections, quality=quality
+        )
         if len(page) <= PAGE_LIMIT or "data:image/webp" not in page:
             break
     return page
@@ -191,8 +193,9 @@ def write(report: Report, path: Path) -> Path:
     return path
 
 
-@lru_cache(maxsize=1)
-def _template() -> jinja2.Template:
+@lru_cache
+def template(name: str) -> jinja2.Template:
+    """A page's template among hwan's own; what it includes is found by its path in the package too."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("hwan", ""),
         autoescape=True,
@@ -206,7 +209,7 @@ def _template() -> jinja2.Template:
     ).decode()
     environment.filters["number"] = format_number
     environment.filters["options"] = _options
-    return environment.get_template("report.html.jinja")
+    return environment.get_template(name)
 
 
 def _options(text: str) -> Markup:

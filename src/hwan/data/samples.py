@@ -1,8 +1,8 @@
-"""Two sample tasks whose right answers are known: photo to webtoon, and day to night.
+"""Sample tasks whose right answers are known: photo to webtoon, day to night, and the study's own.
 
 A task is a folder of PNG images: `trainA` and `trainB` (unpaired), `testA` and `testB` (held out),
 `truthB` (`truthB/x.png` is what `testA/x.png` should become) and `truthA` (the same for `testB`).
-Both are made here, from six embedded photographs (NOTICE names their authors) and from nothing.
+They are made here, from six embedded photographs (NOTICE names their authors) and from nothing.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Iterator
 from functools import cache, partial
-from itertools import islice
+from itertools import islice, tee
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ import numpy as np
 from PIL import Image
 
 from hwan.data.landscape import landscape
+from hwan.data.scenes import hills, shapes, stripes
 from hwan.data.webtoon import LUMA, to_bytes, webtoon
 from hwan.image import Pixels
 
@@ -33,6 +34,9 @@ PHOTOS_TEST = ("chelsea", "coffee")
 PALETTES = PHOTOS_A + PHOTOS_B
 
 SHORTEST = 300  # of any embedded photograph's sides
+WINDOW = (
+    120  # least side of what a colourisation picture shows: smaller ones show the same, reduced
+)
 
 
 def photos() -> dict[str, Pixels]:
@@ -79,9 +83,13 @@ def _cut(sides: Scene, cut: tuple[slice, slice], drawn: bool) -> Pixels:
 
 
 def _crops(
-    names: tuple[str, ...], size: int, rng: np.random.Generator, recolour: bool
+    names: tuple[str, ...],
+    size: int,
+    rng: np.random.Generator,
+    recolour: bool,
+    render: Callable[[Pixels, bool], Pixels] = _side,
 ) -> Iterator[Scene]:
-    """Endless (size, size, 3) crops of the photographs, or of their webtoons.
+    """Endless (size, size, C) crops of the photographs, or of what ``render`` makes of them (webtoons).
 
     The whole photograph is rendered, so no crop has a border of its own. Of four places the one
     with most structure is taken: no domain is half sky.
@@ -92,7 +100,7 @@ def _crops(
             photo = sources[name]
             if recolour:
                 photo = _recolour(photo, sources[rng.choice(PALETTES)], rng)
-            sides = cache(partial(_side, photo))
+            sides = cache(partial(render, photo))
             steps = np.abs(np.diff(photo.astype(np.float32) @ LUMA, axis=1))
             for _ in range(8):
                 best = (-1.0, 0, 0)
@@ -122,6 +130,35 @@ def write_webtoon(
     _write(out, size, int(SHORTEST * 0.8), train, test, a, b, held)
 
 
+def write_colours(
+    out: Path, *, size: int = 32, train: int = 200, test: int = 24, seed: int = 0
+) -> None:
+    """Write the colourisation task: A photographs in grey, B the same in colour, pairs by name.
+
+    Any photograph takes any of four palettes, so its grey does not say what its colours were. The test
+    shows other photographs in the same palettes. Raises as `write_webtoon`.
+    """
+    window = min(max(size, WINDOW), int(SHORTEST * 0.8))
+    rng, rng_test = np.random.default_rng(seed).spawn(2)
+
+    def crops(names: tuple[str, ...], rng: np.random.Generator) -> Iterator[Scene]:
+        for scene in _crops(names, window, rng, recolour=True, render=_grey):
+            yield partial(_reduced, scene, size)
+
+    first, second = tee(crops(PALETTES, rng))
+    held = crops(PHOTOS_TEST, rng_test)
+    _write(out, size, window, train, test, first, second, held)
+
+
+def _grey(photo: Pixels, colour: bool) -> Pixels:
+    return photo if colour else to_bytes(photo @ LUMA / 255)
+
+
+def _reduced(scene: Scene, size: int, colour: bool) -> Pixels:
+    image = Image.fromarray(scene(colour))
+    return np.asarray(image.resize((size, size), Image.Resampling.BOX))
+
+
 def write_daynight(
     out: Path, *, size: int = 64, train: int = 400, test: int = 40, seed: int = 0
 ) -> None:
@@ -130,11 +167,37 @@ def write_daynight(
     `train` scenes a domain for training and `test` for the test, all different. Raises ValueError
     for an `out` that is not empty, a count below one, a size outside 32..256 or a negative seed.
     """
+    _write_scenes(landscape, out, size, train, test, seed)
 
+
+def write_hills(
+    out: Path, *, size: int = 32, train: int = 200, test: int = 24, seed: int = 0
+) -> None:
+    """Write the study's day-night task, as `write_daynight` with plainer scenes."""
+    _write_scenes(hills, out, size, train, test, seed)
+
+
+def write_shapes(
+    out: Path, *, size: int = 32, train: int = 200, test: int = 24, seed: int = 0
+) -> None:
+    """Write the study's task of form: A discs, B diamonds. Raises as `write_daynight`."""
+    _write_scenes(shapes, out, size, train, test, seed)
+
+
+def write_stripes(
+    out: Path, *, size: int = 32, train: int = 200, test: int = 24, seed: int = 0
+) -> None:
+    """Write the study's task of texture: A plain discs, B striped ones. Raises as `write_daynight`."""
+    _write_scenes(stripes, out, size, train, test, seed)
+
+
+def _write_scenes(
+    draw: Callable[[int, int, bool], Pixels], out: Path, size: int, train: int, test: int, seed: int
+) -> None:
     def scenes(spawned: np.random.SeedSequence) -> Iterator[Scene]:
         rng = np.random.default_rng(spawned)
         while True:
-            yield partial(landscape, int(rng.integers(2**63)), size)
+            yield partial(draw, int(rng.integers(2**63)), size)
 
     _write(out, size, 256, train, test, *map(scenes, np.random.SeedSequence(seed).spawn(3)))
 
@@ -177,4 +240,11 @@ def _write(
         made.replace(out)
 
 
-TASKS = {"webtoon": write_webtoon, "daynight": write_daynight}
+TASKS = {
+    "webtoon": write_webtoon,
+    "colours": write_colours,
+    "daynight": write_daynight,
+    "hills": write_hills,
+    "shapes": write_shapes,
+    "stripes": write_stripes,
+}

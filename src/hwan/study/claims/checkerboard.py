@@ -1,0 +1,117 @@
+"""Checkerboards: the pattern a transposed convolution leaves where it doubles the size."""
+
+from __future__ import annotations
+
+from hwan.netconfig import Upsampling
+from hwan.study.claim import (
+    Cell,
+    Claim,
+    Measurement,
+    Prediction,
+    Scale,
+    Theory,
+    Variant,
+    base,
+    vary,
+)
+
+ABOUT: dict[Upsampling, str] = {
+    "transposed": "transposed convolution, kernel 3, step 2: the papers'",
+    "nearest": "every pixel doubled, then a convolution",
+    "bilinear": "resized smoothly, then a convolution",
+    "shuffle": "four times the channels, laid side by side (pixel shuffle)",
+}
+TRAINED = ("transposed", "nearest", "shuffle")
+MIDDLE = 8  # pixels: inside all that a border reaches
+
+
+def variants(scale: Scale) -> tuple[Variant, ...]:
+    return tuple(
+        Variant(up, about, vary(base(scale), generator={"up": up}), trained=up in TRAINED)
+        for up, about in ABOUT.items()
+    )
+
+
+def measure(cell: Cell) -> Measurement:
+    """A constant image through the untrained network; then what the trained one adds to the truth."""
+    import torch
+
+    from hwan.study.measure import by_frequency, outputs, phases, pictures, row, strip, untrained
+
+    # A norm would take a constant away; without one the paper's weights would let it die.
+    bare = vary(cell.config, generator={"norm": "none", "init": "kaiming", "gain": 1.0})
+    size = 4 * cell.scale.size
+    with torch.no_grad():
+        flat = (
+            untrained(bare, cell.seed)
+            .to(cell.device)(torch.full((1, 3, size, size), 0.5, device=cell.device))
+            .cpu()
+        )
+        start = untrained(cell.config, cell.seed)(pictures(cell, 6))
+    crop = slice(size // 2 - MIDDLE // 2, size // 2 + MIDDLE // 2)
+    middle = flat[:, :, crop, crop]
+    period = 2**cell.config.generator.downs
+    values = {
+        "of a constant": float(middle.std((2, 3)).mean() / middle.abs().mean()),
+        "at the start": phases(start, period),
+    }
+    curves = {"start": by_frequency(start)}
+    shown = {"constant, untrained": strip(middle.repeat_interleave(4, 2).repeat_interleave(4, 3)),
+             "untrained output": strip(start)}  # fmt: skip
+    if cell.run is None:
+        return Measurement(values, curves, shown)
+    found = outputs(cell)
+    values["trained"] = phases(found.fake, period)
+    if found.truth is not None:
+        values["trained, in the error"] = phases(found.fake - found.truth, period)
+        values["of real pictures"] = phases(found.truth, period)
+        curves["error"] = by_frequency(found.fake - found.truth)
+    return Measurement(values, curves, shown | row(found))
+
+
+CLAIM = Claim(
+    name="checkerboard",
+    note="stride: 커널을 몇 칸씩 움직일 것인지 padding: 이미지의 남는 부분을 채우는 것",
+    english="Stride: by how many places the kernel moves. Padding: to fill what is left of the image. (The "
+    "picture the note has here is from a text on transposed convolutions; the note itself stops before them.)",
+    hypothesis="A transposed convolution lays a checkerboard over what it makes, before any training and "
+    "less so after it; resizing and then convolving does not.",
+    theory=Theory(
+        "With step 2 and kernel 3 neighbouring output pixels are sums over different parts of the kernel "
+        "(one, two or four of its nine weights), so a constant input gives a pattern of period 2. Training "
+        "can make the parts agree, and nothing but the loss asks for it. After a resize all pixels see the "
+        "whole kernel, so a constant stays one. Pixel shuffle has four kernels for the four places, and "
+        "starts without a pattern only since they are made equal at first (ICNR).",
+        "x = c:  y(2i) = c·w₁,  y(2i+1) = c·(w₀ + w₂)  in one dimension;   after a resize  y = c·(w₀ + w₁ + w₂)",
+        "Odena, Dumoulin, Olah 2016 (Deconvolution and checkerboard artifacts); Aitken et al. 2017 (ICNR)",
+    ),
+    variants=variants,
+    measure=measure,
+    figures={
+        "of a constant": "untrained, of a constant image: spread over the places in the middle, over the mean "
+        "size (0: flat)",
+        "at the start": "paper's first weights, on pictures: spread of the mean colours of the places within a "
+        "cell of the doubling, share of the range",
+        "trained": "the same of the trained network's outputs",
+        "trained, in the error": "the same of output less truth",
+        "of real pictures": "the same of the true pictures: what counts as none",
+    },
+    plots={
+        "start": ("cycles a pixel (0.5: checkerboard)", "untrained: strength in the output", True),
+        "error": ("cycles a pixel (0.5: checkerboard)", "trained: strength in output less truth", True),
+    },
+    predictions=(
+        Prediction("untrained, a transposed convolution makes a pattern of a constant", "of a constant",
+                   "transposed", ">", 0.05),
+        Prediction("resize-convolution does not", "of a constant", "nearest", "<", 0.001),
+        Prediction("pixel shuffle with equal first kernels does not", "of a constant", "shuffle", "<", 0.001),
+        Prediction("trained, the transposed convolution's pattern is still above resize-convolution's",
+                   "trained, in the error", "transposed", ">", 1.5, "nearest", ratio=True),
+        Prediction("and could be seen: above one of 255 grey levels", "trained, in the error",
+                   "transposed", ">", 1 / 255),
+    ),
+    shows_not="The checkerboards that the discriminator's gradient makes, whose strided convolutions are the "
+    "transposed ones of its backward pass: they come in every variant. The pattern is measured in the "
+    "mean over places; one whose sign changes with the content counts less. Bilinear resizing is not "
+    "trained here.",
+)  # fmt: skip

@@ -1,0 +1,106 @@
+"""Padding: what stands beyond the border is seen in the border of what comes out."""
+
+from __future__ import annotations
+
+from hwan.netconfig import Padding
+from hwan.study.claim import (
+    Cell,
+    Claim,
+    Measurement,
+    Prediction,
+    Scale,
+    Theory,
+    Variant,
+    base,
+    vary,
+)
+
+ABOUT: dict[Padding, str] = {
+    "zero": "zeros beyond the border",
+    "reflect": "the image mirrored at the border",
+    "replicate": "the border pixel repeated",
+    "circular": "the opposite border",
+}
+TRAINED = ("zero", "reflect")
+RING = 2  # pixels
+
+
+def variants(scale: Scale) -> tuple[Variant, ...]:
+    return tuple(
+        Variant(
+            name, about, vary(base(scale), generator={"padding": name}), trained=name in TRAINED
+        )
+        for name, about in ABOUT.items()
+    )
+
+
+def measure(cell: Cell) -> Measurement:
+    import torch
+
+    from hwan.study.measure import by_distance, outputs, row, strip, untrained
+
+    # Untrained: no halvings, whose zeros are the same in every variant, and no norm, which would
+    # take a constant away.
+    bare = vary(cell.config, generator={"downs": 0, "norm": "none", "init": "kaiming", "gain": 1.0})
+    size = cell.config.data.size
+    with torch.no_grad():
+        response = untrained(bare, cell.seed)(torch.full((1, 3, size, size), 0.5))
+    middle = response[:, :, size // 2, size // 2, None, None]
+    off = by_distance((response - middle).abs() / middle.abs().mean())
+    values = {"border response": sum(off[:RING]) / RING}
+    curves = {"response": tuple((float(d), v) for d, v in enumerate(off))}
+    shown = {"constant, untrained": strip(response)}
+    if cell.run is None:
+        return Measurement(values, curves, shown)
+    found = outputs(cell)
+    if found.truth is not None:
+        error = by_distance((found.fake - found.truth).abs() / 2)
+        inside = sum(error[2 * RING :]) / len(error[2 * RING :])
+        values |= {"border error": sum(error[:RING]) / RING, "inner error": inside}
+        values["border / inner"] = values["border error"] / inside
+        curves["error"] = tuple((float(d), v) for d, v in enumerate(error))
+    return Measurement(values, curves, {**shown, **row(found)})
+
+
+CLAIM = Claim(
+    name="padding",
+    note="Padding: 이미지의 출력 크기를 보정하기 위해 비어있는 공간의 값을 의미 없는 값으로 채우는 것을 의미",
+    english="Padding: to fill the empty space with meaningless values, to correct the size of the "
+    "output (zero padding, reflection padding, replication padding).",
+    hypothesis="What fills the border is not without meaning: zeros are an edge that a network sees in a "
+    "picture that has none, and the border of its output suffers; reflection and replication are not.",
+    theory=Theory(
+        "A convolution sums over its window, and where the window leaves the image padding decides the "
+        "sum. A constant image goes on as the same constant under reflection, replication and circular "
+        "padding, so every place sees the same and the response is flat. Zeros take part of the weights "
+        "away, so the response is another one as far from the border as the layers' windows reach.",
+        "y(p) = Σₖ w(k)·x̃(p+k).  x = c:  y = c·Σₖ w(k) inside;  with zeros y = c·Σ w(k) over the k inside",
+        "Islam, Jia, Bruce 2020 (How much position information do convolutional neural networks encode?); "
+        "Zhu et al. 2017, appendix 7.2, takes reflection",
+    ),
+    variants=variants,
+    measure=measure,
+    figures={
+        "border response": "untrained, a constant image: mean |response − middle| in the outer 2 pixels, "
+        "as a share of the middle's (0: flat)",
+        "border error": "trained: L1 against the truth in the outer 2 pixels, share of the range",
+        "inner error": "trained: the same, more than 4 pixels inside",
+        "border / inner": "the ratio of these two (1: the border is no worse)",
+    },
+    plots={
+        "response": ("distance from the border, pixels", "untrained: |response − middle|, relative", False),
+        "error": ("distance from the border, pixels", "trained: L1 against the truth", False),
+    },
+    predictions=(
+        Prediction("untrained, zeros show in a constant image", "border response", "zero", ">", 0.05),
+        Prediction("untrained, reflection does not", "border response", "reflect", "<", 0.001),
+        Prediction("untrained, replication does not", "border response", "replicate", "<", 0.001),
+        Prediction("trained, zeros leave a worse border than reflection", "border / inner",
+                   "zero", ">", 1.05, "reflect", ratio=True),
+    ),
+    remark="Trained, the difference points the predicted way and is not certain from three seeds: a network of this "
+    "size learns in a few hundred steps to live with its zeros.",
+    shows_not="How much of it is seen in large pictures, whose border is a smaller share. Trained, zeros "
+    "also tell a network where it is, which is of use where place has a meaning (the sky is on top). "
+    "Replication and circular padding are not trained here. The halvings pad with zeros in all variants, as in the papers' code.",
+)  # fmt: skip

@@ -1,0 +1,47 @@
+"""hwan's training loop with something looked at on the way: for claims about training itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+import torch
+
+from hwan.data.cache import Cache, Index
+from hwan.data.folders import locate
+from hwan.data.loader import stream
+from hwan.data.sets import TrainingSet, open_set
+from hwan.image import Pixels
+from hwan.study.claim import Cell
+from hwan.training.loop import Status, Training, loop
+
+Change = Callable[[Sequence[Pixels]], Sequence[Pixels]]
+
+
+def in_memory(images: TrainingSet, count: int, change: Change = list) -> TrainingSet:
+    """The first ``count`` pictures of each unpaired domain, ``change``d once."""
+
+    def held(cache: Cache) -> Cache:
+        pictures = change([cache[n] for n in range(min(count, len(cache)))])
+        sizes = np.cumsum([0, *(p.size for p in pictures)])
+        flat = np.concatenate([p.ravel() for p in pictures])
+        shapes = [(p.shape[0], p.shape[1], p.shape[2]) for p in pictures]
+        names = cache.index.names[: len(pictures)]
+        return Cache(flat, [int(n) for n in sizes], Index(shapes, names, [], 0))
+
+    return TrainingSet(held(images.a), held(images.b))
+
+
+def steps(cell: Cell, images: TrainingSet | None = None) -> Iterator[tuple[Training, Status]]:
+    """Train the cell's configuration as ``hwan train`` does, stopping after every step to be looked at;
+    on ``images`` in place of the cell's where they are given.
+
+    Whoever looks must draw nothing random and leave the gradients off (``loop`` clears its own)."""
+    config = cell.config
+    assert cell.data is not None
+    images = images or open_set(locate(cell.data, config.data.pairs, config.data.swap), config)
+    training = Training(config, torch.device(cell.device))
+    batches = stream(images, config.data, config.train.seed, 0, config.train.batch)
+    total = max(1, round(config.train.epochs * images.epoch))
+    for status in loop(training, batches, total):
+        yield training, status
