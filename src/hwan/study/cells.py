@@ -100,8 +100,11 @@ def run(job: Job) -> float:
 
     Does nothing where the folder is there. Raises ``Stopped`` when a training was stopped.
     """
-    if job.folder.is_dir():
-        return 0.0
+    with _alone(job.setting, job.key()):
+        return 0.0 if job.folder.is_dir() else _run(job)
+
+
+def _run(job: Job) -> float:
     began = time.process_time()
     data, diverged = None, ""
     trained = 0.0
@@ -157,7 +160,7 @@ def _measure(job: Job, data: tuple[Path, ...] | None, part: Path) -> dict[str, A
 def train(job: Job, data: tuple[Path, ...]) -> str:
     """Make ``job.training`` by hwan's own training, unless it is there; goes on where a killed one
     stopped. Returns why it diverged, else nothing."""
-    with _alone(job.training.with_suffix(".lock")):
+    with _alone(job.setting, job.training.name):
         if not job.training.is_dir():
             _train(job, data)
     return str(read_json(job.training / "done.json")["diverged"])
@@ -198,16 +201,17 @@ def _fitted(job: Job, data: tuple[Path, ...]) -> Config:
 
 
 @contextmanager
-def _alone(lock: Path) -> Iterator[None]:
-    """Only one process at a time, so that two studies in one folder share a training. The system takes
-    the lock from a killed process; Windows has no ``fcntl``, and there it is left out."""
+def _alone(setting: Setting, key: str) -> Iterator[None]:
+    """Only one process at a time makes what ``key`` names, so that two studies may share a folder. The
+    system takes the lock from a killed process; Windows has no ``fcntl``, and there it is left out."""
     try:
         import fcntl
     except ImportError:
         yield
         return
-    lock.parent.mkdir(parents=True, exist_ok=True)
-    with lock.open("w") as file:
+    locks = setting.out / "locks"
+    locks.mkdir(parents=True, exist_ok=True)
+    with (locks / key).open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
