@@ -20,7 +20,7 @@ from hwan.study.claim import (
     vary,
 )
 
-TINY = dataclasses.replace(SMALL, filters=2, blocks=1, judge_filters=2, images=12, train=4, test=2)
+TINY = dataclasses.replace(SMALL, filters=2, blocks=1, judge_filters=2, images=24, train=4, test=2)
 
 
 def variants(scale: Scale) -> tuple[Variant, ...]:

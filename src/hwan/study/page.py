@@ -11,7 +11,7 @@ from typing import Any
 from hwan.chart import Curves, plot
 from hwan.image import decode, write_atomic
 from hwan.report import template
-from hwan.study.results import Result, rows, strips, text_of
+from hwan.study.results import Result, rows, strips, text_of, total_seconds
 from hwan.study.verdict import RULE
 
 TONES = {
@@ -29,7 +29,7 @@ def write_page(results: Sequence[Result], path: Path) -> Path:
         counts={word: sum(r.verdict.word == word for r in results) for word in TONES},
         tones=TONES,
         rule=RULE,
-        total=math.fsum(result.cpu_seconds for result in results),
+        total=total_seconds(results),
         machines=sorted({result.machine for result in results}),
     )
     write_atomic(path, page.encode())

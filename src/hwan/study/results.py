@@ -26,8 +26,15 @@ class Result:
     command: str
     machine: str
     device: str
-    cpu_seconds: float
-    """Of the claim's cells and the trainings they used, shared ones counted in full."""
+    trainings: Mapping[str, float]
+    """CPU seconds of each training the cells used; other claims may share them."""
+    measuring: float
+    """CPU seconds of everything else."""
+
+    @property
+    def cpu_seconds(self) -> float:
+        """What the claim costs by itself."""
+        return total_seconds([self])
 
     @property
     def seeds(self) -> int:
@@ -54,12 +61,19 @@ def gather(claim: Claim, work: Sequence[Job], command: str, machine: str) -> Res
     values = {name: [cell["values"] for cell in cells] for name, cells in records.items()}
     every = [cell for cells in records.values() for cell in cells]
     trainings = {c["training"]: c["training_cpu_seconds"] for c in every if c["training"]}
-    spent = math.fsum(trainings.values())
-    spent += math.fsum(c["measuring_cpu_seconds"] for c in every)
+    measuring = math.fsum(c["measuring_cpu_seconds"] for c in every)
     about = {job.variant.name: job.variant.about for job in work}
     verdict = judge(claim.predictions, values)
     device = work[0].setting.device
-    return Result(claim, about, records, folders, verdict, command, machine, device, spent)
+    return Result(
+        claim, about, records, folders, verdict, command, machine, device, trainings, measuring
+    )
+
+
+def total_seconds(results: Sequence[Result]) -> float:
+    """CPU seconds of several claims, a training that several share counted once."""
+    trainings = {key: spent for result in results for key, spent in result.trainings.items()}
+    return math.fsum(trainings.values()) + math.fsum(result.measuring for result in results)
 
 
 def as_json(result: Result) -> dict[str, Any]:
@@ -162,7 +176,7 @@ def markdown(result: Result, picture: str) -> str:
 def index(results: Sequence[Result], command: str) -> str:
     """The claims' table of contents, for a repository."""
     machines = "; ".join(sorted({result.machine for result in results}))
-    total = math.fsum(result.cpu_seconds for result in results)
+    total = total_seconds(results)
     lines = [
         "# The study's results", "", f"`{command}`: {total:.0f} CPU seconds, on {machines}.", "",
         "| claim | verdict | what was tested |", "|---|---|---|",

@@ -110,6 +110,8 @@ CLAIM = Claim(
         Prediction("and could be seen: above one of 255 grey levels", "trained, in the error",
                    "transposed", ">", 1 / 255),
     ),
+    remark="The checkerboard of a transposed convolution is plain at the start and hardly there after a few hundred pairs: "
+    "below one of 255 grey levels, and about that of pixel shuffle, which starts without one.",
     shows_not="The checkerboards that the discriminator's gradient makes, whose strided convolutions are the "
     "transposed ones of its backward pass: they come in every variant. The pattern is measured in the "
     "mean over places; one whose sign changes with the content counts less. Bilinear resizing is not "

@@ -106,6 +106,8 @@ CLAIM = Claim(
         Prediction("with instance norm too", "L1",
                    "skips, instance norm", "<", 0.67, "plain, instance norm", ratio=True),
     ),
+    remark="With instance norm a plain deep network does not suffer from vanishing gradients but from exploding ones: norms "
+    "undo the shrinking forward and magnify it backward. The note has both as consequences of depth alone.",
     shows_not="Trainings of 32 blocks, and other first weights: those that keep the scale by themselves "
     "(the claim 'init') do not vanish so fast. One seed's gradient at one picture is no average over "
     "training.",
