@@ -14,7 +14,7 @@ from PIL import Image
 import tiny
 from hwan.config import DataConfig, Kind, SpeedConfig
 from hwan.data.augment import augment, centre_crop, jittered, turned
-from hwan.data.cache import Cache, Index, cache_root, open_cache
+from hwan.data.cache import Cache, Index, cache_root, open_cache, trim
 from hwan.data.folders import Source
 from hwan.data.loader import DOMAIN_A, DOMAIN_B, batch, draw, stream
 from hwan.data.sets import TrainingSet, pair, resident, to_device
@@ -211,7 +211,7 @@ def test_only_a_gpu_keeps_a_set_and_only_where_it_is_cropped_and_mirrored() -> N
     data, cpu = TrainingSet(cache_of([(12, 12, 3)]), cache_of([(12, 12, 3)])), torch.device("cpu")
     config = tiny.config()
     for wanted in ("auto", "host"):
-        speed = SpeedConfig(data=wanted)  # type: ignore[arg-type]
+        speed = SpeedConfig(data=wanted)
         assert to_device(data, dataclasses.replace(config, speed=speed), cpu) is data
     with pytest.raises(UsageError, match="is for a GPU"):
         to_device(data, dataclasses.replace(config, speed=SpeedConfig(data="device")), cpu)
@@ -271,3 +271,12 @@ def test_caches_are_bounded_and_the_one_not_used_for_longest_goes(
     monkeypatch.setenv("HWAN_CACHE_GB", "much")
     with pytest.raises(UsageError, match="HWAN_CACHE_GB"):
         open_cache(write_images(tmp_path / "e", 1, 9), config, Kind())
+
+
+def test_a_cache_that_another_process_is_making_is_let_be(tmp_path: Path) -> None:
+    making = tmp_path / ".part-other"
+    making.mkdir()
+    (making / "pixels.bin").write_bytes(b"123")  # and no index.json yet
+    (tmp_path / "a file").write_text("of the user's")
+    trim(tmp_path, tmp_path / "mine")
+    assert (making / "pixels.bin").is_file()

@@ -14,6 +14,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from tempfile import mkdtemp
@@ -92,12 +93,15 @@ def trim(root: Path, keep: Path) -> None:
     delete it, and it is left). Parts that a killed process left are deleted after a day.
     """
     caches = []
+    sizes = {}
     for folder in root.iterdir():
-        if folder.name.startswith(".part-") and time.time() - folder.stat().st_mtime > 86400:
-            shutil.rmtree(folder, ignore_errors=True)
-        elif (folder / "pixels.bin").is_file():
-            caches.append(((folder / "index.json").stat().st_mtime, folder))
-    sizes = {folder: (folder / "pixels.bin").stat().st_size for _, folder in caches}
+        # Another process may rename or remove it meanwhile; one that is being made has no index yet.
+        with suppress(FileNotFoundError, NotADirectoryError):
+            if not folder.name.startswith(".part-"):
+                sizes[folder] = (folder / "pixels.bin").stat().st_size
+                caches.append(((folder / "index.json").stat().st_mtime, folder))
+            elif time.time() - folder.stat().st_mtime > 86400:
+                shutil.rmtree(folder, ignore_errors=True)
     total, most = sum(sizes.values()), limit()
     for _, folder in sorted(caches):
         if total <= most:

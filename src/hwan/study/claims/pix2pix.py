@@ -89,7 +89,7 @@ CLAIM = Claim(
     remark="Colours that L1 alone makes are pale, as the note says. That the GAN loss mends it, as the note and the "
     "paper say, is not so in our run: after a few hundred pairs a small discriminator changes neither colour nor "
     "sharpness beside L1, and alone it makes strong colours that are wrong. The unpaired result depends on the "
-    "seed: one of three came out inverted.",
+    "seed: two of three came out inverted.",
     shows_not="How plausible the colours look to a person, which is what Isola et al. asked; and nothing "
     "of larger pictures, whose content (sky, grass, skin) says more about the colour than a crop of 32 "
     "pixels does. Here any photograph takes any of four palettes, so its grey says little by intent.",
