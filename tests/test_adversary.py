@@ -119,7 +119,9 @@ def test_the_discriminator_sees_nothing_that_is_not_augmented() -> None:
     loss = LossConfig(gan="wgan-gp", r1=1.0, diffaugment=("cutout",))
     adversary = Adversary(config(loss, pool=0), 3, seed=0)
     seen: list[Tensor] = []
-    adversary.discriminator.register_forward_pre_hook(lambda _, given: seen.extend(given[0].split(1)))
+    adversary.discriminator.register_forward_pre_hook(
+        lambda _, given: seen.extend(given[0].split(1))
+    )
     adversary.judge(torch.ones(1, 3, 32, 32), torch.ones(1, 3, 32, 32), "a")
     adversary.fool(torch.ones(1, 3, 32, 32))
     real, fake, between, penalised, fooled = (x.detach() for x in seen)
