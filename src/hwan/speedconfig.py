@@ -17,9 +17,9 @@ class SpeedConfig:
     batched: bool = True
     """One call of a network for images that go through it anyway (real and identity, real and fake),
     where it treats each by itself; batch norm, whitening, spectral norm and dropout keep two calls."""
-    branches: bool = True
-    """CPU only: both halves of cyclegan's objective at once, on half of the cores each. Not of compiled
-    networks."""
+    branches: bool = False
+    """CPU only: both halves of cyclegan's objective at once, on half of the cores each: for small
+    images on a busy machine. Not of compiled networks."""
     fused: bool = True
     """Adam in one pass over all weights."""
     channels_last: Switch = "auto"
