@@ -22,7 +22,7 @@ from hwan.config import Config, SpeedConfig
 from hwan.planning import PROCESS
 from hwan.recipes import cyclegan, pix2pix, small
 from hwan.runtime import pick_device
-from hwan.training.estimate import need, trial_batches
+from hwan.training.estimate import need, noise_batches
 from hwan.training.loop import Training, step
 
 
@@ -49,9 +49,7 @@ def child(name: str, device: torch.device) -> int:
     config = CASES[name]()
     training = Training(config, device)
     for _ in range(3):
-        micro = trial_batches(config)
-        for pixels in (micro[0].a, micro[0].b):
-            pixels.random_()
+        micro = noise_batches(config)
         step(training, micro, 1e-4)
     return torch.cuda.max_memory_allocated(device) if device.type == "cuda" else peak_rss()
 

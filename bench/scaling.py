@@ -15,7 +15,7 @@ from pathlib import Path
 from bench.common import interleaved, machine, report
 from hwan.recipes import RECIPES
 from hwan.runtime import pick_device
-from hwan.training.estimate import need, trial_batches
+from hwan.training.estimate import need, noise_batches
 from hwan.training.loop import Training, step
 
 
@@ -50,9 +50,7 @@ def main() -> None:
             elif rate and needed.flop / rate > given.seconds:
                 rows.append([*row, "time", "", ""])
             else:
-                training, micro = Training(config, device), trial_batches(config)
-                for pixels in (micro[0].a, micro[0].b):
-                    pixels.random_()
+                training, micro = Training(config, device), noise_batches(config)
                 one = {"step": lambda t=training, m=micro: step(t, m, 1e-4)}
                 seconds = interleaved(one, 3, 1, device, warm=1)["step"].median
                 rate = needed.flop / seconds

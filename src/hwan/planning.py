@@ -14,7 +14,8 @@ import torch
 from hwan.config import Config, Precision
 from hwan.data.folders import list_images, locate
 from hwan.errors import UsageError
-from hwan.training.estimate import Need, need, trial_batches
+from hwan.netconfig import TOGETHER
+from hwan.training.estimate import Need, need, noise_batches
 from hwan.training.loop import Training, step
 
 PATIENCE = 30.0  # seconds that timing a step may take
@@ -76,8 +77,7 @@ def _reductions(config: Config) -> Iterator[tuple[str, Config]]:
         config = dataclasses.replace(config, train=split)
         options += f" --train.batch 1 --train.accumulate {batches}"
         yield options.strip(), config
-    generator = config.generator
-    if not generator.is_unet and generator.norm not in ("batch", "whitening", "spectral"):
+    if not config.generator.is_unet and config.generator.norm not in TOGETHER:
         forgetful = dataclasses.replace(config.speed, checkpoint=True)
         config = dataclasses.replace(config, speed=forgetful)
         options += " --speed.checkpoint"
@@ -103,7 +103,7 @@ def pace(config: Config, device: torch.device) -> tuple[float, int]:
     """
     size, wanted = _trial_size(config, device), config.data.size
     trial = resized(config, size)
-    seconds = _timed(trial, device, PATIENCE)
+    seconds = seconds_a_step(trial, device, PATIENCE)
     scale = 1.0 if size == wanted else need(config).flop / need(trial).flop
     return seconds * scale, size
 
@@ -116,16 +116,14 @@ def _trial_size(config: Config, device: torch.device) -> int:
             sizes.append(resized(config, sizes[-1] // 2).data.size)
         except UsageError:
             break
-    seconds = _timed(resized(config, sizes[-1]), device, 1.0)
+    seconds = seconds_a_step(resized(config, sizes[-1]), device, 1.0)
     return next(s for s in sizes if s == sizes[-1] or 3 * seconds * (s / sizes[-1]) ** 2 < PATIENCE)
 
 
-def _timed(config: Config, device: torch.device, limit: float) -> float:
+def seconds_a_step(config: Config, device: torch.device, limit: float) -> float:
     """Median seconds of steps on noise, after two untimed ones; ten, or fewer in ``limit`` seconds."""
     training = Training(config, device)
-    micro = trial_batches(config)
-    for pixels in (micro[0].a, micro[0].b):  # zeros compute faster than pictures do
-        pixels.random_()
+    micro = noise_batches(config)
     begun, found = time.perf_counter(), list[float]()
     while len(found) < 12 and (len(found) < 3 or time.perf_counter() - begun < limit):
         before = time.perf_counter()

@@ -10,6 +10,7 @@ from torch import nn
 from hwan.config import Config
 from hwan.errors import rule
 from hwan.methods.players import Player
+from hwan.netconfig import TOGETHER
 from hwan.nets.resnet import Resnet
 
 
@@ -71,7 +72,7 @@ def _check(config: Config, device: torch.device, precision: str) -> None:
             "take generator.name resnet or plain, or a smaller train.batch with train.accumulate",
         )
         rule(
-            generator.norm not in ("batch", "whitening", "spectral"),
+            generator.norm not in TOGETHER,
             "speed.checkpoint computes blocks twice, and running estimates must move once",
             f"generator.norm {generator.norm}",
             "take another norm, or leave speed.checkpoint out",
