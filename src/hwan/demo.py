@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import time
 from pathlib import Path
 
-import torch
-
 from hwan.config import Config
 from hwan.data.landscape import landscape
-from hwan.data.loader import Batch
 from hwan.data.samples import TASKS, photos
 from hwan.errors import UsageError
 from hwan.export import export_onnx
 from hwan.image import Pixels, save
+from hwan.planning import seconds_a_step
 from hwan.recipes import RECIPES
 from hwan.runtime import pick_device
-from hwan.training.loop import Training, step
 from hwan.translate import find_generator, load
 from hwan.verbs.learn import Train, run_training
 from hwan.verbs.measure import Evaluate, run_evaluation
@@ -93,13 +91,8 @@ def _fit(config: Config, minutes: float, device: str) -> Config:
             f"{minutes:g}",
             f"give {OVERHEAD / 60 + 0.5:.1f} or more, or leave it out",
         )
-    trial = Training(config, pick_device(device))
-    noise = torch.randint(256, (config.train.batch, config.data.size, config.data.size, 3)).byte()
-    for i in range(12):
-        if i == 2:  # the first steps also set up the libraries
-            began = time.perf_counter()
-        float(step(trial, [Batch(noise, noise)], lr=0.0)["cycle_a"])
-    pace = (time.perf_counter() - began) / (10 * config.train.batch)
+    step = seconds_a_step(config, pick_device(device), limit=math.inf)
+    pace = step / config.train.batch
     return dataclasses.replace(
         config, train=dataclasses.replace(config.train, epochs=seconds / pace / TRAIN)
     )
