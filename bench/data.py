@@ -25,7 +25,7 @@ from hwan.data.folders import locate
 from hwan.data.loader import batch, stream
 from hwan.data.sets import open_set
 from hwan.recipes import small
-from hwan.training.loop import Training, step
+from hwan.training.loop import Training, stepper
 
 
 def timed(work: Any) -> tuple[float, Any]:
@@ -42,15 +42,15 @@ def measure(config: Config, layout: Any, steps: int) -> dict[str, float]:
         cold, _ = timed(lambda: open_set(layout, config))
         warm, data = timed(lambda: open_set(layout, config))
         made, _ = timed(lambda: [batch(data, config.data, 0, n, 1) for n in range(200)])
-        training = Training(config, torch.device("cpu"))
+        take = stepper(Training(config, torch.device("cpu")))
         batches = stream(data, config.data, 0, 0, 1)
         for one in islice(batches, 6):
-            step(training, [one], 1e-4)
+            take([one], 1e-4)
         waited = stepped = 0.0
         for _ in range(steps):
             seconds, one = timed(lambda: next(batches))
             waited += seconds
-            stepped += timed(lambda one=one: step(training, [one], 1e-4))[0]
+            stepped += timed(lambda one=one: take([one], 1e-4))[0]
         batches.close()  # type: ignore[attr-defined]
     return {
         "images": len(data.a) + len(data.b),

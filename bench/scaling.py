@@ -13,10 +13,11 @@ import dataclasses
 from pathlib import Path
 
 from bench.common import interleaved, machine, report
+from hwan.planning import total
 from hwan.recipes import RECIPES
 from hwan.runtime import pick_device
 from hwan.training.estimate import need, noise_batches
-from hwan.training.loop import Training, step
+from hwan.training.loop import Training, stepper
 
 
 def main() -> None:
@@ -39,23 +40,24 @@ def main() -> None:
                 train=dataclasses.replace(base.train, batch=batch),
             )
             needed = need(config)
+            held = total(config, needed, device)
             row = [
                 f"{size}x{size}",
                 str(batch),
-                f"{needed.peak / 1e9:.2f}",
+                f"{held / 1e9:.2f}",
                 f"{needed.flop / 1e9:.0f}",
             ]
-            if needed.peak > given.gigabytes * 1e9:
+            if held > given.gigabytes * 1e9:
                 rows.append([*row, "memory", "", ""])
             elif rate and needed.flop / rate > given.seconds:
                 rows.append([*row, "time", "", ""])
             else:
-                training, micro = Training(config, device), noise_batches(config)
-                one = {"step": lambda t=training, m=micro: step(t, m, 1e-4)}
+                take, micro = stepper(Training(config, device)), noise_batches(config)
+                one = {"step": lambda t=take, m=micro: t(m, 1e-4)}
                 seconds = interleaved(one, 3, 1, device, warm=1)["step"].median
                 rate = needed.flop / seconds
                 rows.append([*row, f"{seconds:.3f}", f"{batch / seconds:.2f}", f"{rate / 1e9:.0f}"])
-                data.append({"size": size, "batch": batch, "peak": needed.peak, "seconds": seconds})
+                data.append({"size": size, "batch": batch, "held": held, "seconds": seconds})
     title = f"recipe {given.recipe}; {machine(device)}"
     columns = ["size", "batch", "GB", "GFLOP", "s/step", "pairs/s", "GFLOP/s"]
     report(title, columns, rows, {"title": title, "rows": data}, given.json)

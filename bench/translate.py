@@ -28,6 +28,7 @@ from hwan.export.onnx import onnx_engine, trace
 from hwan.folder import plan, translate_files
 from hwan.image import decode, save
 from hwan.nets.folder import load_generator
+from hwan.nets.forms import quick_forms
 from hwan.runtime import describe
 from hwan.translate import Translator, find_generator
 
@@ -37,6 +38,7 @@ Way = Callable[[list[tuple[Path, Path]]], None]
 def ways(folder: Path) -> Iterator[tuple[str, Way]]:
     net, card = load_generator(folder)
     plain = Translator(net, card)
+    quick_forms(net, False)  # PyTorch as it is
 
     def one_by_one(pairs: list[tuple[Path, Path]]) -> None:
         for source, target in pairs:
@@ -50,7 +52,7 @@ def ways(folder: Path) -> Iterator[tuple[str, Way]]:
         return run
 
     yield "eager, one by one", one_by_one
-    yield "hwan translate", pipeline(plain)
+    yield "hwan translate", pipeline(Translator(*load_generator(folder)))
     yield "the same, bf16", pipeline(Translator(*load_generator(folder), precision="bf16"))
     if importlib.util.find_spec("onnxruntime"):
         other = Translator(*load_generator(folder))

@@ -110,7 +110,7 @@ def test_the_bare_stack_is_convolution_and_activation_alone() -> None:
         kinds = [type(layer).__name__ for layer in activation.stack(cell(variant), 3).children()]
         assert len(kinds) == 9
         assert kinds[0::3] == ["ReflectionPad2d"] * 3
-        assert kinds[1::3] == ["Conv2d"] * 3
+        assert kinds[1::3] == ["PaddedConv2d"] * 3
         assert len(set(kinds[2::3])) == 1
 
 
