@@ -6,7 +6,6 @@ The front matter is what the hub reads; the rest is the model card's usual order
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -34,7 +33,11 @@ def export_folder(folder: Path, out: Path, licence: str = "", name: str = "USER/
     if sheets:
         write_atomic(out / SAMPLES, sheets[-1].read_bytes())
     own = folder / README
-    text = own.read_text("utf-8") if own.is_file() else model_card(card, run, licence, name, sheets)
+    text = (
+        own.read_text("utf-8")
+        if own.is_file()
+        else model_card(card, run, licence, name, sheets, folder)
+    )
     write_atomic(out / README, text.encode())
     return out
 
@@ -51,8 +54,10 @@ def model_card(
     licence: str = "",
     name: str = "USER/NAME",
     sheets: object = (),
+    folder: Path | None = None,
 ) -> str:
-    """The text of README.md: of a ``run``, with its data, recipe and figures; without what is unknown."""
+    """The text of README.md: of a ``run``, with its data, recipe and figures, and of a ``folder`` with
+    the figures of its own test; without what is unknown."""
     read, write = card.direction[0].upper(), card.direction[1].upper()
     tags = ", ".join(dict.fromkeys(["hwan", "image-to-image", card.method, card.generator.name]))
     parts = [
@@ -73,7 +78,7 @@ def model_card(
         )
     parts.append("## Data\n" + _data(card, run))
     parts.append("## Recipe\n" + _recipe(card, run))
-    parts.append("## Figures\n" + _figures(card, run))
+    parts.append("## Figures\n" + _figures(card, folder, run))
     parts.append("## Limits\n" + "\n".join(f"- {limit}" for limit in _limits(card)))
     parts.append(f"## Licence\n{licence or 'Not stated: ask its owner before using it.'}")
     return "\n\n".join(parts) + "\n"
@@ -108,11 +113,11 @@ def _recipe(card: GeneratorCard, run: Path | None) -> str:
     )
 
 
-def _figures(card: GeneratorCard, run: Path | None) -> str:
-    path = run / "evaluation" / "results.json" if run else None
-    found = (
-        json.loads(path.read_text("utf-8")).get(card.direction) if path and path.is_file() else None
-    )
+def _figures(card: GeneratorCard, *tested: Path | None) -> str:
+    """The figures of the first of the folders ``tested`` that has been tested."""
+    paths = [place / "evaluation" / "results.json" for place in tested if place]
+    path = next((path for path in paths if path.is_file()), None)
+    found = read_json(path).get(card.direction) if path else None
     if not isinstance(found, dict):
         return "Not tested (`hwan evaluate`)."
     lines = [f"`hwan evaluate` on {found.get('images', '?')} held-out images."]

@@ -66,8 +66,10 @@ def named(verb: str, args: list[str]) -> Config:
             raise UsageError("data.size is a whole number of at least 8", size, "give 256, say")
         return SIZED[what](int(size))
     if what not in RECIPES:
+        own = Path(what) / "config.json"
+        fix = f"give {own} for its options, or train --resume to go on" if own.is_file() else ""
         raise UsageError(
-            "a recipe is one of hwan's, or a config.json", what, nearest(what, RECIPES)
+            "a recipe is one of hwan's, or a config.json", what, fix or nearest(what, RECIPES)
         )
     return RECIPES[what]()
 
