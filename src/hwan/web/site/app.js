@@ -133,6 +133,7 @@ async function show() {
   $("error").hidden = true;
   working(`Translating ${width} × ${height}`);
   $("stage").setAttribute("aria-busy", "true");
+  if ($("result").getBoundingClientRect().top > innerHeight / 2) $("result").scrollIntoView(); // on a phone it is below
   const began = performance.now();
   let result;
   try {
