@@ -10,7 +10,7 @@ import hwan
 ROOT = Path(hwan.__file__).parent
 FLOORS = {
     "errors": 0, "tags": 0, "formats": 0, "image": 0, "config": 0, "speedconfig": 0, "netconfig": 0,
-    "dataconfig": 0, "runtime": 0,
+    "dataconfig": 0, "options": 0, "runtime": 0,
     "nets": 1, "losses": 1, "diffaugment": 1, "data": 1, "metrics": 1,
     "methods": 2, "translate": 2, "tiles": 2, "folder": 2, "flicker": 2, "video": 2, "export": 2,
     "interop": 2, "subject": 2, "card": 2, "hub": 2, "report": 2, "report_parts": 2, "chart": 2,

@@ -17,7 +17,7 @@ from hwan.config import Config, DataConfig
 from hwan.image import decode, save
 from hwan.nets.folder import load_generator, save_generator
 from hwan.results import OURS
-from hwan.subject import LoneGenerator, options, read_subject
+from hwan.subject import LoneGenerator, known_options, read_subject
 from test_cli import say
 from test_evaluate import make_run
 
@@ -72,7 +72,7 @@ def test_it_is_tested_as_in_its_run(
     assert f"SSIM {ssim:.3f}" in say(capsys, "info", run).out
     card = (export_folder(ink, ink.parent / "card") / "README.md").read_text()
     assert "on 3 held-out images" in card
-    assert f"{ssim:.4g}" in card
+    assert f"| SSIM ↑ | {ssim:.3f} |" in card
 
 
 def test_other_kinds_each_way(tmp_path: Path) -> None:
@@ -82,7 +82,7 @@ def test_other_kinds_each_way(tmp_path: Path) -> None:
     assert isinstance(subject, LoneGenerator)
     assert (subject.data.channels_a, subject.data.channels_b) == (1, 3)
     assert (subject.method, subject.directions) == ("cyclegan", ("ba",))
-    assert options(subject)["generator.filters"] == "6"
+    assert known_options(subject)["generator.filters"] == "6"
     net, card = load_generator(folder)
     save_generator(folder, net, dataclasses.replace(card, depth_out="float", range_out=(-1.0, 2.0)))
     data = read_subject(folder).data

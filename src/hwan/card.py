@@ -13,6 +13,7 @@ from typing import Any
 from hwan import __version__
 from hwan.config import read_json
 from hwan.image import write_atomic
+from hwan.metrics.names import FIGURES
 from hwan.nets import sizes
 from hwan.nets.folder import GeneratorCard, load_generator, save_generator
 
@@ -63,8 +64,8 @@ def model_card(
     parts = [
         "---\nlibrary_name: hwan\npipeline_tag: image-to-image\n"
         f"tags: [{tags}]\n{f'license: {licence}{chr(10)}' if licence else ''}---",
-        f"# {name}\nA {card.generator.name} generator that translates images of domain {read} to "
-        f"domain {write}. It reads {_kind(card.channels_in, card.depth_in)} and writes "
+        f"# {_title(folder, run) or name}\nA {card.generator.name} generator that translates images of "
+        f"domain {read} to domain {write}. It reads {_kind(card.channels_in, card.depth_in)} and writes "
         f"{_kind(card.channels_out, card.depth_out)}, of any size.",
         "```python\nfrom hwan.translate import Translator\n\n"
         f'translator = Translator.from_pretrained("{name}")\n'
@@ -82,6 +83,14 @@ def model_card(
     parts.append("## Limits\n" + "\n".join(f"- {limit}" for limit in _limits(card)))
     parts.append(f"## Licence\n{licence or 'Not stated: ask its owner before using it.'}")
     return "\n\n".join(parts) + "\n"
+
+
+def _title(folder: Path | None, run: Path | None) -> str:
+    """What it is called where it is: by its run, or by its folder."""
+    if folder is None:
+        return ""
+    way = folder.name.removeprefix("generator_")
+    return f"{run.name}, {way[0].upper()} to {way[1].upper()}" if run else folder.resolve().name
 
 
 def _kind(channels: int, depth: str) -> str:
@@ -120,28 +129,35 @@ def _figures(card: GeneratorCard, *tested: Path | None) -> str:
     found = read_json(path).get(card.direction) if path else None
     if not isinstance(found, dict):
         return "Not tested (`hwan evaluate`)."
-    lines = [f"`hwan evaluate` on {found.get('images', '?')} held-out images."]
+    lines = [
+        f"`hwan evaluate` on {found.get('images', '?')} held-out images; details in its report."
+    ]
     systems: dict[str, dict[str, object]] = {}
     for part in ("systems", "distribution"):
         for system, row in (found.get(part) or {}).items():
-            if isinstance(row, dict):
-                systems.setdefault(system, {}).update(row)
-    if systems:
-        metrics = list(dict.fromkeys(m for row in systems.values() for m in row))
-        lines += ["", "| | " + " | ".join(metrics) + " |", "|---" * (len(metrics) + 1) + "|"]
-        for system, row in systems.items():
-            cells = [_number(row.get(metric)) for metric in metrics]
-            lines.append(f"| {system} | " + " | ".join(cells) + " |")
-    more = [f"{k} {_number(v)}" for k, v in found.items() if isinstance(v, float)]
+            systems.setdefault(system, {}).update(row)
+    known = [m for m in FIGURES if any(_number(m, row.get(m)) for row in systems.values())]
+    if known:
+        lines += ["", "| | " + " | ".join(systems) + " |", "|---" * (len(systems) + 1) + "|"]
+    for metric in known:
+        cells = [_number(metric, row.get(metric)) for row in systems.values()]
+        arrow = (
+            "" if metric.endswith("_se") else {"high": " ↑", "low": " ↓"}[FIGURES[metric].better]
+        )
+        lines.append(f"| {FIGURES[metric].title}{arrow} | " + " | ".join(cells) + " |")
+    more = [
+        f"{FIGURES[m].title} {_number(m, v)}"
+        for m, v in found.items()
+        if m in FIGURES and v is not None
+    ]
     if more:
-        lines += ["", ", ".join(more) + "."]
-    if found.get("beaten") is False:
-        lines += ["", "It does **not** beat every baseline above."]
-    return "\n".join(lines)
+        lines += ["", f"Without a truth: {', '.join(more)}."]
+    lines += [""] + [f"- {sentence}" for sentence in found.get("words") or ()]
+    return "\n".join(lines).rstrip()
 
 
-def _number(value: object) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else "" if value is None else str(value)
+def _number(metric: str, value: object) -> str:
+    return f"{value:.{FIGURES[metric].decimals}f}" if isinstance(value, int | float) else ""
 
 
 def _limits(card: GeneratorCard) -> list[str]:

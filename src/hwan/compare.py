@@ -29,7 +29,7 @@ from hwan.results import (
     write_csv,
     write_json,
 )
-from hwan.subject import LoneGenerator, Subject, options
+from hwan.subject import LoneGenerator, Subject, known_options
 
 SHOWN = 8  # test images
 TALL = 128  # pixels of a picture in the comparison
@@ -190,7 +190,7 @@ def remarks(named: Mapping[str, Sequence[Entry]], found: Figures) -> list[str]:
 
 def differences(named: Mapping[str, Sequence[Entry]]) -> dict[str, list[str]]:
     """The options in which the groups that know them differ, with the value of each group."""
-    flats = [options(runs[0].config) for runs in named.values()]
+    flats = [known_options(runs[0].config) for runs in named.values()]
     return {
         option: [flat.get(option, "not known") for flat in flats]
         for option in dict.fromkeys(option for flat in flats for option in flat)

@@ -33,7 +33,7 @@ from hwan.report_words import directions, judge, meaning, title
 from hwan.results import FIGURES, LEADING, OURS, REAL, WORDS, Row, Summary, columns, shown
 from hwan.run_log import checks, curves, health
 from hwan.runtime import describe, pick_device
-from hwan.subject import LoneGenerator, Subject, options, read_subject
+from hwan.subject import LoneGenerator, Subject, known_options, read_subject
 from hwan.translate import is_generator
 
 EXTREMES = 3  # of the best and of the worst test images
@@ -207,7 +207,7 @@ def _facts(run: Path, config: Subject, summaries: Mapping[str, Summary]) -> list
     if isinstance(config, LoneGenerator):
         here = f"hwan {__version__}, {describe(pick_device())}"
         facts = {"tested on": directions(summaries), "this page": here}
-        return [Facts("Configuration", options(config)), Facts("Environment", facts)]
+        return [Facts("Configuration", known_options(config)), Facts("Environment", facts)]
     recorded = configs.read_json(run / "data.json")
     trained = {name: str(value) for name, value in recorded.get("environment", {}).items()}
     counts = recorded.get("counts", {})
@@ -220,7 +220,7 @@ def _facts(run: Path, config: Subject, summaries: Mapping[str, Summary]) -> list
         **trained,
         "this page": f"{here}",
     }
-    return [Facts("Configuration", options(config)), Facts("Environment", facts)]
+    return [Facts("Configuration", known_options(config)), Facts("Environment", facts)]
 
 
 def describe_folder(folder: Path) -> str:
@@ -243,7 +243,7 @@ def describe_folder(folder: Path) -> str:
     if log.is_file() and (rows := log.read_text("utf-8").splitlines()):
         last = json.loads(rows[-1])
         lines.append(f"  {last['images']} of {last['total']} images seen")
-    lines += [f"  {key:24}{value}" for key, value in options(config).items()]
+    lines += [f"  {key:24}{value}" for key, value in known_options(config).items()]
     return "\n".join(lines + _tested(folder))
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from hwan import config as configs
 from hwan.config import Config, DataConfig, Pairing
 from hwan.nets.folder import GeneratorCard, read_card
+from hwan.options import options
 from hwan.translate import is_generator
 
 
@@ -59,7 +60,7 @@ def _paired(data: DataConfig, pairs: Pairing | None, swap: bool) -> DataConfig:
     return replace(data, pairs=pairs or data.pairs, swap=data.swap or swap)
 
 
-def options(subject: Subject) -> dict[str, str]:
+def known_options(subject: Subject) -> dict[str, str]:
     """Every option that is known, by its dotted name."""
     if isinstance(subject, LoneGenerator):
         card = subject.card
@@ -68,8 +69,4 @@ def options(subject: Subject) -> dict[str, str]:
             "data.size": str(card.size),
             **{f"generator.{key}": str(value) for key, value in asdict(card.generator).items()},
         }
-    return {
-        f"{section}.{key}" if key else section: str(inner)
-        for section, value in asdict(subject).items()
-        for key, inner in (value.items() if isinstance(value, dict) else [("", value)])
-    }
+    return options(subject)
