@@ -248,15 +248,15 @@ def describe_folder(folder: Path) -> str:
 
 
 def _tested(folder: Path) -> list[str]:
+    """What the last test found; earlier versions' results lack some of it."""
     path = folder / "evaluation" / "results.json"
     if not path.is_file():
         return []
     lines = ["", f"tested (`hwan evaluate`, {folder / 'report.html'}):"]
-    for direction, summary in configs.read_json(path).items():
-        ours = {**summary["systems"].get(OURS, {}), **summary["distribution"].get(OURS, {})}
-        ours |= {"cycle_l1": summary["cycle_l1"], "diversity": summary["diversity"]}
-        known = {metric: value for metric, value in ours.items() if value is not None}
-        told = ", ".join(f"{title(m)} {shown(m, known[m])}" for m in FIGURES if m in known)
-        lines += [f"  {WORDS[direction]}, {summary['images']} images: {told}"]
-        lines += [f"  {sentence}" for sentence in summary["words"]]
+    for direction, found in configs.read_json(path).items():
+        parts = [found.get(part, {}).get(OURS, {}) for part in ("systems", "distribution")]
+        ours = {**parts[0], **parts[1], **found}
+        told = [f"{title(m)} {shown(m, ours[m])}" for m in FIGURES if ours.get(m) is not None]
+        lines.append(f"  {WORDS[direction]}, {found.get('images')} images: {', '.join(told)}")
+        lines += [f"  {sentence}" for sentence in found.get("words", ())]
     return lines
