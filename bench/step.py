@@ -41,6 +41,7 @@ VARIANTS: dict[str, tuple[str, SpeedConfig]] = {
     "plain": ("fp32", PLAIN),
     "batched": ("fp32", dataclasses.replace(PLAIN, batched=True)),
     "batched, fused": ("fp32", FUSED),
+    "batched, fused, forms": ("fp32", dataclasses.replace(FUSED, forms=True)),
     "batched, fused, branches": ("fp32", dataclasses.replace(FUSED, branches=True)),
     "batched, fused, channels_last": ("fp32", dataclasses.replace(FUSED, channels_last="on")),
     "batched, fused, compiled": ("fp32", dataclasses.replace(FUSED, compile=True)),

@@ -15,6 +15,7 @@ from hwan.data.loader import Batch
 from hwan.errors import UsageError
 from hwan.image import to_tensor
 from hwan.methods.pool import Pool
+from hwan.nets import convs
 from hwan.speedconfig import PLAIN
 from hwan.training import loop as loops
 from hwan.training.branches import divides
@@ -65,9 +66,20 @@ def close(got: list[dict[str, float]], expected: list[dict[str, float]]) -> None
 @pytest.mark.usefixtures("in_double")
 @pytest.mark.parametrize("method", ["cyclegan", "gan", "pix2pix", "cut"])
 @pytest.mark.parametrize(
-    "switch", [{"batched": True}, {"fused": True}, {"checkpoint": True}, {"channels_last": "on"}]
+    "switch",
+    [
+        {"batched": True},
+        {"fused": True},
+        {"checkpoint": True},
+        {"channels_last": "on"},
+        {"forms": True},
+    ],
 )
-def test_a_technique_keeps_the_losses_of_twenty_steps(method: str, switch: dict[str, Any]) -> None:
+def test_a_technique_keeps_the_losses_of_twenty_steps(
+    method: str, switch: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(convs, "WIDE", 8)  # the tiny networks' widest
+    monkeypatch.setattr(convs, "LARGE", 1)
     speed = dataclasses.replace(PLAIN, **switch)
     close(curve(config(speed, method)), curve(config(PLAIN, method)))
 

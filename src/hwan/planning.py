@@ -16,10 +16,14 @@ from hwan.data.folders import list_images, locate
 from hwan.errors import UsageError
 from hwan.netconfig import TOGETHER
 from hwan.training.estimate import Need, need, noise_batches
-from hwan.training.loop import Training, step
+from hwan.training.loop import Training, stepper
 
-PATIENCE = 30.0  # seconds that timing a step may take
-PROCESS = {"cpu": 0.4e9, "cuda": 0.8e9}  # torch itself; on a card its context and libraries
+PATIENCE = 60.0  # seconds that timing a step may take
+PROCESS = {"cpu": 0.3e9, "cuda": 0.8e9}  # torch itself; on a card its context and libraries
+HEAP, SHREDDED = 1.25, 1.6
+"""Bytes that glibc's heap grows to for a byte of tensors that live at once: blocks are freed in another
+order than they were taken, the more so with the short-lived tensors of ``speed.forms``. Measured by
+bench/memory.py."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,7 @@ def choices(config: Config, device: torch.device, room: float) -> list[Choice]:
         return found
     train = config.train
     each = (asked.need.peak - asked.need.kept) / train.batch  # activations grow with the batch
+    each *= (asked.total - PROCESS.get(device.type, 0.4e9)) / asked.need.peak
     batch = 1 << int((room - asked.total + each * train.batch) / each).bit_length() - 1
     if batch > train.batch:
         more = dataclasses.replace(config, train=dataclasses.replace(train, batch=min(batch, 256)))
@@ -65,7 +70,15 @@ def choices(config: Config, device: torch.device, room: float) -> list[Choice]:
 
 def _choice(options: str, config: Config, device: torch.device) -> Choice:
     needed = need(config)
-    return Choice(options, config, needed, needed.peak + PROCESS.get(device.type, 0.4e9))
+    return Choice(options, config, needed, total(config, needed, device))
+
+
+def total(config: Config, needed: Need, device: torch.device) -> float:
+    """Bytes that a training process will hold on ``device``."""
+    if device.type != "cpu":
+        return needed.peak + PROCESS.get(device.type, 0.4e9)
+    shredded = config.speed.forms and not config.generator.is_unet
+    return PROCESS["cpu"] + needed.peak * (SHREDDED if shredded else HEAP)
 
 
 def _reductions(config: Config) -> Iterator[tuple[str, Config]]:
@@ -122,12 +135,12 @@ def _trial_size(config: Config, device: torch.device) -> int:
 
 def seconds_a_step(config: Config, device: torch.device, limit: float) -> float:
     """Median seconds of steps on noise, after two untimed ones; ten, or fewer in ``limit`` seconds."""
-    training = Training(config, device)
+    take = stepper(Training(config, device))
     micro = noise_batches(config)
     begun, found = time.perf_counter(), list[float]()
     while len(found) < 12 and (len(found) < 3 or time.perf_counter() - begun < limit):
         before = time.perf_counter()
-        losses = step(training, micro, 0.0)
+        losses = take(micro, 0.0)
         float(next(iter(losses.values())))  # until the device is done
         found.append(time.perf_counter() - before)
     timed = sorted(found[2:])

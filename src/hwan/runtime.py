@@ -44,6 +44,16 @@ def pick_precision(wanted: Precision, device: torch.device) -> Literal["fp32", "
     return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
 
 
+def keep_freed() -> None:
+    """Let the C library hand out again what is freed, where it is glibc and would give it back.
+
+    glibc learns from the largest block that was freed which ones to take from the system each time,
+    every page to be cleared anew, and when to give back the end of its heap. Before it has learnt, half
+    of the time of a step on small images may go there (bench/README.md).
+    """
+    torch.empty(31 << 20, dtype=torch.uint8)  # blocks over 32 MB teach it nothing
+
+
 def seed_all(seed: int) -> None:
     """Seed every generator a library might draw from; hwan's own draws name their seed."""
     random.seed(seed)

@@ -17,11 +17,15 @@ class SpeedConfig:
     batched: bool = True
     """One call of a network for images that go through it anyway (real and identity, real and fake),
     where it treats each by itself; batch norm, whitening, spectral norm and dropout keep two calls."""
-    branches: bool = False
-    """CPU only: both halves of cyclegan's objective at once, on half of the cores each: for small
-    images on a busy machine. Not of compiled networks."""
+    branches: bool = True
+    """CPU only: both halves of cyclegan's objective at once, on half of the cores each. Not of compiled
+    networks."""
     fused: bool = True
     """Adam in one pass over all weights."""
+    forms: bool = True
+    """CPU only: layers by formulas of fewer operations: wide 3x3 convolutions by Winograd's products
+    (fp32), those from or to few channels row by row, instance norm as a group norm. Not in compiled
+    networks, nor with channels_last."""
     channels_last: Switch = "auto"
     """Memory order of images and kernels (B, H, W, C); auto: where a GPU computes in bf16 or fp16."""
     compile: bool = False
@@ -46,6 +50,12 @@ class SpeedConfig:
 
 
 PLAIN = SpeedConfig(
-    batched=False, branches=False, fused=False, channels_last="off", tf32=False, data="host"
+    batched=False,
+    branches=False,
+    fused=False,
+    forms=False,
+    channels_last="off",
+    tf32=False,
+    data="host",
 )
 """No technique at all: the step as the papers' code computes it."""

@@ -21,7 +21,8 @@ from hwan.formats import to_pil
 from hwan.image import DTYPES, Pixels, decode, to_pixels, to_tensor
 from hwan.nets import sizes
 from hwan.nets.folder import GeneratorCard, load_generator, save_generator
-from hwan.runtime import AUTOCAST, pick_device, pick_precision
+from hwan.nets.forms import quick_forms
+from hwan.runtime import AUTOCAST, keep_freed, pick_device, pick_precision
 from hwan.tiles import Rows, strips
 
 WHOLE = 2**21  # pixels, a little more than 1920 x 1080: about 2.5 GB at 64 filters
@@ -50,6 +51,9 @@ class Translator:
         """Runs the network in its stead on what goes at once (``export.onnx_engine``)."""
         self.half = AUTOCAST.get(pick_precision(precision, self.device))
         self.generator = generator.to(self.device).eval()
+        if self.device.type == "cpu":
+            keep_freed()
+            quick_forms(self.generator, True)
         self.card = card
         self.multiple, self.least = sizes(card.generator)
 

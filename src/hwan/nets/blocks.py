@@ -10,18 +10,31 @@ from torch import Tensor, nn
 from torch.nn.functional import conv2d, dropout, pad
 
 from hwan.netconfig import Activation, GeneratorConfig, Padding, Upsampling
+from hwan.nets.convs import PaddedConv2d
 from hwan.nets.norms import NetConfig, constrain
 
+
+class ReflectionPad2d(nn.ReflectionPad2d):
+    """Autocast on a CPU pads in fp32, and so casts there and back: not where ``quick``."""
+
+    quick = False
+
+    def forward(self, input: Tensor) -> Tensor:
+        if not self.quick:
+            return super().forward(input)
+        with torch.autocast("cpu", enabled=False):
+            return super().forward(input)
+
+
 PADDINGS: dict[Padding, Callable[[int], nn.Module]] = {
-    "reflect": nn.ReflectionPad2d,
+    "reflect": ReflectionPad2d,
     "replicate": nn.ReplicationPad2d,
     "zero": nn.ZeroPad2d,
     "circular": nn.CircularPad2d,
 }
-# In place only where the backward pass does not need the input.
 ACTIVATIONS: dict[Activation, Callable[[], nn.Module]] = {
-    "relu": lambda: nn.ReLU(inplace=True),
-    "leaky": lambda: nn.LeakyReLU(0.2, inplace=True),
+    "relu": nn.ReLU,
+    "leaky": lambda: nn.LeakyReLU(0.2),
     "elu": nn.ELU,
     "gelu": nn.GELU,
     "silu": nn.SiLU,
@@ -108,7 +121,7 @@ def padded_conv(
     config: GeneratorConfig, channels_in: int, channels_out: int, kernel: int, bias: bool = True
 ) -> list[nn.Module]:
     """Pad by half the kernel, then convolve: the size stays."""
-    conv = nn.Conv2d(channels_in, channels_out, kernel, bias=bias)
+    conv = PaddedConv2d(channels_in, channels_out, kernel, bias=bias)
     return [PADDINGS[config.padding](kernel // 2), constrain(conv, config.norm)]
 
 

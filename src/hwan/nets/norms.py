@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from torch import nn
+from torch import Tensor, nn
+from torch.nn.functional import group_norm
 from torch.nn.utils.parametrizations import spectral_norm, weight_norm
 
 from hwan.netconfig import DiscriminatorConfig, GeneratorConfig, Norm
@@ -23,12 +24,24 @@ def running(config: NetConfig) -> bool:
     return not (isinstance(config, GeneratorConfig) and config.test_batch_statistics)
 
 
+class InstanceNorm2d(nn.InstanceNorm2d):
+    """Each channel of each image to mean 0 and variance 1; where ``quick``, by group norm of a channel
+    a group, which torch computes in half the time on a CPU."""
+
+    quick = False
+
+    def forward(self, input: Tensor) -> Tensor:
+        if self.quick:
+            return group_norm(input, self.num_features, self.weight, self.bias, self.eps)
+        return super().forward(input)
+
+
 def _instance(config: NetConfig, channels: int) -> nn.Module:
-    return nn.InstanceNorm2d(channels, config.norm_eps)
+    return InstanceNorm2d(channels, config.norm_eps)
 
 
 def _instance_affine(config: NetConfig, channels: int) -> nn.Module:
-    return nn.InstanceNorm2d(channels, config.norm_eps, affine=True)
+    return InstanceNorm2d(channels, config.norm_eps, affine=True)
 
 
 def _batch(config: NetConfig, channels: int) -> nn.Module:

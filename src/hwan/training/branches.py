@@ -1,8 +1,8 @@
 """The halves of an objective computed at the same time, on half of a CPU's cores each.
 
 CycleGAN's objective is a sum of two parts that share nothing but weights: what begins in A and what
-begins in B. Small images keep one core busy and make two wait for each other within every layer; a half
-to each core is then faster. The sum's gradient is the sum of the parts', in a fixed order.
+begins in B. Cores that share a layer wait for each other at its end; with a half to each they do not.
+The sum's gradient is the sum of the parts', in a fixed order.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from torch import Tensor
 
 from hwan.data.loader import Batch
 from hwan.methods.players import Images, Losses
-from hwan.training.loop import Training, autocast, floats, freeze, parameters, set_lr
+from hwan.training.loop import Training, autocast, floats, freeze, set_lr
 
 Step = Callable[[list[Batch], float], dict[str, Tensor]]
 
@@ -32,13 +32,14 @@ def divides(training: Training) -> bool:
         and training.method.together  # dropout draws from one generator, batch norm counts in one place
         and train.accumulate == 1
         and not training.config.speed.compile  # compiling from two threads at once never ended
+        and not training.config.speed.checkpoint  # which both would compute again at the same time
         and training.precision != "fp16"
     )
 
 
 def branched(training: Training) -> Step:
     """A step like ``loop.step`` for ``training`` of which ``divides`` is true."""
-    pool = _two_halves_of_the_cores()
+    cores, pool = torch.get_num_threads(), _two_halves_of_the_cores()
     method = training.method
 
     def half(domain: str, images: list[Tensor]) -> Images:
@@ -47,14 +48,23 @@ def branched(training: Training) -> Step:
         return found
 
     def take(micro: list[Batch], lr: float) -> dict[str, Tensor]:
+        # A thread that waits for more of torch's work spins for milliseconds, on a core that a half is
+        # to have: so this one spreads nothing over other cores between the halves either.
+        torch.set_num_threads(cores // 2)
+        try:
+            return update(micro, lr)
+        finally:
+            torch.set_num_threads(cores)
+
+    def update(micro: list[Batch], lr: float) -> dict[str, Tensor]:
         set_lr(training, lr)
         real = floats(training, micro[0])
         halves = pool.map(half, ("a", "b"), (real[::2], real[1::2]))
         images = {name: image for found in halves for name, image in found.items()}
         totals: dict[str, Tensor] = {}
         for player in method.players:
-            freeze(method.players, player)
-            weights = parameters(player)
+            freeze(training, player)
+            weights = training.weights[player.name]
 
             def part(names: tuple[str, ...]) -> tuple[Losses, tuple[Tensor | None, ...]]:
                 with autocast(training):
@@ -63,14 +73,16 @@ def branched(training: Training) -> Step:
                 return losses, torch.autograd.grad(objective, weights, allow_unused=True)  # noqa: B023
 
             parts = list(pool.map(part, player.branches))
-            each = zip(*(gradients for _, gradients in parts), strict=True)
-            for weight, gradients in zip(weights, each, strict=True):
-                there = [gradient for gradient in gradients if gradient is not None]
-                weight.grad = sum(there[1:], there[0]) if there else None
+            for weight, *gradients in zip(weights, *(found for _, found in parts), strict=True):
+                weight.grad = None
+                for gradient in gradients:
+                    if gradient is not None:
+                        weight.grad = gradient if weight.grad is None else weight.grad.add_(gradient)
             for losses, _ in parts:
                 totals |= {name: value.detach() for name, value in losses.items()}
+            del parts, gradients  # the second half's
             training.optimisers[player.name].step()
-        freeze(method.players, None)
+        freeze(training, None)
         return totals
 
     return take

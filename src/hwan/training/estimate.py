@@ -108,11 +108,12 @@ def noise_batches(config: Config) -> list[Batch]:
 
 
 def plain(config: Config) -> Config:
-    """``config`` without what a tensor without values cannot decide and costs next to nothing."""
+    """``config`` without what a tensor without values cannot decide and costs next to nothing, its
+    convolutions by their definition, so that arithmetic is the networks' own."""
     precision = "fp32" if config.train.precision == "auto" else config.train.precision
     return dataclasses.replace(
         config,
         loss=dataclasses.replace(config.loss, diffaugment=(), flip_equivariance=False),
         train=dataclasses.replace(config.train, precision=precision, ema=0.0),
-        speed=dataclasses.replace(config.speed, compile=False, graph=False),
+        speed=dataclasses.replace(config.speed, compile=False, graph=False, forms=False),
     )

@@ -40,8 +40,9 @@ class Training:
         self.method = method if device.type == "cpu" else method.to(device)
         self.precision = pick_precision(config.train.precision, device)
         quicken(self.method, config, device, self.precision)
+        self.weights = {player.name: parameters(player) for player in self.method.players}
         self.optimisers = {
-            player.name: adam(parameters(player), config, device) for player in self.method.players
+            name: adam(weights, config, device) for name, weights in self.weights.items()
         }
         self.scaler = torch.amp.GradScaler(device.type, enabled=self.precision == "fp16")
         generators = self.method.generators
@@ -156,7 +157,7 @@ def update(training: Training, micro: list[Batch]) -> dict[str, Tensor]:
     for player in method.players:
         optimiser = training.optimisers[player.name]
         optimiser.zero_grad(set_to_none=True)
-        freeze(method.players, player)
+        freeze(training, player)
         for i, batch in enumerate(micro):
             images = kept[i]
             if images is None or (player.generates and not alone):
@@ -170,7 +171,7 @@ def update(training: Training, micro: list[Batch]) -> dict[str, Tensor]:
                 totals[name] = totals.get(name, 0) + value.detach() / len(micro)
         training.scaler.step(optimiser)
     training.scaler.update()
-    freeze(method.players, None)
+    freeze(training, None)
     return totals
 
 
@@ -190,11 +191,11 @@ def floats(training: Training, batch: Batch) -> list[Tensor]:
     return real + (floats(training, batch.beside) if batch.beside else [])
 
 
-def freeze(players: tuple[Player, ...], playing: Player | None) -> None:
+def freeze(training: Training, playing: Player | None) -> None:
     """Only ``playing``'s weights ask for gradients; with None, everybody's."""
-    for player in players:
-        for weight in parameters(player):
-            weight.requires_grad_(playing is None or player is playing)
+    for name, weights in training.weights.items():
+        for weight in weights:
+            weight.requires_grad_(playing is None or name == playing.name)
 
 
 def autocast(training: Training) -> torch.autocast:

@@ -11,7 +11,9 @@ from hwan.config import Config
 from hwan.errors import rule
 from hwan.methods.players import Player
 from hwan.netconfig import TOGETHER
+from hwan.nets.forms import quick_forms
 from hwan.nets.resnet import Resnet
+from hwan.runtime import keep_freed
 
 
 def quicken(method: nn.Module, config: Config, device: torch.device, precision: str) -> None:
@@ -29,6 +31,9 @@ def quicken(method: nn.Module, config: Config, device: torch.device, precision: 
     for module in method.modules():
         if isinstance(module, Resnet):
             module.forgets = speed.checkpoint
+    if device.type == "cpu":
+        keep_freed()
+        quick_forms(method, speed.forms and not speed.compile and speed.channels_last != "on")
 
 
 def compile_networks(players: tuple[Player, ...], config: Config) -> None:
