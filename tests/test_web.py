@@ -268,7 +268,11 @@ def result(what: str, armed: str = "true") -> str:
     [
         (DEVICE, "it broke off"),
         (result(REJECTED), "its first result was wrong"),  # it is read as if it had come
-        (result("(() => { throw new Error('no result today'); })()"), "no result today"),
+        pytest.param(
+            result("(() => { throw new Error('no result today'); })()"),
+            "no result today",
+            marks=pytest.mark.slow,
+        ),
         (result(NEVER), "it did not finish within 30 seconds"),
     ],
     ids=["no device", "a wrong result", "no result", "never a result"],
