@@ -40,6 +40,7 @@ def run(tmp_path: Path) -> Path:
             "distribution": {"hwan": {"swd": 0.25}},
             "cycle_l1": 0.04599,
             "beaten": False,
+            "words": ["B to A: hwan loses."],
         },
     }
     (folder / "evaluation").mkdir()
@@ -64,9 +65,11 @@ def test_a_runs_card_says_data_recipe_figures_samples_and_limits(
     assert "license: cc-by-4.0" in front
     assert "tags: [hwan, image-to-image, cyclegan, resnet]" in front
     for known in (
-        "domain B to domain A", "`horses`", "train.seed 77", "| hwan | 0.4712 | 17 | 0.25 |",
-        "| input as it is | 0.5335 |  |  |", "on 40 held-out images", "cycle_l1 0.04599",
-        "does **not** beat", "![samples](samples.png)", "## Limits", "each picture's own statistics",
+        "# run, B to A", "domain B to domain A", "`horses`", "train.seed 77",
+        "| | hwan | input as it is |", "| SSIM ↑ | 0.471 | 0.533 |",
+        "| sliced Wasserstein ↓ | 0.2500 |  |",
+        "on 40 held-out images", "cycle L1 0.046", "- B to A: hwan loses.",
+        "![samples](samples.png)", "## Limits", "each picture's own statistics",
     ):  # fmt: skip
         assert known in body
     assert "secret" not in text  # where the data lay is nobody's business
@@ -83,6 +86,7 @@ def test_what_is_not_known_is_not_said(tmp_path: Path) -> None:
     assert "license:" not in text
     assert "Not stated" in text
     assert "Not tested" in text
+    assert "# g\n" in text
     assert "Not known" in text
     assert "own statistics" not in text
     assert licence(out) == ""

@@ -73,7 +73,10 @@ def test_winograds_rounding_is_near_the_sums() -> None:
     exact = derivatives(conv2d, image.double(), weight.double())
     off = [
         [float((x - y).norm() / y.norm()) for x, y in zip(found, exact, strict=True)]
-        for found in (derivatives(Winograd.apply, image, weight), derivatives(conv2d, image, weight))
+        for found in (
+            derivatives(Winograd.apply, image, weight),
+            derivatives(conv2d, image, weight),
+        )
     ]
     assert all(mine < 4 * torchs < 4e-6 for mine, torchs in zip(*off, strict=True)), off
 
@@ -107,7 +110,9 @@ def test_a_network_by_forms_is_the_network(norm: Any, precision: torch.dtype | N
     torch.manual_seed(0)
     net = build_generator(GeneratorConfig(filters=32, blocks=2, norm=norm), 3, 1)
     net.requires_grad_(False)
-    image = torch.rand(1, 32, 64, 3).permute(0, 3, 1, 2) * 2 - 1  # channels last, as one picture comes
+    image = (
+        torch.rand(1, 32, 64, 3).permute(0, 3, 1, 2) * 2 - 1
+    )  # channels last, as one picture comes
     plain = net(image)
     found = {}
     for on in (True, False):

@@ -10,10 +10,10 @@ import hwan
 ROOT = Path(hwan.__file__).parent
 FLOORS = {
     "errors": 0, "tags": 0, "formats": 0, "image": 0, "config": 0, "speedconfig": 0, "netconfig": 0,
-    "dataconfig": 0, "runtime": 0,
+    "dataconfig": 0, "options": 0, "runtime": 0,
     "nets": 1, "losses": 1, "diffaugment": 1, "data": 1, "metrics": 1,
     "methods": 2, "translate": 2, "tiles": 2, "folder": 2, "flicker": 2, "video": 2, "export": 2,
-    "interop": 2, "card": 2, "hub": 2, "report": 2, "report_parts": 2, "chart": 2,
+    "interop": 2, "subject": 2, "card": 2, "hub": 2, "report": 2, "report_parts": 2, "chart": 2,
     "training": 3, "recipes": 3, "evaluate": 3, "results": 3, "distributions": 3, "instruments": 3,
     "compare": 3, "run_report": 3, "run_log": 3, "report_words": 3,
     "progress": 4, "api": 4, "board": 4, "planning": 4, "web": 4, "serve": 4, "study": 4,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -131,22 +132,35 @@ def test_the_generator_is_applied(tmp_path: Path) -> None:
         assert np.abs(255 - before.astype(int) - after).mean() < 5
 
 
-def test_a_phones_rotation_is_applied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    source = write(tmp_path / "a.mp4", frames(3))
-    shots = read(source)[0]
-    from hwan import video
+def turned(source: Path, matrix: list[int]) -> Path:
+    """The file with the display matrix of its picture track (ISO 14496-12, 8.3.2) set, as phones do."""
+    data = bytearray(source.read_bytes())
+    at = data.index(b"tkhd") + 44  # after the type, version and flags, times, layer and volume
+    assert struct.unpack_from(">9i", data, at) == (1 << 16, 0, 0, 0, 1 << 16, 0, 0, 0, 1 << 30)
+    a, b, c, d = (value << 16 for value in matrix)
+    struct.pack_into(">9i", data, at, a, b, 0, c, d, 0, 0, 0, 1 << 30)
+    out = source.with_name("turned.mp4")
+    out.write_bytes(data)
+    return out
 
-    class Turned:
-        rotation = 90
 
-        def reformat(self, **options: object) -> Turned:
-            return self
-
-        def to_ndarray(self) -> np.ndarray:
-            return shots[0]
-
-    out = video.upright(Turned())
-    np.testing.assert_array_equal(out, np.rot90(shots[0]))  # counter-clockwise, as av defines it
+@pytest.mark.parametrize(
+    ("matrix", "quarters"), [([0, 1, -1, 0], -1), ([-1, 0, 0, -1], 2), ([0, -1, 1, 0], 1)]
+)
+def test_a_phones_rotation_is_applied(tmp_path: Path, matrix: list[int], quarters: int) -> None:
+    """As players (and ffmpeg, with these very matrices) turn it; counter-clockwise as np.rot90."""
+    plain = write(tmp_path / "a.mp4", frames(3))
+    source = turned(plain, matrix)
+    assert run(source, tmp_path / "out.mp4") == 3
+    stored, out = read(plain), read(tmp_path / "out.mp4")
+    assert read(source)[0][0].shape == stored[0][0].shape  # turned by the player, not in the file
+    for before, after in zip(stored[0], out[0], strict=True):
+        expected = np.rot90(before, quarters).astype(int)
+        assert after.shape == expected.shape
+        assert np.abs(expected - after).mean() < 4
+    assert out[2] == stored[2]
+    with av.open(str(tmp_path / "out.mp4")) as file:
+        assert next(file.decode(video=0)).rotation == 0  # else it would be turned twice
 
 
 def test_what_breaks_leaves_nothing(tmp_path: Path) -> None:

@@ -41,6 +41,28 @@ PIXELS = """id => {
 UNNAMED = """[...document.querySelectorAll("button, input, select, img, canvas")].filter(
   e => !(e.textContent.trim() || e.labels?.length || e.alt || e.ariaLabel || e.querySelector("[alt]"))
 ).map(e => e.outerHTML)"""
+GPU = ("--no-sandbox", "--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader")
+TALK = "const channel = new BroadcastChannel('test');"
+HARDWARE = f"""window.{TALK.removeprefix("const ")}
+Object.defineProperty(GPUAdapterInfo.prototype, "isFallbackAdapter", {{get: () => false}});
+channel.onmessage = () => {{ window.waits = true; }};"""
+DEVICE = "GPUAdapter.prototype.requestDevice = async () => { throw new Error('no device today'); };"
+RESULT = f"""{TALK}
+let on = ARMED;
+channel.onmessage = () => {{ on = true; }};
+const plain = GPUBuffer.prototype.mapAsync;
+GPUBuffer.prototype.mapAsync = function (...given) {{
+  if (!on) return plain.apply(this, given);
+  channel.postMessage("waits");
+  return WHAT;
+}};"""
+LOSS = f"""{TALK}
+const plain = GPUAdapter.prototype.requestDevice;
+GPUAdapter.prototype.requestDevice = async function (...given) {{
+  const device = await plain.apply(this, given);
+  channel.onmessage = () => {{ device.destroy(); channel.postMessage("gone"); }};
+  return device;
+}};"""
 REACH = """address => new Promise(resolve => {
   const code = `fetch(${JSON.stringify(address)})
     .then(() => postMessage("reached"), () => postMessage("refused"))`;
@@ -66,6 +88,24 @@ class Isolating(Quiet):
         super().end_headers()
 
 
+def faulty(fault: str) -> type[Quiet]:
+    """A server whose worker.js begins with ``fault``."""
+
+    class Faulty(Quiet):
+        def do_GET(self) -> None:
+            if self.path != "/worker.js":
+                return super().do_GET()
+            body = fault.encode() + (Path(self.directory) / "worker.js").read_bytes()
+            self.send_response(200)
+            self.send_header("Content-Type", "text/javascript")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+            return None
+
+    return Faulty
+
+
 @contextmanager
 def served(folder: Path, handler: type[Quiet] = Quiet) -> Iterator[str]:
     kind = functools.partial(handler, directory=str(folder))
@@ -78,14 +118,26 @@ def served(folder: Path, handler: type[Quiet] = Quiet) -> Iterator[str]:
 
 
 @contextmanager
-def opened(chromium: Any, address: str, width: int = 1280, dark: bool = False) -> Iterator[Any]:
-    """The page, loaded and ready. On leaving: it complained of nothing and asked nobody else."""
+def opened(
+    chromium: Any, address: str, width: int = 1280, dark: bool = False, script: str = ""
+) -> Iterator[Any]:
+    """The page, loaded and ready; ``script`` runs before its own. On leaving: it complained of nothing
+    and asked nobody else."""
     context = chromium.new_context(
         viewport={"width": width, "height": 900}, color_scheme="dark" if dark else "light"
     )
     page, troubles = context.new_page(), []
-    page.set_default_timeout(60_000)
-    page.on("console", lambda m: troubles.append(m.text) if m.type in ("error", "warning") else 0)
+    page.set_default_timeout(20_000)
+    if script:
+        page.clock.install()
+        page.add_init_script(script)
+    known = ("No available adapters.",)  # Chromium's own words where there is no GPU
+    page.on(
+        "console",
+        lambda m: (
+            troubles.append(m.text) if m.type in ("error", "warning") and m.text not in known else 0
+        ),
+    )
     page.on("pageerror", lambda error: troubles.append(str(error)))
     own = ("data:", "blob:", address.split("?")[0])
     page.on("request", lambda r: None if r.url.startswith(own) else troubles.append(r.url))
@@ -107,6 +159,18 @@ def chromium() -> Iterator[Any]:
             yield running_browser
     finally:
         browsers.ARGUMENTS = plain
+
+
+@pytest.fixture(scope="module")
+def gpu(chromium: Any) -> Iterator[Any]:
+    """A browser with WebGPU, in software."""
+    executable = chromium.browser_type
+    path = next(filter(None, map(shutil.which, browsers.NAMES)))
+    browser = executable.launch(executable_path=path, args=list(GPU))
+    try:
+        yield browser
+    finally:
+        browser.close()
 
 
 @pytest.fixture(scope="module")
@@ -162,6 +226,116 @@ def test_a_picture_in_is_the_picture_out(
         assert "no picture leaves this machine" in page.text_content("#where")
         threads = page.evaluate("crossOriginIsolated && navigator.hardwareConcurrency > 1")
         assert ("threads" in page.text_content("#where")) == threads == (handler is Isolating)
+
+
+def says(page: Any, *parts: str) -> None:
+    """Wait until the page says which engine works, and why; and that it says so."""
+    page.wait_for_function(
+        "parts => parts.every(part => document.getElementById('where').textContent.includes(part))",
+        arg=list(parts),
+    )
+
+
+def test_webgpu_translates_as_pytorch_does(gpu: Any, bundle: Path, folder: Path) -> None:
+    pixels = noise(37, 53)
+    with served(bundle) as address:
+        with opened(gpu, address, script=HARDWARE) as page:
+            says(page, "(WebGPU): no picture leaves this machine.")
+            give(page, pixels)
+            assert close(canvas(page), load(folder, "cpu").array(pixels))
+            assert "not used" not in page.text_content("#where")
+        with opened(gpu, address) as page:  # as it is: in software, and slower than WebAssembly
+            says(page, "WebAssembly", "WebGPU is not used: this machine's GPU is software.")
+
+
+def test_no_webgpu(chromium: Any, bundle: Path) -> None:
+    with served(bundle) as address:
+        with opened(chromium, address) as page:
+            says(page, "WebAssembly", "WebGPU is not used: there is no GPU for it.")
+        with opened(chromium, address, script="delete Navigator.prototype.gpu") as page:
+            says(page, "WebAssembly", "WebGPU is not used: this browser does not offer it")
+
+
+NEVER, REJECTED = "new Promise(() => {})", "Promise.reject(new Error('lost'))"
+
+
+def result(what: str, armed: str = "true") -> str:
+    return RESULT.replace("ARMED", armed).replace("WHAT", what)
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [
+        (DEVICE, "it broke off"),
+        (result(REJECTED), "its first result was wrong"),  # it is read as if it had come
+        pytest.param(
+            result("(() => { throw new Error('no result today'); })()"),
+            "no result today",
+            marks=pytest.mark.slow,
+        ),
+        (result(NEVER), "it did not finish within 30 seconds"),
+    ],
+    ids=["no device", "a wrong result", "no result", "never a result"],
+)
+def test_webassembly_steps_in_at_the_start(
+    gpu: Any, bundle: Path, folder: Path, fault: str, reason: str
+) -> None:
+    pixels = noise(37, 53)
+    with served(bundle, faulty(fault)) as address, opened(gpu, address, script=HARDWARE) as page:
+        if "30" in reason:
+            page.wait_for_function("() => window.waits")
+            page.clock.fast_forward(31_000)
+        says(page, "(WebAssembly", f"WebGPU is not used: {reason}")
+        give(page, pixels)
+        assert close(canvas(page), load(folder, "cpu").array(pixels))
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [
+        (LOSS, "the GPU was lost"),
+        (result(NEVER, "false"), "it did not finish within 60 seconds"),
+    ],
+    ids=["lost", "never a result"],
+)
+def test_webassembly_steps_in_later(
+    gpu: Any, bundle: Path, folder: Path, fault: str, reason: str
+) -> None:
+    pixels = noise(37, 53)
+    with served(bundle, faulty(fault)) as address, opened(gpu, address, script=HARDWARE) as page:
+        says(page, "(WebGPU)")
+        page.evaluate("channel.postMessage('now')")
+        file = {"name": "picture.png", "mimeType": "image/png", "buffer": encode(pixels)}
+        if fault == LOSS:
+            page.wait_for_function("() => window.waits")
+        page.set_input_files("#file", file)
+        page.wait_for_function("() => window.waits")
+        if "60" in reason:
+            page.clock.fast_forward(61_000)
+        says(page, "(WebAssembly", f"WebGPU is not used: {reason}")
+        page.wait_for_function(DONE)
+        assert close(canvas(page), load(folder, "cpu").array(pixels))
+
+
+def test_an_engine_that_never_answers_is_left_for_another(
+    gpu: Any, bundle: Path, folder: Path
+) -> None:
+    pixels = noise(37, 53)
+    fault = result(NEVER, "false")
+    with (
+        served(bundle, faulty(fault)) as address,
+        opened(gpu, address + "?engine=webgpu", script=HARDWARE) as page,
+    ):
+        says(page, "(WebGPU)")
+        page.evaluate("channel.postMessage('now')")
+        file = {"name": "picture.png", "mimeType": "image/png", "buffer": encode(pixels)}
+        page.set_input_files("#file", file)
+        page.wait_for_function("() => window.waits")
+        page.select_option("#engine", "wasm")
+        page.wait_for_function(DONE)
+        says(page, "(WebAssembly")
+        assert page.is_hidden("#error")
+        assert close(canvas(page), load(folder, "cpu").array(pixels))
 
 
 def test_grey_in_colour_out(chromium: Any, package: Path, tmp_path: Path) -> None:
@@ -250,6 +424,8 @@ def test_it_fits_and_keys_do_all(chromium: Any, bundle: Path, width: int, dark: 
         page.keyboard.press("Enter")
         page.wait_for_function(DONE)
         assert page.evaluate("document.documentElement.scrollWidth") <= width
+        top = page.evaluate("document.getElementById('result').getBoundingClientRect().top")
+        assert 0 <= top < 450  # in sight, on a phone too
         page.focus("#slide")
         for _ in range(10):
             page.keyboard.press("ArrowRight")

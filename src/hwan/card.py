@@ -6,7 +6,6 @@ The front matter is what the hub reads; the rest is the model card's usual order
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from typing import Any
 from hwan import __version__
 from hwan.config import read_json
 from hwan.image import write_atomic
+from hwan.metrics.names import FIGURES
 from hwan.nets import sizes
 from hwan.nets.folder import GeneratorCard, load_generator, save_generator
 
@@ -34,7 +34,11 @@ def export_folder(folder: Path, out: Path, licence: str = "", name: str = "USER/
     if sheets:
         write_atomic(out / SAMPLES, sheets[-1].read_bytes())
     own = folder / README
-    text = own.read_text("utf-8") if own.is_file() else model_card(card, run, licence, name, sheets)
+    text = (
+        own.read_text("utf-8")
+        if own.is_file()
+        else model_card(card, run, licence, name, sheets, folder)
+    )
     write_atomic(out / README, text.encode())
     return out
 
@@ -51,15 +55,17 @@ def model_card(
     licence: str = "",
     name: str = "USER/NAME",
     sheets: object = (),
+    folder: Path | None = None,
 ) -> str:
-    """The text of README.md: of a ``run``, with its data, recipe and figures; without what is unknown."""
+    """The text of README.md: of a ``run``, with its data, recipe and figures, and of a ``folder`` with
+    the figures of its own test; without what is unknown."""
     read, write = card.direction[0].upper(), card.direction[1].upper()
     tags = ", ".join(dict.fromkeys(["hwan", "image-to-image", card.method, card.generator.name]))
     parts = [
         "---\nlibrary_name: hwan\npipeline_tag: image-to-image\n"
         f"tags: [{tags}]\n{f'license: {licence}{chr(10)}' if licence else ''}---",
-        f"# {name}\nA {card.generator.name} generator that translates images of domain {read} to "
-        f"domain {write}. It reads {_kind(card.channels_in, card.depth_in)} and writes "
+        f"# {_title(folder, run) or name}\nA {card.generator.name} generator that translates images of "
+        f"domain {read} to domain {write}. It reads {_kind(card.channels_in, card.depth_in)} and writes "
         f"{_kind(card.channels_out, card.depth_out)}, of any size.",
         "```python\nfrom hwan.translate import Translator\n\n"
         f'translator = Translator.from_pretrained("{name}")\n'
@@ -73,10 +79,18 @@ def model_card(
         )
     parts.append("## Data\n" + _data(card, run))
     parts.append("## Recipe\n" + _recipe(card, run))
-    parts.append("## Figures\n" + _figures(card, run))
+    parts.append("## Figures\n" + _figures(card, folder, run))
     parts.append("## Limits\n" + "\n".join(f"- {limit}" for limit in _limits(card)))
     parts.append(f"## Licence\n{licence or 'Not stated: ask its owner before using it.'}")
     return "\n\n".join(parts) + "\n"
+
+
+def _title(folder: Path | None, run: Path | None) -> str:
+    """What it is called where it is: by its run, or by its folder."""
+    if folder is None:
+        return ""
+    way = folder.name.removeprefix("generator_")
+    return f"{run.name}, {way[0].upper()} to {way[1].upper()}" if run else folder.resolve().name
 
 
 def _kind(channels: int, depth: str) -> str:
@@ -108,35 +122,42 @@ def _recipe(card: GeneratorCard, run: Path | None) -> str:
     )
 
 
-def _figures(card: GeneratorCard, run: Path | None) -> str:
-    path = run / "evaluation" / "results.json" if run else None
-    found = (
-        json.loads(path.read_text("utf-8")).get(card.direction) if path and path.is_file() else None
-    )
+def _figures(card: GeneratorCard, *tested: Path | None) -> str:
+    """The figures of the first of the folders ``tested`` that has been tested."""
+    paths = [place / "evaluation" / "results.json" for place in tested if place]
+    path = next((path for path in paths if path.is_file()), None)
+    found = read_json(path).get(card.direction) if path else None
     if not isinstance(found, dict):
         return "Not tested (`hwan evaluate`)."
-    lines = [f"`hwan evaluate` on {found.get('images', '?')} held-out images."]
+    lines = [
+        f"`hwan evaluate` on {found.get('images', '?')} held-out images; details in its report."
+    ]
     systems: dict[str, dict[str, object]] = {}
     for part in ("systems", "distribution"):
         for system, row in (found.get(part) or {}).items():
-            if isinstance(row, dict):
-                systems.setdefault(system, {}).update(row)
-    if systems:
-        metrics = list(dict.fromkeys(m for row in systems.values() for m in row))
-        lines += ["", "| | " + " | ".join(metrics) + " |", "|---" * (len(metrics) + 1) + "|"]
-        for system, row in systems.items():
-            cells = [_number(row.get(metric)) for metric in metrics]
-            lines.append(f"| {system} | " + " | ".join(cells) + " |")
-    more = [f"{k} {_number(v)}" for k, v in found.items() if isinstance(v, float)]
+            systems.setdefault(system, {}).update(row)
+    known = [m for m in FIGURES if any(_number(m, row.get(m)) for row in systems.values())]
+    if known:
+        lines += ["", "| | " + " | ".join(systems) + " |", "|---" * (len(systems) + 1) + "|"]
+    for metric in known:
+        cells = [_number(metric, row.get(metric)) for row in systems.values()]
+        arrow = (
+            "" if metric.endswith("_se") else {"high": " ↑", "low": " ↓"}[FIGURES[metric].better]
+        )
+        lines.append(f"| {FIGURES[metric].title}{arrow} | " + " | ".join(cells) + " |")
+    more = [
+        f"{FIGURES[m].title} {_number(m, v)}"
+        for m, v in found.items()
+        if m in FIGURES and v is not None
+    ]
     if more:
-        lines += ["", ", ".join(more) + "."]
-    if found.get("beaten") is False:
-        lines += ["", "It does **not** beat every baseline above."]
-    return "\n".join(lines)
+        lines += ["", f"Without a truth: {', '.join(more)}."]
+    lines += [""] + [f"- {sentence}" for sentence in found.get("words") or ()]
+    return "\n".join(lines).rstrip()
 
 
-def _number(value: object) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else "" if value is None else str(value)
+def _number(metric: str, value: object) -> str:
+    return f"{value:.{FIGURES[metric].decimals}f}" if isinstance(value, int | float) else ""
 
 
 def _limits(card: GeneratorCard) -> list[str]:

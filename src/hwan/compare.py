@@ -6,13 +6,12 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from hwan.config import Config
-from hwan.data.folders import list_images
+from hwan.data.folders import list_images, locate
 from hwan.errors import UsageError
-from hwan.evaluate import Side, run_data, sides, translation
+from hwan.evaluate import Side, sides, translation
 from hwan.image import Pixels, decode, grid, resize, view
 from hwan.report import Gallery, Report, Section, Table, write
 from hwan.results import (
@@ -30,6 +29,7 @@ from hwan.results import (
     write_csv,
     write_json,
 )
+from hwan.subject import LoneGenerator, Subject, known_options
 
 SHOWN = 8  # test images
 TALL = 128  # pixels of a picture in the comparison
@@ -37,11 +37,11 @@ TALL = 128  # pixels of a picture in the comparison
 
 @dataclass(frozen=True)
 class Entry:
-    """One run after its test."""
+    """One run, or one generator, after its test."""
 
     run: Path
     data: tuple[Path, ...]
-    config: Config
+    config: Subject
     summaries: Mapping[str, Summary]
 
 
@@ -67,13 +67,14 @@ Figures = dict[str, dict[str, dict[str, Spread]]]
 
 def groups(tested: Sequence[Entry]) -> dict[str, list[Entry]]:
     """Runs of one configuration but for the seed, under the names of their folders. Runs on different
-    data are one group only if their seeds differ, as those of `hwan demo --seed` do."""
+    data are one group only if their seeds differ, as those of `hwan demo --seed` do. A generator without
+    its run is a group of its own: how it was trained is not known."""
     found: list[list[Entry]] = []
     for one in tested:
         for runs in found:
-            seeds = [other.config.train.seed for other in runs]
-            fresh = one.config.train.seed not in seeds or one.data == runs[0].data
-            if fresh and _unseeded(one.config) == _unseeded(runs[0].config):
+            seeds = [_seed(other.config) for other in runs]
+            fresh = _seed(one.config) not in seeds or one.data == runs[0].data
+            if fresh and _same(one.config, runs[0].config):
                 runs.append(one)
                 break
         else:
@@ -86,8 +87,15 @@ def groups(tested: Sequence[Entry]) -> dict[str, list[Entry]]:
     return named
 
 
-def _unseeded(config: Config) -> Config:
-    return replace(config, train=replace(config.train, seed=0))
+def _seed(config: Subject) -> int | None:
+    return None if isinstance(config, LoneGenerator) else config.train.seed
+
+
+def _same(one: Subject, other: Subject) -> bool:
+    """Whether two are configured alike, but for the seed."""
+    if isinstance(one, LoneGenerator) or isinstance(other, LoneGenerator):
+        return False
+    return replace(one, train=replace(one.train, seed=other.train.seed)) == other
 
 
 def _names(runs: Sequence[Path]) -> dict[Path, str]:
@@ -181,20 +189,12 @@ def remarks(named: Mapping[str, Sequence[Entry]], found: Figures) -> list[str]:
 
 
 def differences(named: Mapping[str, Sequence[Entry]]) -> dict[str, list[str]]:
-    """The options in which the groups differ, with the value of each group."""
-    flats = [_options(runs[0].config) for runs in named.values()]
+    """The options in which the groups that know them differ, with the value of each group."""
+    flats = [known_options(runs[0].config) for runs in named.values()]
     return {
-        option: [options[option] for options in flats]
-        for option in flats[0]
-        if option != "train.seed" and len({options[option] for options in flats}) > 1
-    }
-
-
-def _options(config: Config) -> dict[str, str]:
-    return {
-        f"{section}.{key}" if key else section: str(inner)
-        for section, value in asdict(config).items()
-        for key, inner in (value.items() if isinstance(value, dict) else [("", value)])
+        option: [flat.get(option, "not known") for flat in flats]
+        for option in dict.fromkeys(option for flat in flats for option in flat)
+        if option != "train.seed" and len({flat[option] for flat in flats if option in flat}) > 1
     }
 
 
@@ -251,11 +251,12 @@ def _table(direction: str, systems: Mapping[str, Mapping[str, Spread]]) -> Table
 
 def _gallery(direction: str, named: Mapping[str, Sequence[Entry]]) -> Gallery:
     """Test images through the first run of each group, of those tested on the first one's data."""
-    data = next(iter(named.values()))[0].data
-    shown = {name: runs[0] for name, runs in named.items() if runs[0].data == data}
+    there = {k: v[0] for k, v in named.items() if direction in v[0].config.directions}
+    data = next(iter(there.values())).data
+    shown = {name: one for name, one in there.items() if one.data == data}
     found: list[tuple[Side, Entry]] = []
     for one in shown.values():
-        layout = run_data(one.run, one.data)
+        layout = locate(one.data, one.config.data.pairs, one.config.data.swap)
         found += [(s, one) for s in sides(layout, one.config) if s.direction == direction]
     side = found[0][0]
     pictures = []

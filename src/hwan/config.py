@@ -296,7 +296,14 @@ def save(config: Config, path: Path) -> None:
 
 def load(path: Path) -> Config:
     """Read what ``save`` wrote. Raises ``UsageError`` if it is missing, not JSON, or breaks a rule."""
-    return from_dict(Config, read_json(path), str(path))
+    values = read_json(path)
+    _rule(
+        not (isinstance(values, dict) and "format" in values),
+        "a training's config.json says how to train",
+        f"{path}, a generator's, which says what it translates",
+        "name the run folder that it came from: the --out of its training",
+    )
+    return from_dict(Config, values, str(path))
 
 
 def read_json(path: Path) -> Any:

@@ -13,8 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hwan import config as configs
-from hwan.config import Config, Kind
+from hwan.config import Kind
 from hwan.data.folders import Layout
 from hwan.evaluate import Side, readings, rivals, sides, some_readings, translation
 from hwan.image import Pixels, decode, to_unit
@@ -22,6 +21,7 @@ from hwan.metrics.distribution import frechet, kernel, manifold
 from hwan.metrics.features import BATCH, Features, clean_resize
 from hwan.metrics.sliced import LINES, PATCHES, Patches, join, patches, reference, side_for, sliced
 from hwan.results import BEST, OURS, REAL, Distribution, Row, mean
+from hwan.subject import Subject, read_subject
 
 
 class Sample:
@@ -72,7 +72,7 @@ def distributions(
     Without ``features`` the sliced Wasserstein distance alone. ``real, trained on`` is as many real
     pictures of the training, evenly chosen: what a perfect translator reaches at these counts.
     """
-    config = configs.load(run / "config.json")
+    config = read_subject(run)
     found = {}
     for side in sides(layout, config):
         names = [Path(row.name) for row in rows if row.direction == side.direction]
@@ -81,7 +81,7 @@ def distributions(
 
 
 def _measure(
-    run: Path, side: Side, config: Config, names: Sequence[Path], features: Features | None
+    run: Path, side: Side, config: Subject, names: Sequence[Path], features: Features | None
 ) -> Distribution:
     kind, left_out = side.kind_out, []
     sizes = [min(p.shape[:2]) for _, p in readings(side.reals, kind)] if side.reals else []
@@ -126,7 +126,7 @@ def _measure(
 
 
 def _pictures(
-    run: Path, side: Side, config: Config, names: Sequence[Path]
+    run: Path, side: Side, config: Subject, names: Sequence[Path]
 ) -> Iterator[dict[str, Pixels]]:
     """Of every test image what each system makes of it."""
     for name in names:

@@ -12,8 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hwan import config as configs
-from hwan.config import Config, Kind, read_json
+from hwan.config import Kind, Pairing, read_json
 from hwan.data.cache import open_cache
 from hwan.data.folders import Layout, Source, list_images, locate
 from hwan.errors import UsageError
@@ -29,6 +28,7 @@ from hwan.results import Row as Row
 from hwan.results import Summary as Summary
 from hwan.results import summarise as summarise
 from hwan.results import write_results as write_results
+from hwan.subject import Subject, read_subject
 from hwan.translate import Translator, is_generator, load
 
 Measure = Callable[[Tensor, Tensor], Tensor]
@@ -63,36 +63,49 @@ class Side:
         return self.truth.read(found, self.kind_out).pixels if found else None
 
 
-def sides(layout: Layout, config: Config) -> tuple[Side, ...]:
-    """The directions of ``config``'s method. Raises ``UsageError`` where there is no test folder."""
-    if layout.test_a is None or (layout.test_b is None and "ba" in config.directions):
-        raise UsageError(
-            "the test needs held-out images in testA and testB (of pairs in one file: test or val)",
-            f"{layout.train_a.folder.parent} without them",
-            "set some images of each domain aside there; never test on trained ones",
-        )
-    a, b = config.data.kind_a, config.data.kind_b
-    there = Side("ab", layout.test_a, layout.truth_b, layout.test_b, layout.train_b, a, b)
-    if layout.test_b is None or "ba" not in config.directions:
-        return (there,)
-    back = Side("ba", layout.test_b, layout.truth_a, layout.test_a, layout.train_a, b, a)
-    return there, back
+def sides(layout: Layout, subject: Subject) -> tuple[Side, ...]:
+    """The directions of ``subject``. Raises ``UsageError`` where there is no test folder."""
+    a, b = subject.data.kind_a, subject.data.kind_b
+    found = []
+    for direction in subject.directions:
+        ahead = direction == "ab"
+        test = layout.test_a if ahead else layout.test_b
+        if test is None:
+            raise UsageError(
+                "the test needs held-out images in testA and testB (of pairs in one file: test or val)",
+                f"{layout.train_a.folder.parent} without them",
+                "set some images of each domain aside there; never test on trained ones",
+            )
+        if ahead:
+            found.append(Side("ab", test, layout.truth_b, layout.test_b, layout.train_b, a, b))
+        else:
+            found.append(Side("ba", test, layout.truth_a, layout.test_a, layout.train_a, b, a))
+    return tuple(found)
 
 
 def data_folders(run: Path, data: Sequence[Path] = ()) -> tuple[Path, ...]:
-    """``data`` where given, else the folders that a run was trained on."""
+    """``data`` where given, else the folders that a run was trained on; a generator names none."""
+    if not data and is_generator(run):
+        raise UsageError(
+            "a generator folder does not say what data to test it on",
+            f"{run} without --data",
+            "add --data FOLDER (with --pairs where A and B belong together), or test the run it came from",
+        )
     return tuple(data) or tuple(Path(path) for path in read_json(run / "data.json")["data"])
 
 
-def run_data(run: Path, data: Sequence[Path] = ()) -> Layout:
-    """The data set of a run: ``data`` where given, else what it was trained on."""
-    config = configs.load(run / "config.json").data
-    return locate(data_folders(run, data), config.pairs, config.swap)
+def run_data(
+    run: Path, data: Sequence[Path] = (), pairs: Pairing | None = None, swap: bool = False
+) -> Layout:
+    """The data set of a run: ``data`` where given, else what it was trained on. ``pairs`` and ``swap``
+    as ``read_subject`` has them."""
+    about = read_subject(run, pairs, swap).data
+    return locate(data_folders(run, data), about.pairs, about.swap)
 
 
-def count(layout: Layout, config: Config) -> int:
+def count(layout: Layout, subject: Subject) -> int:
     """How many rows ``evaluate`` will yield at most."""
-    return sum(len(list_images(side.test.folder)) for side in sides(layout, config))
+    return sum(len(list_images(side.test.folder)) for side in sides(layout, subject))
 
 
 def evaluate(
@@ -102,7 +115,8 @@ def evaluate(
     perceptual: Measure | None = None,
     palettes: Mapping[str, np.ndarray] | None = None,
 ) -> Iterator[Row]:
-    """Translate and measure all test images of every direction of ``run``, one row each.
+    """Translate and measure all test images of every direction of ``run`` (a run folder, or a generator
+    folder: its one direction), one row each.
 
     Each translation is written to ``run/evaluation/{ab,ba}/NAME.png`` (.tiff where PNG does not hold
     it), and, of a run that kept its best checkpoint, that one's to ``run/evaluation/best/…``. SSIM,
@@ -113,9 +127,9 @@ def evaluate(
     ``palettes[direction]`` has the colours of label maps. ``cycle_l1`` is the error there and back,
     nan without a way back. Both L1 are shares of the range, 0 to 1. Unreadable files are passed over.
 
-    Raises ``UsageError`` for a folder that is no run, and data without test folders.
+    Raises ``UsageError`` for a folder that is neither, and data without test folders.
     """
-    config = configs.load(run / "config.json")
+    config = read_subject(run)
     both = sides(layout, config)
     translators = {side.direction: load(run, device, side.direction) for side in both}
     measures = PAIRED | ({"lpips": perceptual} if perceptual else {})
@@ -192,7 +206,7 @@ def describe_best(run: Path) -> dict[str, str]:
 
 
 @lru_cache(maxsize=4)
-def domain(side: Side, config: Config) -> tuple[Statistics, Pixels]:
+def domain(side: Side, config: Subject) -> tuple[Statistics, Pixels]:
     """Colour statistics and mean picture of the training images of the target domain."""
     cache = open_cache(side.trained, config.data, side.kind_out)
     pictures = [cache[i] for i in range(len(cache))]
@@ -200,7 +214,9 @@ def domain(side: Side, config: Config) -> tuple[Statistics, Pixels]:
     return lab_statistics(pictures, side.kind_out), mean_image(pictures, size, size)
 
 
-def rivals(source: Pixels, side: Side, config: Config, shape: tuple[int, ...]) -> dict[str, Pixels]:
+def rivals(
+    source: Pixels, side: Side, config: Subject, shape: tuple[int, ...]
+) -> dict[str, Pixels]:
     """What the baselines make of ``source``, as pixels of the target domain of ``shape`` (H, W, C)."""
     statistics, mean = domain(side, config)
     height, width, channels = shape
@@ -250,9 +266,9 @@ def _tensor(pixels: Pixels, kind: Kind) -> Tensor:
     return to_tensor(torch.from_numpy(np.ascontiguousarray(pixels))[None], kind.range)
 
 
-def real_thumbs(layout: Layout, config: Config) -> list[Pixels]:
-    """The test images of domain B, made small, for a method that never reads them."""
-    if "ba" in config.directions or layout.test_b is None:
+def real_thumbs(layout: Layout, subject: Subject) -> list[Pixels]:
+    """The test images of the target domain, made small, where one way alone is tested."""
+    side, *back = sides(layout, subject)
+    if back or side.reals is None:
         return []
-    pictures = readings(layout.test_b, config.data.kind_b)
-    return [resize(pixels, THUMB, THUMB) for _, pixels in pictures]
+    return [resize(pixels, THUMB, THUMB) for _, pixels in readings(side.reals, side.kind_out)]

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from hwan.config import Config, DataConfig, Kind
+from hwan.config import DataConfig, Kind
 from hwan.data.cache import open_cache
 from hwan.data.folders import Layout
 from hwan.errors import UsageError
@@ -30,13 +30,14 @@ from hwan.metrics.features import (
 from hwan.metrics.labels import NAMED, find_palette, flat_colours, read_palette, share_named
 from hwan.metrics.perceptual import load_lpips
 from hwan.metrics.selfnet import SIDE, self_features, train_selfnet
+from hwan.subject import Subject
 
 PICTURES = 1000  # of each domain that the network of hwan's own learns from
 MAPS = 100  # training pictures whose colours are counted
 
 
 def pick_features(
-    wanted: str, layout: Layout, config: Config, resizing: Resizing = "clean", device: str = "cpu"
+    wanted: str, layout: Layout, config: Subject, resizing: Resizing = "clean", device: str = "cpu"
 ) -> tuple[Features | None, str]:
     """The feature network for ``--features``, and a sentence on what is left out without one.
 
@@ -94,7 +95,7 @@ def find_lpips(wanted: str, device: str = "cpu") -> tuple[Measure | None, str, s
     return *load_lpips(path, device), ""
 
 
-def find_palettes(wanted: str, layout: Layout, config: Config) -> dict[str, np.ndarray]:
+def find_palettes(wanted: str, layout: Layout, config: Subject) -> dict[str, np.ndarray]:
     """The class colours of each direction whose target domain is label maps, for ``--labels``: auto
     (their own colours, where training pictures look like label maps), none, or a file.
 

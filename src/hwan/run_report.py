@@ -13,7 +13,6 @@ from typing import Any
 from hwan import __version__
 from hwan import config as configs
 from hwan.card import README
-from hwan.config import Config
 from hwan.data.folders import Layout
 from hwan.data.sets import PAIRED_METHODS
 from hwan.evaluate import sides, translation
@@ -31,9 +30,10 @@ from hwan.report import (
     write,
 )
 from hwan.report_words import directions, judge, meaning, title
-from hwan.results import FIGURES, LEADING, OURS, REAL, WORDS, Row, Summary, columns
+from hwan.results import FIGURES, LEADING, OURS, REAL, WORDS, Row, Summary, columns, shown
 from hwan.run_log import checks, curves, health
 from hwan.runtime import describe, pick_device
+from hwan.subject import LoneGenerator, Subject, known_options, read_subject
 from hwan.translate import is_generator
 
 EXTREMES = 3  # of the best and of the worst test images
@@ -45,13 +45,16 @@ def write_run_report(
     rows: Sequence[Row] = (),
     summaries: Mapping[str, Summary] | None = None,
 ) -> Path:
-    """Write ``run/report.html`` from the run folder and, after a test, its rows and summaries."""
-    config = configs.load(run / "config.json")
+    """Write ``run/report.html`` from the run folder (or the generator folder, which has no log and no
+    samples) and, after a test, its rows and summaries."""
+    config = read_subject(run)
     summaries = summaries or {}
-    log = [json.loads(line) for line in (run / "log.jsonl").read_text("utf-8").splitlines()]
+    lone = isinstance(config, LoneGenerator)
+    told = "" if lone else (run / "log.jsonl").read_text("utf-8")
+    log = [json.loads(line) for line in told.splitlines()]
     found = findings(health(log, summaries))
     alarms = [finding for finding in found if finding.light == "bad"]
-    sections: list[Section] = [_samples(run, config)]
+    sections: list[Section] = [] if lone else [_samples(run, config)]
     if found:
         sections.append(checks(found, log, summaries))
     if summaries:
@@ -68,7 +71,7 @@ def write_run_report(
         sections += _extremes(direction, items)
         if items:
             sections.append(Compare(f"{words}, every test image", items))
-    sections += [curves(log), *_facts(run, config, summaries)]
+    sections += [*([] if lone else [curves(log)]), *_facts(run, config, summaries)]
     text, verdict = judge(summaries, alarms)
     return write(
         Report(
@@ -84,14 +87,14 @@ def write_run_report(
 
 
 def _strip(
-    config: Config, log: Sequence[Mapping[str, Any]], summaries: Mapping[str, Summary]
+    config: Subject, log: Sequence[Mapping[str, Any]], summaries: Mapping[str, Summary]
 ) -> dict[str, str]:
     """The few facts under the title."""
-    found = {
-        "method": config.method,
-        "crops": f"{config.data.size} px",
-        "seed": f"{config.train.seed}",
-    }
+    found = {"method": config.method, "crops": f"{config.data.size} px"}
+    if isinstance(config, LoneGenerator):
+        found["images seen"] = f"{config.card.images:,}" if config.card.images else "not known"
+    else:
+        found["seed"] = f"{config.train.seed}"
     if log:
         seen, total = log[-1]["images"], log[-1]["total"]
         found["images seen"] = f"{seen:,}" if seen >= total else f"{seen:,} of {total:,}"
@@ -142,7 +145,7 @@ def _table(
     )
 
 
-def _samples(run: Path, config: Config) -> Frames:
+def _samples(run: Path, config: Subject) -> Frames:
     files = sorted((run / "samples").glob("[0-9]*.png"), key=lambda file: int(file.stem))
     frames = tuple((f"{int(file.stem):,} images", decode(file).pixels) for file in files)
     heads: tuple[str, ...] = ("real A", "to B", "real B")
@@ -154,7 +157,7 @@ def _samples(run: Path, config: Config) -> Frames:
 
 
 def _items(
-    run: Path, layout: Layout, config: Config, direction: str, rows: Sequence[Row]
+    run: Path, layout: Layout, config: Subject, direction: str, rows: Sequence[Row]
 ) -> tuple[CompareItem, ...]:
     side = next(s for s in sides(layout, config) if s.direction == direction)
     items = []
@@ -164,14 +167,14 @@ def _items(
         after = decode(translation(run, side, name), side.kind_out)
         taken = {**row.figures.get(OURS, {}), "cycle_l1": row.cycle_l1}
         figures = {metric: v for metric, v in taken.items() if not math.isnan(v)}
-        shown = [m for m in ("ssim", "lpips", "pixel_accuracy", "cycle_l1") if m in figures]
+        some = [m for m in ("ssim", "lpips", "pixel_accuracy", "cycle_l1") if m in figures]
         items.append(
             CompareItem(
                 row.name,
                 view(before.pixels, side.kind_in),
                 view(after.pixels, side.kind_out),
                 None if truth is None else view(truth, side.kind_out),
-                ", ".join(f"{title(m)} {figures[m]:.{FIGURES[m].decimals}f}" for m in shown),
+                ", ".join(f"{title(m)} {figures[m]:.{FIGURES[m].decimals}f}" for m in some),
                 {title(metric): value for metric, value in figures.items()},
             )
         )
@@ -200,7 +203,11 @@ def _extremes(direction: str, items: Sequence[CompareItem]) -> list[Section]:
     return [Compare(name, items, note if metric == "cycle_l1" else "")]
 
 
-def _facts(run: Path, config: Config, summaries: Mapping[str, Summary]) -> list[Section]:
+def _facts(run: Path, config: Subject, summaries: Mapping[str, Summary]) -> list[Section]:
+    if isinstance(config, LoneGenerator):
+        here = f"hwan {__version__}, {describe(pick_device())}"
+        facts = {"tested on": directions(summaries), "this page": here}
+        return [Facts("Configuration", known_options(config)), Facts("Environment", facts)]
     recorded = configs.read_json(run / "data.json")
     trained = {name: str(value) for name, value in recorded.get("environment", {}).items()}
     counts = recorded.get("counts", {})
@@ -213,11 +220,11 @@ def _facts(run: Path, config: Config, summaries: Mapping[str, Summary]) -> list[
         **trained,
         "this page": f"{here}",
     }
-    return [Facts("Configuration", _flat(config)), Facts("Environment", facts)]
+    return [Facts("Configuration", known_options(config)), Facts("Environment", facts)]
 
 
 def describe_folder(folder: Path) -> str:
-    """What ``hwan info`` prints of a run folder or a generator folder.
+    """What ``hwan info`` prints of a run folder or a generator folder: what it is, and what its test found.
 
     Raises ``UsageError`` for a folder that is neither.
     """
@@ -226,6 +233,7 @@ def describe_folder(folder: Path) -> str:
         weights = sum(p.numel() for p in net.parameters())
         facts = {**asdict(card), "parameters": f"{weights:,}"}
         lines = [f"{folder}: a generator", *(f"  {k:14}{v}" for k, v in facts.items())]
+        lines += _tested(folder)
         if (folder / README).is_file():
             lines += ["", (folder / README).read_text("utf-8")]
         return "\n".join(lines)
@@ -235,14 +243,20 @@ def describe_folder(folder: Path) -> str:
     if log.is_file() and (rows := log.read_text("utf-8").splitlines()):
         last = json.loads(rows[-1])
         lines.append(f"  {last['images']} of {last['total']} images seen")
-    lines += [f"  {key:24}{value}" for key, value in _flat(config).items()]
-    return "\n".join(lines)
+    lines += [f"  {key:24}{value}" for key, value in known_options(config).items()]
+    return "\n".join(lines + _tested(folder))
 
 
-def _flat(config: Config) -> dict[str, str]:
-    """Every option by its dotted name."""
-    return {
-        f"{section}.{key}" if key else section: str(inner)
-        for section, value in asdict(config).items()
-        for key, inner in (value.items() if isinstance(value, dict) else [("", value)])
-    }
+def _tested(folder: Path) -> list[str]:
+    """What the last test found; earlier versions' results lack some of it."""
+    path = folder / "evaluation" / "results.json"
+    if not path.is_file():
+        return []
+    lines = ["", f"tested (`hwan evaluate`, {folder / 'report.html'}):"]
+    for direction, found in configs.read_json(path).items():
+        parts = [found.get(part, {}).get(OURS, {}) for part in ("systems", "distribution")]
+        ours = {**parts[0], **parts[1], **found}
+        told = [f"{title(m)} {shown(m, ours[m])}" for m in FIGURES if ours.get(m) is not None]
+        lines.append(f"  {WORDS[direction]}, {found.get('images')} images: {', '.join(told)}")
+        lines += [f"  {sentence}" for sentence in found.get("words", ())]
+    return lines

@@ -109,7 +109,7 @@ def _two_domains(data: Sequence[Path], paired: bool) -> Layout:
                 f"{root} holds trainA and trainB",
                 f"folders: {inside or 'none'}",
                 f"make {root / name}, or give two folders: --data A B; for pairs side by side in one "
-                "file add --data.pairs sides",
+                "file add --data.pairs sides (of data check and evaluate: --pairs sides)",
             )
 
     def optional(name: str) -> Source | None:

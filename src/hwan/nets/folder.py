@@ -57,12 +57,18 @@ def save_generator(folder: Path, net: nn.Module, card: GeneratorCard) -> None:
     write_atomic(folder / "config.json", (json.dumps(asdict(card), indent=2) + "\n").encode())
 
 
+def read_card(folder: Path) -> GeneratorCard:
+    """The card alone. Raises ``UsageError`` for a folder that is no generator folder."""
+    path = folder / "config.json"
+    return from_dict(GeneratorCard, read_json(path), str(path))
+
+
 def load_generator(folder: Path) -> tuple[nn.Module, GeneratorCard]:
     """The network, in evaluation mode on the CPU, and its card.
 
     Raises ``UsageError`` for a folder that is no generator folder, or whose files disagree.
     """
-    card = from_dict(GeneratorCard, read_json(folder / "config.json"), str(folder / "config.json"))
+    card = read_card(folder)
     weights = folder / "model.safetensors"
     try:
         net = build_generator(card.generator, card.channels_in, card.channels_out)

@@ -77,7 +77,9 @@ def branched(training: Training) -> Step:
                 weight.grad = None
                 for gradient in gradients:
                     if gradient is not None:
-                        weight.grad = gradient if weight.grad is None else weight.grad.add_(gradient)
+                        weight.grad = (
+                            gradient if weight.grad is None else weight.grad.add_(gradient)
+                        )
             for losses, _ in parts:
                 totals |= {name: value.detach() for name, value in losses.items()}
             del parts, gradients  # the second half's

@@ -9,8 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from hwan import config as configs
-from hwan.config import Config, Kind
+from hwan.config import Kind
 from hwan.data.augment import centre_crop
 from hwan.data.cache import fit
 from hwan.data.folders import Layout, Source, list_images
@@ -19,9 +18,11 @@ from hwan.errors import UsageError
 from hwan.image import RGB, Pixels, grid, save, to_pixels, to_tensor, view
 from hwan.nets.folder import load_generator
 from hwan.runtime import pick_device
+from hwan.subject import Subject, read_subject
 from hwan.training.health import gradients, measure
 from hwan.training.health import singly as singly
 from hwan.training.loop import Training
+from hwan.translate import find_generator
 
 ROWS = 4  # images of each domain in a sheet
 PROBES = 16  # images of each domain in the health figures while training
@@ -32,11 +33,11 @@ class Samples:
     """Images spread evenly over the test folders (the training folders where there are none): up to
     ``probes`` of each domain for the health figures, and the first few of them for the sheets."""
 
-    def __init__(self, layout: Layout, config: Config, probes: int = PROBES) -> None:
+    def __init__(self, layout: Layout, config: Subject, probes: int = PROBES) -> None:
         self.a = _pick(layout.test_a or layout.train_a, config, config.data.kind_a, probes)
         self.b = _pick(layout.test_b or layout.train_b, config, config.data.kind_b, probes)
 
-    def tensors(self, config: Config, device: torch.device) -> tuple[Tensor, Tensor]:
+    def tensors(self, config: Subject, device: torch.device) -> tuple[Tensor, Tensor]:
         """Both domains' images (N, C, H, W) in [-1, 1]."""
         sides = ((self.a, config.data.range_a), (self.b, config.data.range_b))
         a, b = (to_tensor(torch.from_numpy(x).to(device), limits) for x, limits in sides)
@@ -74,11 +75,11 @@ class Samples:
 
 @torch.no_grad()
 def examine(run: Path, layout: Layout, device: str = "auto") -> dict[str, float]:
-    """The health figures of a run's generators on up to ``EXAMINED`` test images of each domain, in
-    crops of the size trained on."""
-    config, on = configs.load(run / "config.json"), pick_device(device)
+    """The health figures of a run's generators, or of a lone one, on up to ``EXAMINED`` test images of
+    each domain, in crops of the size trained on."""
+    config, on = read_subject(run), pick_device(device)
     nets = {
-        direction: load_generator(run / f"generator_{direction}")[0].to(on).eval()
+        direction: load_generator(find_generator(run, direction))[0].to(on).eval()
         for direction in config.directions
     }
     a, b = Samples(layout, config, EXAMINED).tensors(config, on)
@@ -94,7 +95,7 @@ def sheet(nets: Mapping[str, nn.Module], a: Tensor, b: Tensor) -> list[Tensor]:
     return [a, fake_b, singly(nets["ba"], fake_b), b, fake_a, singly(nets["ab"], fake_a)]
 
 
-def _pick(source: Source, config: Config, kind: Kind, probes: int) -> np.ndarray:
+def _pick(source: Source, config: Subject, kind: Kind, probes: int) -> np.ndarray:
     files = list_images(source.folder)
     some = min(probes, len(files))
     crops: list[Pixels] = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -43,6 +44,8 @@ def train(args: list[str]) -> int:
         raise UsageError(
             "--resume goes on in the run folder", f"--out {given.out}", "leave --out out"
         )
+    if not resume:
+        told(args[0], given.config, base)
     return run_training(given)
 
 
@@ -66,10 +69,22 @@ def named(verb: str, args: list[str]) -> Config:
             raise UsageError("data.size is a whole number of at least 8", size, "give 256, say")
         return SIZED[what](int(size))
     if what not in RECIPES:
+        own = Path(what) / "config.json"
+        fix = f"give {own} for its options, or train --resume to go on" if own.is_file() else ""
         raise UsageError(
-            "a recipe is one of hwan's, or a config.json", what, nearest(what, RECIPES)
+            "a recipe is one of hwan's, or a config.json", what, fix or nearest(what, RECIPES)
         )
     return RECIPES[what]()
+
+
+def told(what: str, config: Config, base: Config) -> None:
+    """Refuse an option given over ``base`` that nothing reads; of a config.json, name those it holds."""
+    from hwan.options import refuse_unread, unread
+
+    refuse_unread(config, base)
+    if Path(what).suffix == ".json":
+        for name, of in unread(config, Config()).items():
+            print(f"warning: {name} in {what} is of {of}: nothing here reads it", file=sys.stderr)
 
 
 def run_training(given: Train) -> int:

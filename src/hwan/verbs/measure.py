@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from tyro.conf import Positional, arg
 
+from hwan.config import Pairing
 from hwan.errors import UsageError
 from hwan.verbs import parse
 
@@ -18,13 +19,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Evaluate:
-    """Test runs on held-out images: figures, baselines, every picture, and the report. Several runs are
-    also set side by side; those that differ in nothing but their seed as mean and standard deviation."""
+    """Test runs and generators on held-out images: figures, baselines, every picture, and the report.
+    Several are also set side by side; runs that differ in nothing but their seed as mean and standard
+    deviation."""
 
     runs: Annotated[Positional[tuple[Path, ...]], arg(name="RUN")]
-    """The run folders."""
+    """The run folders, and generator folders, which need --data."""
     data: tuple[Path, ...] = ()
     """Another data set than the one it was trained on, with testA and testB."""
+    pairs: Pairing | None = None
+    """How A and B of the data belong together, as --data.pairs of a training; else as in the run (of a
+    generator folder: not at all)."""
+    swap: bool = False
+    """Exchange A and B, of a generator folder that was trained with --data.swap."""
     features: str = "auto"
     """What FID, KID, precision and recall see: auto (Inception, where its weights are found), none, self
     (a small network trained on this data; no FID), or a weight file of Inception."""
@@ -52,12 +59,13 @@ def evaluate(args: list[str]) -> int:
         run_evaluation(given.runs[0], given)
         return 0
     from hwan.compare import Entry, groups, write_comparison
-    from hwan.config import load
     from hwan.evaluate import data_folders
     from hwan.results import FIGURES
+    from hwan.subject import read_subject
 
     tested = [
-        Entry(r, data_folders(r, given.data), load(r / "config.json"), {}) for r in given.runs
+        Entry(r, data_folders(r, given.data), read_subject(r, given.pairs, given.swap), {})
+        for r in given.runs
     ]
     groups(tested)  # what may be refused comes before what takes minutes
     for i, one in enumerate(list(tested)):
@@ -74,18 +82,18 @@ def evaluate(args: list[str]) -> int:
 
 
 def run_evaluation(run: Path, given: Evaluate) -> dict[str, Summary]:
-    """Test one run, write its results and its report, print the tables."""
+    """Test one run or generator, write its results and its report, print the tables."""
     from hwan import evaluate as test
-    from hwan.config import load
     from hwan.distributions import distributions
     from hwan.instruments import find_lpips, find_palettes, pick_features
     from hwan.metrics.signs import warnings
     from hwan.progress import track
     from hwan.run_report import write_run_report
     from hwan.runtime import pick_device
+    from hwan.subject import read_subject
     from hwan.training.samples import examine
 
-    layout, config = test.run_data(run, given.data), load(run / "config.json")
+    layout, config = test.run_data(run, given.data, given.pairs, given.swap), read_subject(run)
     device = str(pick_device(given.device))
     total = test.count(layout, config)
     # What may be refused comes before what takes minutes.
@@ -142,7 +150,7 @@ def print_table(title: str, systems: Mapping[str, Mapping[str, str]]) -> None:
     table = Table("", *systems, title=title, title_justify="left")
     for name, figure in FIGURES.items():
         cells = [figures.get(name, "-") for figures in systems.values()]
-        if set(cells) != {"-"}:
+        if set(cells) - {"-"}:
             table.add_row(figure.title, *cells)
     if table.row_count:
         Console().print(table)

@@ -11,7 +11,7 @@ from tyro.conf import arg
 from hwan.config import Config
 from hwan.errors import rule
 from hwan.verbs import ASK, parse
-from hwan.verbs.learn import named
+from hwan.verbs.learn import named, told
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,9 @@ class Plan:
 def plan(args: list[str]) -> int:
     if args and args[0] in ASK:
         args = ["cyclegan", *args]
-    given = parse(Plan, f"plan {' '.join(args[:1])}", args[1:], Plan(named("plan", args)))
+    base = named("plan", args)
+    given = parse(Plan, f"plan {' '.join(args[:1])}", args[1:], Plan(base))
+    told(args[0], given.config, base)
     rule(given.memory >= 0, "--memory is gigabytes, 0 or more", given.memory, "give 16, say")
 
     from rich.console import Console

@@ -7,17 +7,20 @@ from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import torch
+
 from hwan.data.folders import list_images
 from hwan.errors import UsageError
 from hwan.export import export_onnx
 from hwan.image import decode, encode, resize, write_atomic
 from hwan.nets.folder import GeneratorCard
-from hwan.translate import load
+from hwan.translate import Translator, load
 from hwan.web.page import page_files
 from hwan.web.runtime import LICENCE, PACKAGE, SCRIPT, VERSION, WASM, runtime_files
 
 PIXELS = 2**20  # what a page begins with at most; larger sizes are offered, memory permitting
 SAMPLES, SAMPLE_SIDE = 12, 512
+PROBED = 500
 
 
 def export_web(
@@ -30,7 +33,8 @@ def export_web(
     every ONNX export is. Raises ``UsageError`` for a generator that a browser has no pictures for,
     for one that ONNX does not hold, and where onnxruntime-web is not to be had.
     """
-    card = load(folder, "cpu").card
+    translator = load(folder, "cpu")
+    card = translator.card
     _check_kinds(card)
     if out.exists() and any(out.iterdir()) and not (out / "models.json").is_file():
         raise UsageError(
@@ -61,6 +65,7 @@ def export_web(
                 "images_seen": card.images,
                 "file": "model.onnx",
                 "bytes": len(model),
+                "probe": _probe(translator),
                 "files": {
                     "script": f"ort/{SCRIPT}",
                     "wasm": f"ort/{WASM}.gz",
@@ -87,6 +92,16 @@ def _check_kinds(card: GeneratorCard) -> None:
                 f"a generator that {what} {kind.channels} channels of depth {kind.depth}",
                 "take hwan translate, hwan export --to onnx, or hwan serve",
             )
+
+
+def _probe(translator: Translator) -> list[float]:
+    """What PyTorch makes of the smallest picture, a pattern that worker.js knows too, at places evenly
+    chosen: the page holds each engine's first result against it."""
+    channels, side = translator.card.channels_in, translator.least
+    pattern = 37 * torch.arange(channels * side * side) % 251 / 125 - 1
+    made = translator.tensor(pattern.view(1, channels, side, side)).flatten().tolist()
+    count = min(PROBED, len(made))
+    return [round(made[n * len(made) // count], 4) for n in range(count)]
 
 
 def _samples(inputs: Sequence[Path]) -> dict[str, bytes]:

@@ -4,7 +4,7 @@ import * as engine from "./engine.js";
 
 const $ = (id) => document.getElementById(id);
 const SIDES = [256, 512, 1024, 2048, 4096];
-let facts, model, picture, ready = Promise.resolve(), turn = 0;
+let facts, model, picture, ready = Promise.resolve(), turn = 0, choice = 0;
 const slide = compare($("stage"), $("slide"));
 
 const say = (text) => { $("status").textContent = text; };
@@ -15,7 +15,6 @@ function fail(error) {
   say("");
 }
 function working(text, share) {
-  $("error").hidden = true;
   $("work").hidden = false;
   share === undefined ? $("progress").removeAttribute("value") : ($("progress").value = share);
   say(text);
@@ -64,16 +63,18 @@ async function choose() {
   model = facts.models.find(({name}) => name === $("model").value);
   $("title").textContent = `Translate a picture: ${model.name}`;
   document.title = `${model.name} · hwan`;
-  const total = model.bytes + (model.files?.bytes ?? 0), chosen = model;
-  const progress = (share) => working(`Loading ${megabytes(share * total)} of ${megabytes(total)}`, share);
+  const total = model.bytes + (model.files?.bytes ?? 0);
+  const progress = (share) =>
+    share < 1 ? working(`Loading ${megabytes(share * total)} of ${megabytes(total)}`, share) : working("Starting");
+  $("error").hidden = true;
   working("Loading", 0);
+  const own = ++choice;
+  turn++; // a translation under way is given up
   ready = engine.load(model, {engine: $("engine").value, progress});
   ready.catch(() => {}); // told where it is awaited
-  const how = await ready;
-  if (chosen !== model) return;
-  $("where").textContent = engine.local
-    ? `Worked out in this browser (${how}): no picture leaves this machine.`
-    : `Worked out by this server (${how}): a picture is sent there, and is not kept.`;
+  await ready.catch((error) => { if (own === choice) throw error; });
+  if (own !== choice) return;
+  $("where").textContent = engine.about();
   $("work").hidden = true;
   if (picture) return show();
   say("Ready.");
@@ -81,6 +82,7 @@ async function choose() {
 
 // A picture in ----------------------------------------------------------------------------------
 async function take(blob, name = "picture") {
+  $("error").hidden = true;
   working("Reading the picture");
   let bitmap;
   try {
@@ -124,23 +126,27 @@ function drawn() {
 
 async function show() {
   const own = ++turn;
-  await ready;
-  if (own !== turn) return; // another picture came meanwhile
+  await ready.catch((error) => { if (own === turn) throw error; });
+  if (own !== turn) return; // another picture came meanwhile, or another engine
   const image = drawn();
   const {width, height} = image;
+  $("error").hidden = true;
   working(`Translating ${width} × ${height}`);
   $("stage").setAttribute("aria-busy", "true");
+  if ($("result").getBoundingClientRect().top > innerHeight / 2) $("result").scrollIntoView(); // on a phone it is below
   const began = performance.now();
   let result;
   try {
     result = await engine.translate(model, image);
   } catch (error) {
+    if (own !== turn) return;
     if (!engine.local) throw error;
     throw new Error(`It did not work at ${width} × ${height} (${error.message}). Take a smaller size.`);
   } finally {
     $("stage").removeAttribute("aria-busy");
   }
   if (own !== turn) return;
+  $("where").textContent = engine.about(); // it may have changed engines
   const canvas = $("after");
   Object.assign(canvas, {width, height});
   canvas.getContext("2d").putImageData(result, 0, 0);

@@ -3,7 +3,7 @@
 export const local = false;
 export const engines = {};
 export class NeedsToken extends Error {}
-let token = sessionStorage.getItem("token") ?? "";
+let worker, token = sessionStorage.getItem("token") ?? "";
 
 /** Send this token from now on; kept until the tab closes. */
 export function use(secret) {
@@ -25,8 +25,11 @@ async function call(address, options = {}) {
 /** What there is to translate with: {models, limits}. */
 export const open = async () => (await call("v1/models")).json();
 
-/** The server has loaded it; resolves to the name of what works it out. */
-export const load = async (model) => model.engine;
+/** The server has loaded it. */
+export const load = async (model) => { worker = model.engine; };
+
+/** Which engine works it out. */
+export const about = () => `Worked out by this server (${worker}): a picture is sent there, and is not kept.`;
 
 /** The translation of opaque ImageData, as ImageData. */
 export async function translate(model, image) {
