@@ -130,6 +130,26 @@ def test_a_network_by_forms_is_the_network(norm: Any, precision: torch.dtype | N
         assert off[0] < 1.5 * off[1] < 0.1, off
 
 
+def test_what_is_exported_keeps_the_layer() -> None:
+    """A form is chosen by the size, and an exported network takes others."""
+    conv = PaddedConv2d(WIDE, WIDE, 3)
+    conv.quick = True
+    images = [torch.randn(2, WIDE, side, side) for side in (34, 38)]
+    sides = {2: torch.export.Dim.DYNAMIC, 3: torch.export.Dim.DYNAMIC}
+    program = torch.export.export(conv.eval(), (images[0],), dynamic_shapes=(sides,))
+    with torch.no_grad():
+        for image in images:
+            torch.testing.assert_close(program.module()(image), conv(image), rtol=0, atol=1e-4)
+
+
+def test_weights_gradients_lie_as_the_weights_do() -> None:
+    """torch's fused Adam goes by memory alone; ``torch.autograd.grad`` leaves a gradient as it comes."""
+    for form, channels in ((Winograd, (4, 5)), (NarrowOut, (4, 2)), (NarrowIn, (2, 4))):
+        weight = torch.randn(channels[1], channels[0], 3, 3)
+        _, _, by_weight = derivatives(form.apply, torch.randn(1, channels[0], 8, 8), weight)
+        assert by_weight.stride() == weight.stride()
+
+
 QUICK = (PaddedConv2d, InstanceNorm2d, ReflectionPad2d)
 
 

@@ -71,6 +71,11 @@ def test_memory_is_weights_moments_gradients_and_activations() -> None:
 @pytest.mark.parametrize(
     "config",
     [
+        dataclasses.replace(
+            tiny.config(),
+            generator=dataclasses.replace(tiny.config().generator, norm="whitening", whitened=2),
+        ),
+        dataclasses.replace(tiny.config(precision="fp16"), speed=SpeedConfig(fused=False)),
         tiny.config(accumulate=2),
         dataclasses.replace(
             tiny.config(), loss=LossConfig(diffaugment=("colour", "cutout"), r1=1.0)
@@ -86,7 +91,7 @@ def test_memory_is_weights_moments_gradients_and_activations() -> None:
             cyclegan_keras(), data=tiny.config().data, generator=tiny.config().generator
         ),
     ],
-    ids=["accumulate", "diffaugment", "wgan-gp", "pix2pix", "cut", "keras"],
+    ids=["whitening", "fp16", "accumulate", "diffaugment", "wgan-gp", "pix2pix", "cut", "keras"],
 )
 def test_every_method_can_be_counted(config: Config) -> None:
     found = need(config)

@@ -108,6 +108,24 @@ def test_halves_side_by_side_keep_the_losses_and_give_the_same_bits_again(partia
 
 
 @pytest.mark.usefixtures("in_double")
+@pytest.mark.parametrize("method", ["cyclegan", "gan", "pix2pix", "cut"])
+def test_all_defaults_together_keep_the_losses(
+    method: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two at a time can go wrong where each alone does not: fused Adam takes gradients as they lie."""
+    monkeypatch.setattr(convs, "WIDE", 8)
+    monkeypatch.setattr(convs, "LARGE", 1)
+    cores = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        training = Training(config(SpeedConfig(), method), CPU)
+        assert divides(training) == (method == "cyclegan")
+        close(curve(config(SpeedConfig(), method)), curve(config(PLAIN, method)))
+    finally:
+        torch.set_num_threads(cores)
+
+
+@pytest.mark.usefixtures("in_double")
 @pytest.mark.parametrize("method", ["cyclegan", "gan", "pix2pix"])
 def test_a_recorded_step_reads_what_is_new_in_every_step(method: str) -> None:
     """Images, pool draws and the learning rate reach a replayed step through memory that stays."""
@@ -214,6 +232,9 @@ def test_the_pool_shows_and_keeps_what_its_rule_says() -> None:
                 pool.plan(3, CPU)
             shown.append(pool(batch).flatten().tolist())
         assert shown == plainly(batches, 2, 5)
+    held = pool.draws  # whose memory a recorded step reads
+    pool.plan(3, torch.device("cpu:0"))
+    assert pool.draws is held
 
 
 @pytest.mark.slow

@@ -133,6 +133,17 @@ def test_mixed_precision_trains_and_stays_near_fp32(precision: Any, near: float)
     assert curves[precision] != curves["fp32"]
 
 
+def test_a_run_goes_on_in_another_precision() -> None:
+    """As ``auto`` finds it on another card: bf16 to fp16, whose scaler then begins anew."""
+    states = {
+        kind: Training(tiny.config(precision=kind), CPU).state_dict() for kind in ("bf16", "fp16")
+    }
+    for saved, wanted in (("bf16", "fp16"), ("fp16", "bf16")):
+        training = Training(tiny.config(precision=wanted, seed=5), CPU)
+        training.load_state_dict(states[saved])
+        assert len(list(loop(training, iter(noise(1)), 1))) == 1
+
+
 def test_the_average_follows_by_its_half_life() -> None:
     net = torch.nn.Linear(1, 1)
     torch.nn.init.zeros_(net.weight)

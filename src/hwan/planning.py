@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import gc
 import os
 import time
 from collections.abc import Iterator, Sequence
@@ -135,6 +136,7 @@ def _trial_size(config: Config, device: torch.device) -> int:
 
 def seconds_a_step(config: Config, device: torch.device, limit: float) -> float:
     """Median seconds of steps on noise, after two untimed ones; ten, or fewer in ``limit`` seconds."""
+    gc.collect()  # a training before this one, whose parts know each other
     take = stepper(Training(config, device))
     micro = noise_batches(config)
     begun, found = time.perf_counter(), list[float]()

@@ -19,12 +19,10 @@ AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
 def pick_device(name: str = "auto") -> torch.device:
     """``auto`` takes CUDA, then Apple's MPS, then the CPU. Raises ``UsageError`` for an absent one."""
     if name == "auto":
-        if torch.cuda.is_available():
-            return torch.device("cuda")
-        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+        mps = "mps" if torch.backends.mps.is_available() else "cpu"
+        name = "cuda" if torch.cuda.is_available() else mps
     try:
-        device = torch.device(name)
-        torch.empty(0, device=device)
+        device = torch.empty(0, device=name).device  # "cuda" with its number
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         reason = str(error).splitlines()[0]
         raise UsageError(
@@ -32,6 +30,8 @@ def pick_device(name: str = "auto") -> torch.device:
             f"{name} ({reason})",
             "leave --device out, or give cpu, cuda or mps",
         ) from error
+    if device.type == "cuda":
+        torch.cuda.set_device(device)  # by which streams, graphs and the question for bf16 go
     return device
 
 

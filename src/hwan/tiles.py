@@ -56,7 +56,7 @@ class Moments:
     """Sum of squared differences from the mean."""
 
     def add(self, rows: Float[Tensor, "1 c h w"]) -> None:
-        var, mean = (v.double().cpu() for v in torch.var_mean(rows[0], (1, 2), correction=0))
+        var, mean = (v.cpu().double() for v in torch.var_mean(rows[0], (1, 2), correction=0))
         n = rows.shape[2] * rows.shape[3]
         total = self.count + n
         delta = mean - self.mean
@@ -86,7 +86,7 @@ class Frozen(nn.Module):
             mean, var = (v.expand_as(means).reshape(-1) for v in (centre, spread))
         scale = (var + norm.eps).rsqrt()
         if norm.weight is not None:
-            scale = scale * norm.weight.detach().double().cpu()
+            scale = scale * norm.weight.detach().cpu().double()
         shift = torch.zeros_like(mean) if norm.bias is None else norm.bias.detach()
         self.mean, self.scale, self.shift = (
             v.to(like)[:, None, None] for v in (mean, scale, shift)

@@ -41,11 +41,10 @@ class Pool(nn.Module):
                 rows.append((place, True, True))
             else:
                 rows.append((0, False, False))
-        drawn = torch.tensor(rows, dtype=torch.long)
-        if self.draws is None or len(self.draws) != count or self.draws.device != device:
-            self.draws = drawn.to(device)
-        else:
-            self.draws.copy_(drawn)  # where a recorded step reads it
+        if self.draws is None or len(self.draws) != count:
+            self.draws = torch.empty(count, 3, dtype=torch.long, device=device)
+        # Into the memory where a recorded step reads it. (CUDA has a copy when the call returns.)
+        self.draws.copy_(torch.tensor(rows), non_blocking=device.type == "cuda")
         self.planned = True
 
     def forward(self, images: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:

@@ -53,7 +53,9 @@ class PaddedConv2d(nn.Conv2d):
     quick = False
 
     def forward(self, input: Tensor) -> Tensor:
-        form = self._form(input) if self.quick else None
+        # What is exported or compiled keeps the layer: a size's own form would not fit another size.
+        quick = self.quick and input.device.type == "cpu" and not torch.compiler.is_compiling()
+        form = self._form(input) if quick else None
         if form is None:
             return super().forward(input)
         # A batch of one picture comes as its pixels lie, channels last: slower from here on.
@@ -69,7 +71,7 @@ class PaddedConv2d(nn.Conv2d):
         k, least = self.kernel_size[0], min(self.in_channels, self.out_channels)
         if k == 3 and least >= WIDE:
             # bf16 has eight bits, of which Winograd's sums would cost two; its products are cheap.
-            exact = not torch.is_autocast_enabled("cpu") and input.dtype != torch.bfloat16
+            exact = not torch.is_autocast_enabled("cpu") and input.dtype.itemsize >= 4
             pixels = len(input) * (input.shape[2] - 2) * (input.shape[3] - 2)
             return Winograd if exact and pixels >= LARGE else None
         if k == 1 or least > NARROW:
@@ -110,7 +112,7 @@ class Winograd(torch.autograd.Function):
             by_image = by_image.flatten(2, 3)[:, :, : image.shape[2]]
         if by_weight is not None:
             taps = (G.t().to(weight) @ by_weight.view(6, -1)).view(3, out, -1, 3)
-            by_weight = taps.permute(1, 2, 0, 3)
+            by_weight = taps.permute(1, 2, 0, 3).contiguous()
         return by_image, by_weight
 
 
@@ -158,7 +160,7 @@ class NarrowOut(torch.autograd.Function):
             rows.flatten(1, 2), image, _rows_out(weight), 1, ctx.needs_input_grad
         )
         if by_weight is not None:
-            by_weight = by_weight.view(k, out, c, k).permute(1, 2, 0, 3)
+            by_weight = by_weight.view(k, out, c, k).permute(1, 2, 0, 3).contiguous()
         return by_image, by_weight
 
 

@@ -76,10 +76,10 @@ def branched(training: Training) -> Step:
             for weight, *gradients in zip(weights, *(found for _, found in parts), strict=True):
                 weight.grad = None
                 for gradient in gradients:
-                    if gradient is not None:
-                        weight.grad = (
-                            gradient if weight.grad is None else weight.grad.add_(gradient)
-                        )
+                    if gradient is not None and weight.grad is None:
+                        weight.grad = laid(gradient, weight)
+                    elif gradient is not None:
+                        weight.grad.add_(gradient)
             for losses, _ in parts:
                 totals |= {name: value.detach() for name, value in losses.items()}
             del parts, gradients  # the second half's
@@ -88,6 +88,16 @@ def branched(training: Training) -> Step:
         return totals
 
     return take
+
+
+def laid(gradient: Tensor, weight: Tensor) -> Tensor:
+    """``gradient`` with ``weight``'s order in memory, by which alone torch's fused Adam goes.
+
+    ``backward`` sees to it; ``torch.autograd.grad`` gives whatever order a layer left it in.
+    """
+    if gradient.stride() == weight.stride():
+        return gradient
+    return torch.empty_like(weight).copy_(gradient)
 
 
 def _two_halves_of_the_cores() -> ThreadPoolExecutor:

@@ -115,5 +115,11 @@ def plain(config: Config) -> Config:
         config,
         loss=dataclasses.replace(config.loss, diffaugment=(), flip_equivariance=False),
         train=dataclasses.replace(config.train, precision=precision, ema=0.0),
-        speed=dataclasses.replace(config.speed, compile=False, graph=False, forms=False),
+        speed=dataclasses.replace(
+            config.speed,
+            compile=False,
+            graph=False,
+            forms=False,
+            fused=config.speed.fused or precision == "fp16",  # else its scaler asks for a value
+        ),
     )

@@ -76,7 +76,8 @@ class Training:
         self.method.load_state_dict(state["method"])
         for name, optimiser in self.optimisers.items():
             load_adam(optimiser, state["optimisers"][name])
-        self.scaler.load_state_dict(state["scaler"])
+        if state["scaler"]:  # empty where the run was not in fp16
+            self.scaler.load_state_dict(state["scaler"])
         if (state["average"] is None) != (self.average is None):
             raise ValueError("train.ema was turned on or off since the run was saved")
         if self.average:

@@ -84,6 +84,7 @@ def _check(config: Config, device: torch.device, precision: str) -> None:
         )
     if speed.graph:
         draws = config.method == "cut" or config.loss.gan == "wgan-gp" or config.loss.diffaugment
+        whitens = "whitening" in (generator.norm, config.discriminator.norm)
         rule(
             device.type == "cuda",
             "speed.graph records CUDA work",
@@ -91,10 +92,11 @@ def _check(config: Config, device: torch.device, precision: str) -> None:
             "leave speed.graph out",
         )
         rule(
-            precision != "fp16" and config.train.accumulate == 1 and not draws,
+            precision != "fp16" and config.train.accumulate == 1 and not (draws or whitens),
             "speed.graph replays a step of which nothing is decided on the host: not fp16, "
-            "train.accumulate, cut, wgan-gp or diffaugment",
+            "train.accumulate, cut, wgan-gp, diffaugment or whitening",
             f"{precision}, accumulate {config.train.accumulate}, method {config.method}, "
-            f"loss.gan {config.loss.gan}, diffaugment {config.loss.diffaugment}",
+            f"loss.gan {config.loss.gan}, diffaugment {config.loss.diffaugment}, "
+            f"norms {generator.norm} and {config.discriminator.norm}",
             "leave speed.graph out, or give --train.precision bf16 and a larger --train.batch",
         )
