@@ -15,6 +15,8 @@ import importlib
 import importlib.util
 import json
 import shutil
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -26,24 +28,16 @@ from torch import Tensor
 
 from hwan.export.onnx import onnx_engine, trace
 from hwan.folder import plan, translate_files
-from hwan.image import decode, save
+from hwan.image import decode, save, to_pixels, to_tensor
+from hwan.nets import sizes
 from hwan.nets.folder import load_generator
-from hwan.nets.forms import quick_forms
 from hwan.runtime import describe
-from hwan.translate import Translator, find_generator
+from hwan.translate import Translator, find_generator, pad_to
 
 Way = Callable[[list[tuple[Path, Path]]], None]
 
 
 def ways(folder: Path) -> Iterator[tuple[str, Way]]:
-    net, card = load_generator(folder)
-    plain = Translator(net, card)
-    quick_forms(net, False)  # PyTorch as it is
-
-    def one_by_one(pairs: list[tuple[Path, Path]]) -> None:
-        for source, target in pairs:
-            save(plain.pixels(decode(source, card.kind_in).pixels), target)
-
     def pipeline(translator: Translator) -> Way:
         def run(pairs: list[tuple[Path, Path]]) -> None:
             for _ in translate_files(translator, pairs):
@@ -51,7 +45,6 @@ def ways(folder: Path) -> Iterator[tuple[str, Way]]:
 
         return run
 
-    yield "eager, one by one", one_by_one
     yield "hwan translate", pipeline(Translator(*load_generator(folder)))
     yield "the same, bf16", pipeline(Translator(*load_generator(folder), precision="bf16"))
     if importlib.util.find_spec("onnxruntime"):
@@ -59,11 +52,40 @@ def ways(folder: Path) -> Iterator[tuple[str, Way]]:
         other.engine = onnx_engine(other)
         yield "--engine onnx", pipeline(other)
         if importlib.util.find_spec("openvino"):
-            proto = trace(net, card).SerializeToString()
+            proto = trace(*load_generator(folder)).SerializeToString()
             for precision in ("f32", "bf16"):
                 other = Translator(*load_generator(folder))
                 other.engine = openvino(proto, precision)
                 yield f"OpenVINO, {precision}", pipeline(other)
+
+
+def one_by_one(folder: Path, pairs: list[tuple[Path, Path]]) -> tuple[float, float]:
+    """Seconds of wall and of processor an image, by PyTorch as it is, in a process of its own: hwan's
+    translator changes how memory is kept in the whole process."""
+    given = json.dumps(
+        [str(folder), torch.get_num_threads(), [[str(x) for x in pair] for pair in pairs]]
+    )
+    command = [sys.executable, "-m", "bench.translate", "--eager", given]
+    run = subprocess.run(command, check=True, capture_output=True, text=True)
+    wall, processor = json.loads(run.stdout)
+    return wall, processor
+
+
+@torch.inference_mode()
+def eager(given: str) -> None:
+    """What ``one_by_one`` measures."""
+    folder, threads, pairs = json.loads(given)
+    torch.set_num_threads(threads)
+    net, card = load_generator(Path(folder))
+    for turn in range(2):
+        began, worked = time.perf_counter(), time.process_time()
+        for source, target in pairs[: None if turn else 2]:  # the first turn warms up
+            pixels = decode(Path(source), card.kind_in).pixels
+            image = pad_to(to_tensor(torch.from_numpy(pixels)[None]), *sizes(card.generator))
+            made = to_pixels(net(image)[:, :, : pixels.shape[0], : pixels.shape[1]], card.kind_out)
+            save(made[0], Path(target))
+        spent = [time.perf_counter() - began, time.process_time() - worked]
+    print(json.dumps([seconds / len(pairs) for seconds in spent]))
 
 
 def openvino(model: bytes, precision: str) -> Callable[[Tensor], Tensor]:
@@ -78,12 +100,15 @@ def openvino(model: bytes, precision: str) -> Callable[[Tensor], Tensor]:
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("generator", type=Path)
-    parser.add_argument("images", type=Path)
+    parser.add_argument("generator", type=Path, nargs="?")
+    parser.add_argument("images", type=Path, nargs="?")
+    parser.add_argument("--eager", help=argparse.SUPPRESS)
     parser.add_argument("--count", type=int, default=12)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=2)
     given = parser.parse_args()
+    if given.eager:
+        return eager(given.eager)
     torch.set_num_threads(given.threads)
     folder = find_generator(given.generator)
     with TemporaryDirectory() as work:
@@ -92,9 +117,16 @@ def main() -> None:
         for path in sorted(given.images.iterdir())[: given.count]:
             shutil.copy(path, root / "in")
         found = dict(ways(folder))
-        wall: dict[str, list[float]] = {name: [] for name in found}
-        processor: dict[str, list[float]] = {name: [] for name in found}
+        base = "eager, one by one"
+        (root / base).mkdir()
+        wall: dict[str, list[float]] = {name: [] for name in (base, *found)}
+        processor: dict[str, list[float]] = {name: [] for name in (base, *found)}
         for turn in range(given.rounds + 1):
+            if turn:
+                sources = plan([root / "in"], root / base, ".png", overwrite=True)
+                once = one_by_one(folder, sources)
+                wall[base].append(once[0])
+                processor[base].append(once[1])
             for name, way in found.items():
                 pairs = plan([root / "in"], root / name, ".png", overwrite=True)
                 began, worked = time.perf_counter(), time.process_time()
@@ -106,11 +138,11 @@ def main() -> None:
             {
                 "way": name,
                 "images_per_second": 1 / min(wall[name]),
-                "wall": min(wall["eager, one by one"]) / min(wall[name]),
-                "processor": min(processor["eager, one by one"]) / min(processor[name]),
-                "levels": levels(root / "eager, one by one", root / name),
+                "wall": min(wall[base]) / min(wall[name]),
+                "processor": min(processor[base]) / min(processor[name]),
+                "levels": levels(root / base, root / name),
             }
-            for name in found
+            for name in wall
         ]
     print(f"{'':20}{'images/s':>10}{'x wall':>9}{'x CPU':>9}{'mean levels off':>17}")
     for row in rows:

@@ -21,8 +21,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv2d, conv_transpose2d, pad
 
-WIDE, LARGE = 128, 1024
-"""Channels and pixels from which fewer products outweigh Winograd's sums (bench/convs.py)."""
+WIDE, LARGE = 64, 1 << 17
+"""Channels, and values of an image, from which fewer products outweigh Winograd's sums on one thread
+(bench/convs.py). The sums are short work, which more threads wait for more than they share it."""
 NARROW = 4
 """Channels up to which the kernel's rows are taken as channels."""
 
@@ -72,8 +73,8 @@ class PaddedConv2d(nn.Conv2d):
         if k == 3 and least >= WIDE:
             # bf16 has eight bits, of which Winograd's sums would cost two; its products are cheap.
             exact = not torch.is_autocast_enabled("cpu") and input.dtype.itemsize >= 4
-            pixels = len(input) * (input.shape[2] - 2) * (input.shape[3] - 2)
-            return Winograd if exact and pixels >= LARGE else None
+            values = least * len(input) * (input.shape[2] - 2) * (input.shape[3] - 2)
+            return Winograd if exact and values >= LARGE * torch.get_num_threads() ** 2 else None
         if k == 1 or least > NARROW:
             return None
         return NarrowOut if self.out_channels <= NARROW else NarrowIn
