@@ -8,9 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import ExifTags, Image, ImageCms
 
 import test_translate as translating
+from hwan import folder
 from hwan.config import GeneratorConfig
 from hwan.errors import UsageError
 from hwan.folder import plan, translate_files, unfinished
@@ -125,6 +127,34 @@ def test_stopping_early_leaves_no_threads_and_no_half_files(tmp_path: Path) -> N
     made = list((tmp_path / "out").iterdir())
     assert 1 <= len(made) < 30
     assert all(decode(path).pixels.shape == (5, 4, 3) for path in made)
+
+
+@pytest.mark.parametrize("batch", [1, 2])
+def test_pictures_side_by_side_are_the_pictures_one_by_one(
+    batch: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In order, with what is broken reported, and those too large for company on their own."""
+    monkeypatch.setattr(folder, "SMALL", 12 * 12)
+    for i in range(7):
+        side = 16 if i == 3 else 12
+        save(translating.noise(side, side, seed=i), tmp_path / "in" / f"{i}.png")
+    (tmp_path / "in" / "5.png").write_bytes(b"no picture")
+    assert not NET.side_by_side
+    alone = run(tmp_path / "in", tmp_path / "alone", batch=batch)
+    threads = threading.active_count()
+    torch.set_num_threads(2)
+    try:
+        assert NET.side_by_side
+        together = run(tmp_path / "in", tmp_path / "together", batch=batch)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(1)
+    assert together == alone
+    assert [bool(error) for error in alone] == [i == 5 for i in range(7)]
+    assert threading.active_count() == threads
+    for made in (tmp_path / "alone").iterdir():
+        mine = decode(tmp_path / "together" / made.name).pixels.astype(int)
+        assert np.abs(mine - decode(made).pixels).max() <= 1
 
 
 def test_resume_makes_what_is_missing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,6 +8,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
+
 from hwan.config import Kind
 from hwan.data.folders import list_images
 from hwan.errors import UsageError
@@ -112,6 +114,9 @@ def translate_files(
     """
     if translator.card.generator.test_batch_statistics:
         batch = 1
+    if translator.side_by_side:
+        yield from _side_by_side(translator, pairs, batch)
+        return
     pool, writing = ThreadPoolExecutor(2, "hwan-files"), deque[Future[Outcome]]()
     try:
         for group in _grouped(_read_ahead(pool, translator.card.kind_in, pairs, 4 + batch), batch):
@@ -122,6 +127,57 @@ def translate_files(
             yield writing.popleft().result()
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+LANES, SMALL = 4, 1 << 20
+"""Most pictures at once on a CPU, and the pixels up to which there is memory for as many."""
+
+
+def _side_by_side(
+    translator: Translator, pairs: Iterable[tuple[Path, Path]], batch: int
+) -> Iterator[Outcome]:
+    """A picture to each core, which then need not wait for each other in every layer; on processors.
+
+    A large picture waits for those before it and has all cores.
+    """
+    cores = torch.get_num_threads()
+    lanes = min(LANES, cores)
+    reading = ThreadPoolExecutor(2, "hwan-files")
+    working = ThreadPoolExecutor(
+        lanes, "hwan-lanes", initializer=torch.set_num_threads, initargs=(cores // lanes,)
+    )
+    pending = deque[Future[list[Outcome]]]()
+    ahead = lanes * (1 + batch)
+    try:
+        for group in _grouped(_read_ahead(reading, translator.card.kind_in, pairs, ahead), batch):
+            first = group[0]
+            if isinstance(first, _Read) and first.picture.pixels[..., 0].size > SMALL:
+                while pending:
+                    yield from pending.popleft().result()
+                torch.set_num_threads(cores)
+                yield from _finished(translator, group)
+                torch.set_num_threads(cores // lanes)  # MKL has one number for all threads
+                continue
+            pending.append(working.submit(_finished, translator, group))
+            while len(pending) > 2 * lanes or (pending and pending[0].done()):
+                yield from pending.popleft().result()
+        while pending:
+            yield from pending.popleft().result()
+    finally:
+        reading.shutdown(cancel_futures=True)
+        working.shutdown(cancel_futures=True)
+        torch.set_num_threads(cores)
+
+
+def _finished(translator: Translator, group: list[_Read | Outcome]) -> list[Outcome]:
+    """A group translated and written, in this thread."""
+    read = [item for item in group if isinstance(item, _Read)]
+    try:
+        made = translator.many([item.picture.pixels for item in read]) if read else []
+    except UsageError as error:  # no disk for an image larger than memory
+        return [Outcome(item.source, item.target, _reason(error)) for item in read]
+    lost = [item for item in group if isinstance(item, Outcome)]
+    return lost + [_write(*both) for both in zip(read, made, strict=True)]
 
 
 def _translated(

@@ -139,6 +139,12 @@ class Translator:
         """Whether it runs on the CPU."""
         return self.device.type == "cpu"
 
+    @property
+    def side_by_side(self) -> bool:
+        """Whether several pictures may be translated at once, some of a CPU's cores to each."""
+        draws = self.card.generator.dropout and self.card.generator.test_dropout
+        return self.on_cpu and self.engine is None and torch.get_num_threads() > 1 and not draws
+
     @torch.inference_mode()
     def tensor(self, images: Float[Tensor, "b ci h w"]) -> Float[Tensor, "b co h w"]:
         """(B, C, H, W) in [-1, 1], any H and W: padded, run, and cropped back."""
