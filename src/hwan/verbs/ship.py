@@ -46,8 +46,8 @@ class Translate:
     """bf16 is about twice as fast on a CPU or GPU that has it, and a level or so off; fp16 for older GPUs;
     auto takes one of them on a GPU, fp32 on a CPU."""
     engine: Literal["torch", "onnx"] = "torch"
-    """onnx runs the network in ONNX Runtime on the CPU: seconds to start, then up to twice as fast for
-    narrow networks; the same pictures."""
+    """onnx runs the network in ONNX Runtime on the CPU, one picture after another: seconds to start; the
+    same pictures, faster or slower by processor and network."""
 
 
 def translate(args: list[str]) -> int:
