@@ -424,8 +424,8 @@ def test_it_fits_and_keys_do_all(chromium: Any, bundle: Path, width: int, dark: 
         page.keyboard.press("Enter")
         page.wait_for_function(DONE)
         assert page.evaluate("document.documentElement.scrollWidth") <= width
-        top = page.evaluate("document.getElementById('result').getBoundingClientRect().top")
-        assert 0 <= top < 450  # in sight, on a phone too
+        top = "document.getElementById('result').getBoundingClientRect().top"
+        page.wait_for_function(f"0 <= {top} && {top} < 450")  # scrolled into sight, on a phone too
         page.focus("#slide")
         for _ in range(10):
             page.keyboard.press("ArrowRight")
