@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -120,7 +121,7 @@ def translate_files(
     pool, writing = ThreadPoolExecutor(2, "hwan-files"), deque[Future[Outcome]]()
     try:
         for group in _grouped(_read_ahead(pool, translator.card.kind_in, pairs, 4 + batch), batch):
-            writing.extend(_translated(pool, translator, group))
+            writing.extend(pool.submit(write) for write in _translated(translator, group))
             while len(writing) > 4 + batch or (writing and writing[0].done()):
                 yield writing.popleft().result()
         while writing:
@@ -171,27 +172,21 @@ def _side_by_side(
 
 def _finished(translator: Translator, group: list[_Read | Outcome]) -> list[Outcome]:
     """A group translated and written, in this thread."""
-    read = [item for item in group if isinstance(item, _Read)]
-    try:
-        made = translator.many([item.picture.pixels for item in read]) if read else []
-    except UsageError as error:  # no disk for an image larger than memory
-        return [Outcome(item.source, item.target, _reason(error)) for item in read]
-    lost = [item for item in group if isinstance(item, Outcome)]
-    return lost + [_write(*both) for both in zip(read, made, strict=True)]
+    return [write() for write in _translated(translator, group)]
 
 
 def _translated(
-    pool: ThreadPoolExecutor, translator: Translator, group: list[_Read | Outcome]
-) -> Iterator[Future[Outcome]]:
+    translator: Translator, group: list[_Read | Outcome]
+) -> list[Callable[[], Outcome]]:
+    """A group translated: what is left to do for each file's outcome."""
     read = [item for item in group if isinstance(item, _Read)]
     try:
         made = translator.many([item.picture.pixels for item in read]) if read else []
-        yield from (pool.submit(_write, *both) for both in zip(read, made, strict=True))
     except UsageError as error:  # no disk for an image larger than memory
-        group = [Outcome(item.source, item.target, _reason(error)) for item in read]
-    for item in group:
-        if isinstance(item, Outcome):
-            yield pool.submit(lambda outcome: outcome, item)
+        return [partial(Outcome, item.source, item.target, _reason(error)) for item in read]
+    lost = [item for item in group if isinstance(item, Outcome)]
+    writes = [partial(_write, *both) for both in zip(read, made, strict=True)]
+    return [*writes, *(partial(replace, outcome) for outcome in lost)]
 
 
 @dataclass(frozen=True)

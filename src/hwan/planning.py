@@ -61,7 +61,7 @@ def choices(config: Config, device: torch.device, room: float) -> list[Choice]:
         return found
     train = config.train
     each = (asked.need.peak - asked.need.kept) / train.batch  # activations grow with the batch
-    each *= (asked.total - PROCESS.get(device.type, 0.4e9)) / asked.need.peak
+    each *= heap(config, device)
     batch = 1 << int((room - asked.total + each * train.batch) / each).bit_length() - 1
     if batch > train.batch:
         more = dataclasses.replace(config, train=dataclasses.replace(train, batch=min(batch, 256)))
@@ -76,10 +76,14 @@ def _choice(options: str, config: Config, device: torch.device) -> Choice:
 
 def total(config: Config, needed: Need, device: torch.device) -> float:
     """Bytes that a training process will hold on ``device``."""
+    return PROCESS.get(device.type, 0.4e9) + needed.peak * heap(config, device)
+
+
+def heap(config: Config, device: torch.device) -> float:
+    """Bytes that memory grows to for a byte of tensors that live at once."""
     if device.type != "cpu":
-        return needed.peak + PROCESS.get(device.type, 0.4e9)
-    shredded = config.speed.forms and not config.generator.is_unet
-    return PROCESS["cpu"] + needed.peak * (SHREDDED if shredded else HEAP)
+        return 1.0
+    return SHREDDED if config.speed.forms and not config.generator.is_unet else HEAP
 
 
 def _reductions(config: Config) -> Iterator[tuple[str, Config]]:
