@@ -31,6 +31,15 @@ torch.set_num_threads(1)  # the tests run in two processes
 SHARED = Path(__file__).parents[2] / "shared"  # measured against where it is there, never needed
 
 
+@pytest.fixture
+def fewer_patches(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A quicker sliced Wasserstein distance, where which number comes out is not the question."""
+    from hwan.metrics import sliced
+
+    monkeypatch.setattr(sliced, "PATCHES", 300)
+    monkeypatch.setattr(sliced, "LINES", 16)
+
+
 @pytest.fixture(autouse=True)
 def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """No test reads or writes the user's cache; child processes inherit it too."""

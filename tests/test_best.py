@@ -19,7 +19,6 @@ from hwan.data.folders import locate
 from hwan.data.sets import open_set, open_validation
 from hwan.errors import UsageError
 from hwan.evaluate import BEST, OURS, evaluate, run_data, summarise
-from hwan.metrics import sliced
 from hwan.nets import build_generator
 from hwan.nets.folder import GeneratorCard, load_generator, save_generator
 from hwan.training import run as runs
@@ -38,10 +37,7 @@ def config(best: str = "swd", val: float = 0.0, pairs: str = "none", **options: 
     )
 
 
-@pytest.fixture(autouse=True)
-def _fewer_patches(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sliced, "PATCHES", 300)
-    monkeypatch.setattr(sliced, "LINES", 16)
+pytestmark = pytest.mark.usefixtures("fewer_patches")
 
 
 @pytest.fixture

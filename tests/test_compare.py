@@ -19,7 +19,6 @@ from hwan.cli import main
 from hwan.compare import Entry, differences, figures, groups, remarks
 from hwan.config import Config
 from hwan.errors import UsageError
-from hwan.metrics import sliced
 from hwan.results import BEST, OURS, REAL, Summary
 from test_evaluate import make_run
 
@@ -100,14 +99,10 @@ def test_one_folder_twice_is_refused() -> None:
         groups([measured("a", 0.4), measured("./a", 0.4)])
 
 
+@pytest.mark.usefixtures("fewer_patches")
 def test_runs_side_by_side_from_the_command_line(
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-    browser: Any,
-    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], browser: Any
 ) -> None:
-    monkeypatch.setattr(sliced, "PATCHES", 300)
-    monkeypatch.setattr(sliced, "LINES", 16)
     data = tiny.write_data(tmp_path / "data", n=3, size=40, truth=True)
     runs = [
         make_run(tmp_path / name, data, ab=kind, ba=kind)

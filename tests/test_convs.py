@@ -17,6 +17,7 @@ from hwan.nets.blocks import ReflectionPad2d
 from hwan.nets.convs import LARGE, WIDE, NarrowIn, NarrowOut, PaddedConv2d, Winograd
 from hwan.nets.forms import quick_forms
 from hwan.nets.norms import InstanceNorm2d
+from tiny import two_threads
 
 FORMS = (Winograd, NarrowOut, NarrowIn)
 
@@ -101,9 +102,8 @@ def test_which_layer_has_which_form() -> None:
     assert chosen(PaddedConv2d(8, 3, 7), torch.randn(2, 8, 16, 16)) == "NarrowOut"
     assert PaddedConv2d(8, 3, 1)._form(large) is None
     assert PaddedConv2d(32, 32, 3)._form(large) is None
-    torch.set_num_threads(2)
-    assert wide._form(large) is None
-    torch.set_num_threads(1)
+    with two_threads():
+        assert wide._form(large) is None
 
 
 @pytest.mark.parametrize("precision", [None, torch.bfloat16])

@@ -21,6 +21,7 @@ from hwan.nets.folder import save_generator
 from hwan.tags import Tags, read_tags
 from hwan.translate import Translator
 from test_cli import say
+from tiny import two_threads
 
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 NET = translating.NETS[3, 3]
@@ -142,13 +143,10 @@ def test_pictures_side_by_side_are_the_pictures_one_by_one(
     assert not NET.side_by_side
     alone = run(tmp_path / "in", tmp_path / "alone", batch=batch)
     threads = threading.active_count()
-    torch.set_num_threads(2)
-    try:
+    with two_threads():
         assert NET.side_by_side
         together = run(tmp_path / "in", tmp_path / "together", batch=batch)
         assert torch.get_num_threads() == 2
-    finally:
-        torch.set_num_threads(1)
     assert together == alone
     assert [bool(error) for error in alone] == [i == 5 for i in range(7)]
     assert threading.active_count() == threads

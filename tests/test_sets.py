@@ -21,7 +21,6 @@ from hwan.distributions import distributions
 from hwan.evaluate import OURS, Row, evaluate, run_data, summarise
 from hwan.image import save
 from hwan.instruments import find_palettes, pick_features
-from hwan.metrics import sliced
 from hwan.metrics.features import Features
 from hwan.metrics.selfnet import train_selfnet
 from hwan.results import REAL, Distribution
@@ -31,9 +30,7 @@ FLAT = Features("flat", "0f", lambda x: x.flatten(1), 8, distances=("frechet_sel
 
 
 @pytest.fixture(autouse=True)
-def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sliced, "PATCHES", 300)
-    monkeypatch.setattr(sliced, "LINES", 16)
+def _quick(fewer_patches: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(instruments, "train_selfnet", lambda a, b: train_selfnet(a, b, 3))
 
 

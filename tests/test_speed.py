@@ -21,6 +21,7 @@ from hwan.training import loop as loops
 from hwan.training.branches import divides
 from hwan.training.graph import recorded
 from hwan.training.loop import Training, loop
+from tiny import two_threads
 
 CPU = torch.device("cpu")
 STEPS = 20
@@ -45,6 +46,13 @@ def in_double(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loops, "to_tensor", lambda x, limits: to_tensor(x, limits).double())
 
 
+@pytest.fixture
+def forms_everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Winograd's products in the tiny networks too, whose widest have eight channels."""
+    monkeypatch.setattr(convs, "WIDE", 8)
+    monkeypatch.setattr(convs, "LARGE", 1)
+
+
 def curve(config: Config, fakes: bool = False, batch: int = 1) -> list[dict[str, float]]:
     training = Training(config, CPU)
     training.method.double()
@@ -63,7 +71,7 @@ def close(got: list[dict[str, float]], expected: list[dict[str, float]]) -> None
         assert mine == pytest.approx(theirs, rel=1e-4)
 
 
-@pytest.mark.usefixtures("in_double")
+@pytest.mark.usefixtures("in_double", "forms_everywhere")
 @pytest.mark.parametrize("method", ["cyclegan", "gan", "pix2pix", "cut"])
 @pytest.mark.parametrize(
     "switch",
@@ -75,11 +83,7 @@ def close(got: list[dict[str, float]], expected: list[dict[str, float]]) -> None
         {"forms": True},
     ],
 )
-def test_a_technique_keeps_the_losses_of_twenty_steps(
-    method: str, switch: dict[str, Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(convs, "WIDE", 8)  # the tiny networks' widest
-    monkeypatch.setattr(convs, "LARGE", 1)
+def test_a_technique_keeps_the_losses_of_twenty_steps(method: str, switch: dict[str, Any]) -> None:
     speed = dataclasses.replace(PLAIN, **switch)
     close(curve(config(speed, method)), curve(config(PLAIN, method)))
 
@@ -88,9 +92,7 @@ def test_a_technique_keeps_the_losses_of_twenty_steps(
 @pytest.mark.parametrize("partial", [False, True])
 def test_halves_side_by_side_keep_the_losses_and_give_the_same_bits_again(partial: bool) -> None:
     """On two threads, whatever this machine has; also with pairs beside, and again bit for bit."""
-    cores = torch.get_num_threads()
-    torch.set_num_threads(2)
-    try:
+    with two_threads():
         loss = LossConfig(partial_cycle=partial)
         plain = dataclasses.replace(config(PLAIN, decay=1.0), loss=loss)
         fast = dataclasses.replace(
@@ -103,26 +105,16 @@ def test_halves_side_by_side_keep_the_losses_and_give_the_same_bits_again(partia
         assert torch.get_num_threads() == 2
         close(found, curve(plain))
         assert curve(fast) == found
-    finally:
-        torch.set_num_threads(cores)
 
 
-@pytest.mark.usefixtures("in_double")
+@pytest.mark.usefixtures("in_double", "forms_everywhere")
 @pytest.mark.parametrize("method", ["cyclegan", "gan", "pix2pix", "cut"])
-def test_all_defaults_together_keep_the_losses(
-    method: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_all_defaults_together_keep_the_losses(method: str) -> None:
     """Two at a time can go wrong where each alone does not: fused Adam takes gradients as they lie."""
-    monkeypatch.setattr(convs, "WIDE", 8)
-    monkeypatch.setattr(convs, "LARGE", 1)
-    cores = torch.get_num_threads()
-    torch.set_num_threads(2)
-    try:
+    with two_threads():
         training = Training(config(SpeedConfig(), method), CPU)
         assert divides(training) == (method == "cyclegan")
         close(curve(config(SpeedConfig(), method)), curve(config(PLAIN, method)))
-    finally:
-        torch.set_num_threads(cores)
 
 
 @pytest.mark.usefixtures("in_double")

@@ -15,19 +15,13 @@ import tiny
 from hwan.card import export_folder
 from hwan.config import Config, DataConfig
 from hwan.image import decode, save
-from hwan.metrics import sliced
 from hwan.nets.folder import load_generator, save_generator
 from hwan.results import OURS
 from hwan.subject import LoneGenerator, known_options, read_subject
 from test_cli import say
 from test_evaluate import make_run
 
-
-@pytest.fixture(autouse=True)
-def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Fewer patches: which number comes out is not the question."""
-    monkeypatch.setattr(sliced, "PATCHES", 300)
-    monkeypatch.setattr(sliced, "LINES", 16)
+pytestmark = pytest.mark.usefixtures("fewer_patches")
 
 
 @pytest.fixture

@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from PIL import Image
 
 from hwan.config import Config, DataConfig, DiscriminatorConfig, GeneratorConfig, TrainConfig
+
+
+@contextmanager
+def two_threads() -> Iterator[None]:
+    """Let torch use two threads, whatever this machine has and the other tests use."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def config(**train: Any) -> Config:
