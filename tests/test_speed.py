@@ -57,7 +57,10 @@ def curve(config: Config, fakes: bool = False, batch: int = 1) -> list[dict[str,
     training = Training(config, CPU)
     training.method.double()
     if not fakes:
-        found = [s.losses for s in loop(training, iter(noise(STEPS, batch)), STEPS * batch)]
+        batches = noise(STEPS, batch)
+        if config.loss.paired:
+            batches = [Batch(x.a, x.b, x) for x in batches]
+        found = [s.losses for s in loop(training, iter(batches), STEPS * batch)]
     else:  # a recorder that does again what it was given, by Python
         take = recorded(training, record=lambda work: work, aside=lambda work: work())
         training.method.train()
@@ -89,12 +92,16 @@ def test_a_technique_keeps_the_losses_of_twenty_steps(method: str, switch: dict[
 
 
 @pytest.mark.usefixtures("in_double")
-@pytest.mark.parametrize("partial", [False, True])
-def test_halves_side_by_side_keep_the_losses_and_give_the_same_bits_again(partial: bool) -> None:
+@pytest.mark.parametrize(
+    "loss",
+    [{}, {"partial_cycle": True}, {"paired": 2.0}, {"identity": 0}, {"gan": "hinge"}],
+)
+def test_halves_side_by_side_keep_the_losses_and_give_the_same_bits_again(
+    loss: dict[str, Any],
+) -> None:
     """On two threads, whatever this machine has; also with pairs beside, and again bit for bit."""
     with two_threads():
-        loss = LossConfig(partial_cycle=partial)
-        plain = dataclasses.replace(config(PLAIN, decay=1.0), loss=loss)
+        plain = dataclasses.replace(config(PLAIN, decay=1.0), loss=LossConfig(**loss))
         fast = dataclasses.replace(
             plain, speed=dataclasses.replace(PLAIN, batched=True, branches=True)
         )

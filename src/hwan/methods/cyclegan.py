@@ -18,10 +18,10 @@ from hwan.methods.adversary import Adversary
 from hwan.methods.players import Images, Losses, Player, batched, new_generator
 
 HALVES = (
-    ("real_a", "fake_b", "rec_a", "idt_a", "pair_a", "made_b"),
-    ("real_b", "fake_a", "rec_b", "idt_b", "pair_b", "made_a"),
+    ("real_a", "fake_b", "rec_a", "idt_a", "made_b", "pair_b"),
+    ("real_b", "fake_a", "rec_b", "idt_b", "made_a", "pair_a"),
 )
-"""Images by the domain they begin in."""
+"""The images of either half of the objective: those made from one domain, and what each is compared with."""
 
 
 class CycleGAN(nn.Module):
