@@ -12,7 +12,7 @@ import tiny
 from hwan import planning
 from hwan.cli import main
 from hwan.config import Config, LossConfig, SpeedConfig
-from hwan.planning import choices, length, words
+from hwan.planning import choices, length, total, words
 from hwan.recipes import cyclegan, cyclegan_keras, pix2pix, small
 from hwan.speedconfig import PLAIN
 from hwan.training.estimate import need
@@ -114,6 +114,17 @@ def test_what_does_not_fit_is_reduced_the_ways_that_change_nothing_first() -> No
         "--train.batch 1 --train.accumulate 2 --speed.checkpoint",
         "--train.batch 1 --train.accumulate 2 --speed.checkpoint --data.size 32",
     ]
+
+
+@pytest.mark.parametrize("batch", [8, 32, 128])
+def test_the_larger_batch_that_is_proposed_fits(batch: int) -> None:
+    """Also where the estimate from a batch of one is a little too low."""
+    larger = dataclasses.replace(small(), train=dataclasses.replace(small().train, batch=batch))
+    room = total(larger, need(larger), CPU)
+    assert choices(small(), CPU, room)[-1].config.train.batch == batch
+    found = choices(small(), CPU, room - 1)[-1]
+    assert found.config.train.batch == batch // 2
+    assert found.total < room
 
 
 def test_words_and_lengths(tmp_path: Any) -> None:

@@ -16,6 +16,7 @@ from hwan.config import Config, Precision
 from hwan.data.folders import list_images, locate
 from hwan.errors import UsageError
 from hwan.netconfig import TOGETHER
+from hwan.training import graph
 from hwan.training.estimate import Need, need, noise_batches
 from hwan.training.loop import Training, stepper
 
@@ -62,10 +63,13 @@ def choices(config: Config, device: torch.device, room: float) -> list[Choice]:
     train = config.train
     each = (asked.need.peak - asked.need.kept) / train.batch  # activations grow with the batch
     each *= heap(config, device)
-    batch = 1 << int((room - asked.total + each * train.batch) / each).bit_length() - 1
-    if batch > train.batch:
-        more = dataclasses.replace(config, train=dataclasses.replace(train, batch=min(batch, 256)))
-        found.append(_choice(f"--train.batch {more.train.batch}", more, device))
+    batch = min(256, 1 << int((room - asked.total + each * train.batch) / each).bit_length() - 1)
+    while batch > train.batch:  # not quite in proportion: what was estimated to fit may not
+        more = dataclasses.replace(config, train=dataclasses.replace(train, batch=batch))
+        larger = _choice(f"--train.batch {batch}", more, device)
+        if larger.total <= room:
+            return [asked, larger]
+        batch //= 2
     return found
 
 
@@ -139,17 +143,20 @@ def _trial_size(config: Config, device: torch.device) -> int:
 
 
 def seconds_a_step(config: Config, device: torch.device, limit: float) -> float:
-    """Median seconds of steps on noise, after two untimed ones; ten, or fewer in ``limit`` seconds."""
+    """Median seconds of steps on noise, after those that prepare; ten, or fewer in ``limit`` seconds."""
+    untimed = graph.WARM + 1 if config.speed.graph else 2
     gc.collect()  # a training before this one, whose parts know each other
     take = stepper(Training(config, device))
     micro = noise_batches(config)
     begun, found = time.perf_counter(), list[float]()
-    while len(found) < 12 and (len(found) < 3 or time.perf_counter() - begun < limit):
+    while len(found) < untimed + 10 and (
+        len(found) <= untimed or time.perf_counter() - begun < limit
+    ):
         before = time.perf_counter()
         losses = take(micro, 0.0)
         float(next(iter(losses.values())))  # until the device is done
         found.append(time.perf_counter() - before)
-    timed = sorted(found[2:])
+    timed = sorted(found[untimed:])
     return timed[len(timed) // 2]
 
 
