@@ -19,6 +19,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from hwan.config import Augmentation
+from hwan.runtime import sent
 
 Images = Float[Tensor, "b c h w"]
 
@@ -39,7 +40,7 @@ def colour(images: Images, random: torch.Generator) -> Images:
 
     Saturation is the distance from a pixel's mean over channels, contrast that from the image's mean.
     """
-    draws = torch.rand(3, len(images), 1, 1, 1, generator=random).to(images.device, images.dtype)
+    draws = sent(torch.rand(3, len(images), 1, 1, 1, generator=random), images.device).to(images)
     images = images + (draws[0] - 0.5)
     grey = images.mean(1, keepdim=True)
     images = grey + (images - grey) * 2 * draws[1]
@@ -67,8 +68,8 @@ def cutout(images: Images, random: torch.Generator) -> Images:
     count, _, height, width = images.shape
     rows = _span(height, torch.randint(height, (count, 1), generator=random))
     columns = _span(width, torch.randint(width, (count, 1), generator=random))
-    hole = rows[:, None, :, None] & columns[:, None, None, :]
-    return images.masked_fill(hole.to(images.device), 0)
+    rows, columns = sent(rows, images.device), sent(columns, images.device)
+    return images.masked_fill(rows[:, None, :, None] & columns[:, None, None, :], 0)
 
 
 def _span(size: int, centre: Tensor) -> Tensor:

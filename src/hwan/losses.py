@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from hwan.config import Gan
+from hwan.runtime import sent
 
 Scalar = Float[Tensor, ""]
 Logits = Float[Tensor, "b 1 h w"]
@@ -122,7 +123,7 @@ def gradient_penalty(
     x = e y + (1 - e) G(x), with e uniform in [0, 1], one draw an image from ``random`` (on the CPU;
     None: torch's own). Both batches have one size.
     """
-    share = torch.rand(len(real), 1, 1, 1, generator=random).to(real.device)
+    share = sent(torch.rand(len(real), 1, 1, 1, generator=random), real.device)
     between = share * real.detach().float() + (1 - share) * fake.detach().float()
     norms = torch.linalg.vector_norm(_gradients(discriminator, between).flatten(2), dim=2)
     penalty: Tensor = weight * (norms - 1).square().mean()

@@ -44,6 +44,12 @@ def pick_precision(wanted: Precision, device: torch.device) -> Literal["fp32", "
     return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
 
 
+def sent(drawn: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """What was drawn on the CPU, on ``device``. Of up to 64 KB CUDA has a copy when the call returns: the
+    CPU need not wait until the card has done what it was given before."""
+    return drawn.to(device, non_blocking=device.type == "cuda")
+
+
 def keep_freed() -> None:
     """Let the C library hand out again what is freed, where it is glibc and would give it back.
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
@@ -37,6 +37,11 @@ class Batch:
     a: Shaped[Tensor, "b h w c"]
     b: Shaped[Tensor, "b h w c"]
     beside: Batch | None = None
+
+    def mapped(self, change: Callable[[Tensor], Tensor]) -> Batch:
+        """A batch of what ``change`` makes of every tensor."""
+        beside = self.beside.mapped(change) if self.beside else None
+        return Batch(change(self.a), change(self.b), beside)
 
 
 @lru_cache(maxsize=8)
@@ -96,26 +101,38 @@ def _paired(data: TrainingSet, config: DataConfig, seed: int, stream: int,
 
 
 def stream(
-    data: TrainingSet, config: DataConfig, seed: int, start: int, size: int, workers: int = 0
+    data: TrainingSet,
+    config: DataConfig,
+    seed: int,
+    start: int,
+    size: int,
+    workers: int = 0,
+    pinned: bool = False,
 ) -> Iterator[Batch]:
     """Batches of ``size`` from image ``start`` on, without end, prepared ahead in threads.
 
     How far ahead is found by watching (tf.data calls it AUTOTUNE): each time the next batch is not yet
     there when it is asked for, one more is kept under way, up to twice the threads; there are
-    ``workers`` of those at most, 0 meaning as many as cores, and an idle one costs nothing. Pictures
-    on a GPU are cut there at once: that only queues work.
+    ``workers`` of those at most, 0 meaning as many as cores, and an idle one costs nothing. ``pinned``
+    batches lie where CUDA copies from without the CPU waiting for it. Pictures on a GPU are cut there at
+    once: that only queues work.
     """
     if data.a.resident:
         while True:
             yield batch(data, config, seed, start, size)
             start += size
+
+    def prepared(start: int) -> Batch:
+        found = batch(data, config, seed, start, size)
+        return found.mapped(Tensor.pin_memory) if pinned else found
+
     most = workers or os.cpu_count() or 1
     ahead, begun = AHEAD, start
     with ThreadPoolExecutor(most) as pool:
         waiting: deque[Future[Batch]] = deque()
         while True:
             while len(waiting) < ahead:
-                waiting.append(pool.submit(batch, data, config, seed, start, size))
+                waiting.append(pool.submit(prepared, start))
                 start += size
             soonest = waiting.popleft()
             if not soonest.done() and start - begun > 4 * size:

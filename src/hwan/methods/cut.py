@@ -19,6 +19,7 @@ from hwan.losses import patch_nce
 from hwan.methods.adversary import Adversary
 from hwan.methods.players import Images, Losses, Player, batched, new_generator, singly
 from hwan.nets.resnet import contrastive_layers, features
+from hwan.runtime import sent
 
 EMBEDDING = 256  # width of the two-layer projections, as in the paper (appendix C)
 
@@ -50,7 +51,7 @@ class Projections(nn.Module):
         for layer in layers:
             places = layer.shape[2] * layer.shape[3]
             order = torch.randperm(places, generator=self.random)
-            found.append(order[: self.patches].to(layer.device))
+            found.append(sent(order[: self.patches], layer.device))
         return found
 
     def toss(self) -> bool:

@@ -31,7 +31,7 @@ def recorded(
     ``record(work)`` gives a function that does ``work`` again without Python, and ``aside(work)`` does
     it on another stream, as CUDA asks before recording; both default to CUDA's.
     """
-    record, aside = record or cuda_record, aside or cuda_aside
+    record, aside = record or cuda_record, aside or cuda_aside()
     pools = [module for module in training.method.modules() if isinstance(module, Pool)]
     static: list[Batch] = []
     losses: dict[str, Tensor] = {}
@@ -40,13 +40,15 @@ def recorded(
     def work() -> None:
         losses.update(update(training, static))
 
+    def room(pixels: Tensor) -> Tensor:
+        return torch.empty_like(pixels, device=training.device)
+
     def take(micro: list[Batch], lr: float) -> dict[str, Tensor]:
         nonlocal done, replay
-        if static:
-            for held, batch in zip(static, micro, strict=True):
-                fill(held, batch)
-        else:
-            static.extend(moved(batch, training.device) for batch in micro)
+        if not static:
+            static.extend(batch.mapped(room) for batch in micro)
+        for held, batch in zip(static, micro, strict=True):
+            fill(held, batch)
         set_lr(training, lr)
         for pool in pools:
             if pool.size:
@@ -60,12 +62,6 @@ def recorded(
         return {name: value.clone() for name, value in losses.items()}
 
     return take
-
-
-def moved(batch: Batch, device: torch.device) -> Batch:
-    """A copy of ``batch`` on ``device``."""
-    beside = moved(batch.beside, device) if batch.beside else None
-    return Batch(batch.a.to(device, copy=True), batch.b.to(device, copy=True), beside)
 
 
 def fill(held: Batch, batch: Batch) -> None:
@@ -85,11 +81,15 @@ def cuda_record(work: Work) -> Work:
     return graph.replay
 
 
-def cuda_aside(work: Work) -> None:
-    """Do ``work`` on a stream of its own, in order with the current one."""
+def cuda_aside() -> Callable[[Work], None]:
+    """A function that does work on a stream of its own, always the same, in order with the current one."""
     side: torch.cuda.Stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
-    current = torch.cuda.current_stream()
-    side.wait_stream(current)
-    with torch.cuda.stream(side):
-        work()
-    current.wait_stream(side)
+
+    def aside(work: Work) -> None:
+        current = torch.cuda.current_stream()
+        side.wait_stream(current)
+        with torch.cuda.stream(side):
+            work()
+        current.wait_stream(side)
+
+    return aside

@@ -133,7 +133,8 @@ def _run(
     config = training.config
     total = max(1, round(config.train.epochs * images.epoch))
     train, on = config.train, to_device(images, config, training.device)
-    batches = stream(on, config.data, train.seed, training.seen, train.batch, config.speed.workers)
+    workers, pinned = config.speed.workers, training.device.type == "cuda"
+    batches = stream(on, config.data, train.seed, training.seen, train.batch, workers, pinned)
     counts = [len(images.a), len(images.b)]
     if training.seen == 0:
         samples.draw(training, out / "samples")

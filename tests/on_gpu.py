@@ -1,0 +1,217 @@
+"""Training on a CUDA card, pretended where there is none (gpu.py); run by test_on_gpu.py.
+
+What a card computes is compared with what the CPU computes from the same images: in double, so that
+nothing but a mistake sets them apart.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+import gpu
+import tiny
+from hwan.config import Config, LossConfig
+from hwan.data.folders import locate
+from hwan.data.loader import Batch, stream
+from hwan.data.sets import open_set, to_device
+from hwan.image import to_tensor
+from hwan.speedconfig import PLAIN
+from hwan.training import loop as loops
+from hwan.training import run
+from hwan.training.checkpoint import load_state
+from hwan.training.loop import Training, stepper
+from hwan.translate import load
+
+CARD, CPU = torch.device("cuda:0"), torch.device("cpu")
+STEPS = 8
+
+
+def config(loss: dict[str, Any] | None = None, method: str = "cyclegan", batch: int = 1,
+           **options: dict[str, Any]) -> Config:  # fmt: skip
+    base = tiny.config(pool=3, batch=batch)
+    base = dataclasses.replace(base, loss=LossConfig(nce_patches=16, **(loss or {})))
+    if method == "pix2pix":
+        options["data"] = {"pairs": "sides"}
+    for section, values in options.items():
+        changed = dataclasses.replace(getattr(base, section), **values)
+        base = dataclasses.replace(base, **{section: changed})
+    return dataclasses.replace(base, method=method)  # type: ignore[arg-type]
+
+
+def noise(config: Config) -> list[Batch]:
+    """A batch for every step, large enough for a copy from ordinary memory to wait."""
+    random, found = torch.Generator().manual_seed(1), []
+    for _ in range(STEPS):
+        size = config.data.size
+        a, b = torch.randint(256, (2, config.train.batch, size, size, 3), generator=random).byte()
+        found.append(Batch(a, b, Batch(b, a) if config.loss.paired else None))
+    return found
+
+
+def curve(config: Config, device: torch.device, double: bool) -> list[dict[str, float]]:
+    training = Training(config, device)
+    if double:
+        training.method.double()
+    training.method.train()
+    take, found = stepper(training), []
+    for n, one in enumerate(noise(config)):
+        micro = [one.mapped(Tensor.pin_memory) if device == CARD else one] * config.train.accumulate
+        waited = gpu.waits()
+        losses = take(micro, 2e-4 * (1 - n / STEPS))
+        assert gpu.waits() == waited, "the step waits for the card"
+        found.append(losses)
+    return [{name: float(value) for name, value in losses.items()} for losses in found]
+
+
+CASES: dict[str, dict[str, Any]] = {
+    "cyclegan": {},
+    "batch": {"batch": 3},
+    "gan": {"method": "gan"},
+    "pix2pix": {"method": "pix2pix"},
+    "pairs beside": {"loss": {"paired": 2.0}},
+    "hinge": {"loss": {"gan": "hinge"}},
+    "minimax": {"loss": {"gan": "minimax"}},
+    "partial cycle": {"loss": {"partial_cycle": True}},
+    "unet": {"generator": {"name": "unet", "downs": 3}},
+    "batch norm": {"generator": {"norm": "batch"}, "batch": 2},
+    "spectral norm": {"discriminator": {"norm": "spectral"}},
+    "weight norm": {"generator": {"norm": "weight"}},
+    "circular": {"generator": {"padding": "circular"}},
+}
+DECIDES: dict[str, dict[str, Any]] = {  # on the host, or reads generators: not to be recorded
+    "cut": {"method": "cut"},
+    "accumulate": {"train": {"accumulate": 2}},
+    "diffaugment": {"loss": {"diffaugment": ("colour", "translation", "cutout")}},
+}
+
+
+@pytest.fixture
+def in_double(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loops, "to_tensor", lambda x, limits: to_tensor(x, limits).double())
+
+
+def close(got: list[dict[str, float]], expected: list[dict[str, float]]) -> None:
+    assert got[-1] != got[0]
+    for mine, theirs in zip(got, expected, strict=True):
+        assert mine == pytest.approx(theirs, rel=1e-4)
+
+
+@pytest.mark.usefixtures("in_double")
+@pytest.mark.parametrize("case", CASES | DECIDES)
+def test_a_card_computes_what_the_cpu_computes_and_nobody_waits_for_it(case: str) -> None:
+    wanted = config(**(CASES | DECIDES)[case])
+    plain = dataclasses.replace(wanted, speed=PLAIN)
+    close(curve(wanted, CARD, True), curve(plain, CPU, True))
+
+
+@pytest.mark.usefixtures("in_double")
+@pytest.mark.parametrize("case", CASES)
+def test_a_recorded_step_is_the_same_training(case: str) -> None:
+    wanted = config(**CASES[case], speed={"graph": True})
+    plain = dataclasses.replace(wanted, speed=PLAIN)
+    close(curve(wanted, CARD, True), curve(plain, CPU, True))
+
+
+def test_a_recorded_step_is_launched_once() -> None:
+    counts = {}
+    for graph in (False, True):
+        wanted = config(speed={"graph": graph})
+        training = Training(wanted, CARD)
+        take = stepper(training)
+        micro = noise(wanted)[:1]
+        for _ in range(5):
+            take(micro, 2e-4)
+        begun = gpu.launches()
+        losses = take(micro, 2e-4)
+        # The graph; two images, two pools' draws, two learning rates and every loss's copy.
+        counts[graph] = gpu.launches() - begun
+        if graph:
+            assert counts[graph] <= 7 + len(losses)
+    assert counts[False] > 100
+
+
+@pytest.mark.parametrize(("precision", "graph"), [("bf16", False), ("bf16", True), ("fp16", False)])
+def test_mixed_precision_trains_without_waiting(precision: str, graph: bool) -> None:
+    wanted = config(train={"precision": precision}, speed={"graph": graph})
+    got = curve(wanted, CARD, False)
+    exact = curve(config(speed=dataclasses.asdict(PLAIN)), CPU, False)
+    for mine, theirs in zip(got[:3], exact[:3], strict=True):
+        assert mine == pytest.approx(theirs, rel=0.1)
+
+
+def test_the_card_refuses_what_a_real_one_would() -> None:
+    """Else the tests above would say nothing."""
+    image = torch.ones(3, device=CARD)
+    with pytest.raises(RuntimeError, match="device"):
+        image + torch.ones(3)
+    waited = gpu.waits()
+    float(image.sum())
+    image.copy_(torch.ones(3), non_blocking=True)
+    assert gpu.waits() == waited + 1
+    large = torch.ones(1 << 15, device=CARD)
+    large.copy_(torch.ones(1 << 15), non_blocking=True)
+    large.copy_(torch.ones(1 << 15).pin_memory())
+    assert gpu.waits() == waited + 3
+    large.copy_(torch.ones(1 << 15).pin_memory(), non_blocking=True)
+    assert gpu.waits() == waited + 3
+    for forbidden in (lambda: float(image.sum()), lambda: image.copy_(torch.ones(3))):
+        with (
+            pytest.raises(RuntimeError, match="recorded"),
+            torch.cuda.graph(torch.cuda.CUDAGraph()),
+        ):
+            forbidden()
+
+
+@pytest.mark.parametrize("place", ["host", "device"])
+def test_batches_reach_the_card_without_waiting(tmp_path: Path, place: str) -> None:
+    base = config(data={"size": 128}, speed={"data": place})
+    data = tiny.write_data(tmp_path / "data", size=160)
+    images = open_set(locate([data], "none", False), base)
+    resident = to_device(images, base, CARD)
+    assert resident.a.resident == (place == "device")
+    batches = stream(resident, base.data, 0, 0, 2, pinned=True)
+    alike = stream(images, base.data, 0, 0, 2)
+    for _ in range(4):
+        waited = gpu.waits()
+        got = next(batches).mapped(lambda x: x.to(CARD, non_blocking=True))
+        assert gpu.waits() == waited
+        expected = next(alike)
+        assert torch.equal(got.a.cpu(), expected.a)
+        assert torch.equal(got.b.cpu(), expected.b)
+
+
+@pytest.mark.parametrize("graph", [False, True])
+def test_a_stopped_training_on_the_card_goes_on_to_the_same_weights(
+    tmp_path: Path, graph: bool
+) -> None:
+    data = [tiny.write_data(tmp_path / "data")]
+    wanted = config(speed={"graph": graph}, train={"epochs": 2, "ticks": 2})
+    assert len(list(run.train(wanted, data, tmp_path / "whole", "cuda"))) > 12
+    stopped = run.train(wanted, data, tmp_path / "parts", "cuda")
+    assert any(isinstance(event, run.Row) and event.images == 8 for event in stopped)
+    del stopped  # as a kill does, two images after the state at the sixth
+    assert list(run.train(wanted, data, tmp_path / "parts", "cuda", resume=True))
+    whole, parts = (load_state(tmp_path / name / "state", CPU)[0] for name in ("whole", "parts"))
+    assert whole["seen"] == parts["seen"] == 12
+    for key, value in whole["method"].items():
+        if isinstance(value, Tensor):
+            assert torch.equal(value, parts["method"][key]), key
+
+
+def test_a_generator_translates_on_the_card_as_on_the_cpu(tmp_path: Path) -> None:
+    data = tiny.write_data(tmp_path / "data")
+    list(run.train(config(), [data], tmp_path / "run", "cuda"))
+    picture = next((data / "testA").iterdir())
+    for tile in (0, 32):
+        on_card, on_cpu = (
+            load(tmp_path / "run", device, tile=tile).array(picture).astype(int)
+            for device in ("cuda", "cpu")
+        )
+        assert np.abs(on_card - on_cpu).max() <= 1  # a level, where the rounding tips
