@@ -90,8 +90,21 @@ def test_memory_is_weights_moments_gradients_and_activations() -> None:
         dataclasses.replace(
             cyclegan_keras(), data=tiny.config().data, generator=tiny.config().generator
         ),
+        dataclasses.replace(tiny.config(), speed=SpeedConfig(channels_last="on", checkpoint=True)),
+        dataclasses.replace(tiny.config(), loss=LossConfig(paired=1.0)),
     ],
-    ids=["whitening", "fp16", "accumulate", "diffaugment", "wgan-gp", "pix2pix", "cut", "keras"],
+    ids=[
+        "whitening",
+        "fp16",
+        "accumulate",
+        "diffaugment",
+        "wgan-gp",
+        "pix2pix",
+        "cut",
+        "keras",
+        "channels_last",
+        "paired",
+    ],
 )
 def test_every_method_can_be_counted(config: Config) -> None:
     found = need(config)

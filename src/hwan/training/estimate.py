@@ -120,6 +120,7 @@ def plain(config: Config) -> Config:
             compile=False,
             graph=False,
             forms=False,
+            channels_last="off",  # weights without memory cannot be laid anew
             fused=config.speed.fused or precision == "fp16",  # else its scaler asks for a value
         ),
     )
