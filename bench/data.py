@@ -1,6 +1,6 @@
 """The loader beside the step it feeds: seconds a batch takes to make, and its share of a step.
 
-    python -m bench.data --data DIR [--sizes 64 128]
+    python -m bench.data --data DIR [--recipe small --sizes 64 128]
 
 Decoding is told apart: once into the cache (cold), then opening it (warm). Waiting is what the step
 really waited for its batch while prefetching.
@@ -19,12 +19,13 @@ from typing import Any
 
 import torch
 
-from bench.common import machine, report
+from bench.common import machine, report, wait
 from hwan.config import Config
 from hwan.data.folders import locate
 from hwan.data.loader import batch, stream
-from hwan.data.sets import open_set
-from hwan.recipes import small
+from hwan.data.sets import open_set, to_device
+from hwan.recipes import RECIPES
+from hwan.runtime import pick_device
 from hwan.training.loop import Training, stepper
 
 
@@ -35,22 +36,26 @@ def timed(work: Any) -> tuple[float, Any]:
     return time.perf_counter() - began, found
 
 
-def measure(config: Config, layout: Any, steps: int) -> dict[str, float]:
+def measure(config: Config, layout: Any, steps: int, device: torch.device) -> dict[str, float]:
     """Seconds of every part."""
     with tempfile.TemporaryDirectory() as folder:
         os.environ["HWAN_CACHE"] = folder
         cold, _ = timed(lambda: open_set(layout, config))
         warm, data = timed(lambda: open_set(layout, config))
         made, _ = timed(lambda: [batch(data, config.data, 0, n, 1) for n in range(200)])
-        take = stepper(Training(config, torch.device("cpu")))
-        batches = stream(data, config.data, 0, 0, 1)
+        take = stepper(Training(config, device))
+        there = to_device(data, config, device)
+        batches = stream(there, config.data, 0, 0, 1, pinned=device.type == "cuda")
         for one in islice(batches, 6):
             take([one], 1e-4)
         waited = stepped = 0.0
         for _ in range(steps):
             seconds, one = timed(lambda: next(batches))
             waited += seconds
-            stepped += timed(lambda one=one: take([one], 1e-4))[0]
+            began = time.perf_counter()
+            take([one], 1e-4)
+            wait(device)
+            stepped += time.perf_counter() - began
         batches.close()  # type: ignore[attr-defined]
     return {
         "images": len(data.a) + len(data.b),
@@ -65,11 +70,14 @@ def measure(config: Config, layout: Any, steps: int) -> dict[str, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--recipe", choices=list(RECIPES), default="small")
+    parser.add_argument("--device", default="auto")
     parser.add_argument("--sizes", type=int, nargs="+", default=[64, 128])
     parser.add_argument("--steps", type=int, default=40)
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
-    layout, base = locate([given.data]), small()
+    device = pick_device(given.device)
+    layout, base = locate([given.data]), RECIPES[given.recipe]()
     rows, data = [], {}
     for size in given.sizes:
         for name, change in (
@@ -77,7 +85,7 @@ def main() -> None:
             ("also rotate, jitter", {"rotate": 10.0, "jitter": 0.2}),
         ):
             options = dataclasses.replace(base.data, size=size, **change)  # type: ignore[arg-type]
-            found = measure(dataclasses.replace(base, data=options), layout, given.steps)
+            found = measure(dataclasses.replace(base, data=options), layout, given.steps, device)
             data[f"{size} {name}"] = found
             rows.append(
                 [
@@ -90,7 +98,7 @@ def main() -> None:
                     f"{found['waited'] / (found['waited'] + found['step']):.1%}",
                 ]
             )
-    title = f"recipe small, {layout.train_a.folder.parent.name}; {machine(torch.device('cpu'))}"
+    title = f"recipe {given.recipe}, {layout.train_a.folder.parent.name}; {machine(device)}"
     columns = ["crops", "decode once", "open cache", "make a batch", "step", "waited", "share"]
     report(title, columns, rows, {"title": title, "rows": data}, given.json)
 

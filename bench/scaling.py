@@ -1,6 +1,6 @@
 """Time and memory of a step against the size of the crops and the batch.
 
-    python -m bench.scaling [--recipe cyclegan --sizes 64 128 256 512 --batches 1 4 16 32]
+    python -m bench.scaling [--recipe cyclegan --sizes 64 128 256 512 --batches 1 4 16 32 --on graph compile]
 
 Memory is what `hwan plan` predicts; combinations beyond --gigabytes, or whose step would take longer than
 --seconds by the arithmetic of the last one, are left out and say so.
@@ -13,10 +13,11 @@ import dataclasses
 from pathlib import Path
 
 from bench.common import interleaved, machine, report
-from hwan.planning import total
+from hwan.planning import settled, total
 from hwan.recipes import RECIPES
-from hwan.runtime import pick_device
+from hwan.runtime import pick_device, pick_precision
 from hwan.training.estimate import need, noise_batches
+from hwan.training.graph import WARM
 from hwan.training.loop import Training, stepper
 
 
@@ -25,12 +26,16 @@ def main() -> None:
     parser.add_argument("--recipe", choices=list(RECIPES), default="cyclegan")
     parser.add_argument("--sizes", type=int, nargs="+", default=[64, 128, 256, 512])
     parser.add_argument("--batches", type=int, nargs="+", default=[1, 4, 16, 32])
+    parser.add_argument("--on", nargs="+", choices=("graph", "compile", "checkpoint"), default=[])
     parser.add_argument("--gigabytes", type=float, default=16.0)
     parser.add_argument("--seconds", type=float, default=20.0)
     parser.add_argument("--device", default="auto")
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
     device, base = pick_device(given.device), RECIPES[given.recipe]()
+    base = settled(base, pick_precision(base.train.precision, device))
+    speed = dataclasses.replace(base.speed, **dict.fromkeys(given.on, True))  # type: ignore[arg-type]
+    untimed = WARM + 1 if speed.graph else 1
     rows, data, rate = [], [], 0.0
     for size in given.sizes:
         for batch in given.batches:
@@ -38,6 +43,7 @@ def main() -> None:
                 base,
                 data=dataclasses.replace(base.data, size=size, resize=0),
                 train=dataclasses.replace(base.train, batch=batch),
+                speed=speed,
             )
             needed = need(config)
             held = total(config, needed, device)
@@ -54,11 +60,12 @@ def main() -> None:
             else:
                 take, micro = stepper(Training(config, device)), noise_batches(config)
                 one = {"step": lambda t=take, m=micro: t(m, 1e-4)}
-                seconds = interleaved(one, 3, 1, device, warm=1)["step"].median
+                seconds = interleaved(one, 3, 1, device, warm=untimed)["step"].median
                 rate = needed.flop / seconds
                 rows.append([*row, f"{seconds:.3f}", f"{batch / seconds:.2f}", f"{rate / 1e9:.0f}"])
                 data.append({"size": size, "batch": batch, "held": held, "seconds": seconds})
-    title = f"recipe {given.recipe}; {machine(device)}"
+    switches = " ".join([base.train.precision, *given.on])
+    title = f"recipe {given.recipe}, {switches}; {machine(device)}"
     columns = ["size", "batch", "GB", "GFLOP", "s/step", "pairs/s", "GFLOP/s"]
     report(title, columns, rows, {"title": title, "rows": data}, given.json)
 

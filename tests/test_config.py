@@ -96,6 +96,13 @@ BROKEN: list[tuple[type[Any], str, Any, str]] = [
     (TrainConfig, "beta2", -0.1, "train.beta2 is at least 0 and below 1"),
     (TrainConfig, "decay", 1.1, "train.decay is a share from 0 to 1"),
     (TrainConfig, "decay", -0.1, "train.decay is a share from 0 to 1"),
+    (GeneratorConfig, "norm", "pixel", "generator.norm is a known name"),
+    (DiscriminatorConfig, "name", "patch", "discriminator.name is a known name"),
+    (DataConfig, "pairs", "name", "data.pairs is a known name"),
+    (LossConfig, "gan", "wgan", "loss.gan is a known name"),
+    (TrainConfig, "precision", "fp8", "train.precision is a known name"),
+    (SpeedConfig, "data", "gpu", "speed.data is a known name"),
+    (Config, "method", "cycle", "method is a known name"),
 ]
 # Rules between sections: (the config, what the message must say)
 CROSSED: list[tuple[Callable[[], Config], str]] = [

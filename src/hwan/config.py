@@ -18,7 +18,7 @@ from hwan.dataconfig import Depth as Depth
 from hwan.dataconfig import Kind as Kind
 from hwan.dataconfig import Limits as Limits
 from hwan.dataconfig import Pairing as Pairing
-from hwan.errors import UsageError, nearest
+from hwan.errors import UsageError, known_names, nearest
 from hwan.errors import at_least as _at_least
 from hwan.errors import rule as _rule
 from hwan.netconfig import DiscriminatorConfig as DiscriminatorConfig
@@ -156,6 +156,7 @@ class Config:
         return ("ab", "ba") if self.method == "cyclegan" else ("ab",)
 
     def __post_init__(self) -> None:
+        known_names("", self)
         self._sizes()
         a, b = self.data.channels_a, self.data.channels_b
         _rule(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from functools import cache
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 
 class UsageError(Exception):
@@ -33,11 +35,31 @@ def rule(holds: bool, rule: str, received: object, fix: str) -> None:
 
 
 def at_least(section: str, values: object, **least: float) -> None:
-    """Each named field of an options section is a finite number not under its bound, else ``UsageError``."""
+    """Each named field of an options section is a finite number not under its bound, and each that is one of
+    a few names has one of them; else ``UsageError``."""
+    known_names(f"{section}.", values)
     for name, bound in least.items():
         value = vars(values)[name]
         holds = bound <= value < float("inf")
         rule(holds, f"{section}.{name} is at least {bound}", value, f"give {bound} or more")
+
+
+def known_names(prefix: str, values: Any) -> None:
+    """Raise ``UsageError`` for a dataclass's field that is one of a few names and has another."""
+    for name, choices in _choices(type(values)).items():  # type: ignore[arg-type]  # mypy: types do hash
+        value = vars(values)[name]
+        rule(
+            value in choices,
+            f"{prefix}{name} is a known name",
+            repr(value),
+            nearest(str(value), choices),
+        )
+
+
+@cache
+def _choices(cls: type) -> dict[str, tuple[str, ...]]:
+    hints = get_type_hints(cls)
+    return {name: get_args(kind) for name, kind in hints.items() if get_origin(kind) is Literal}
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
