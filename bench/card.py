@@ -13,7 +13,6 @@ import argparse
 import dataclasses
 import json
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -84,18 +83,18 @@ def profile(size: int, device: torch.device) -> str:
     with torch.profiler.profile(activities=activities) as found:
         for _ in range(5):
             take(micro, 1e-4)
-    return str(found.key_averages().table(sort_by="self_cuda_time_total", row_limit=40))
+    return str(found.key_averages().table("self_cuda_time_total", 40, max_name_column_width=70))
 
 
 def part(name: str, command: list[str], seconds: float, out: Path) -> None:
-    """Run one part, its output into a file; Ctrl-C when its time is over, the end a while later."""
+    """Run one part, its output into a file; told to end when its time is over, killed a while later."""
     began = time.perf_counter()
     with (out / f"{name}.txt").open("w", encoding="utf-8") as file:
         run = subprocess.Popen([sys.executable, *command], stdout=file, stderr=subprocess.STDOUT)
         try:
             run.wait(max(1.0, seconds))
         except subprocess.TimeoutExpired:
-            run.send_signal(signal.SIGINT)
+            run.terminate()
             try:
                 run.wait(30)
             except subprocess.TimeoutExpired:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+import torch
 from PIL import Image
 
 import hwan.config
@@ -134,7 +135,7 @@ WRONG = [
     ("train small --data DATA", ["no --out", "add --out"]),
     ("train small --data nowhere --out x", ["--data is a folder", "received: nowhere"]),
     ("train small --data DATA DATA DATA --out x", ["3 folders"]),
-    ("train small --data DATA --out RUN", ["a new run needs a new folder", "--resume"]),
+    ("train small --data DATA --out RUN", ["a new run needs a new folder", "remove the folder"]),
     ("train small --data DATA --out x --device gpu", ["device is one this machine has", "gpu"]),
     ("evaluate", ["a test is of a run", "hwan evaluate RUN"]),
     ("evaluate RUN --out x", ["comparison of several runs", "one run"]),
@@ -332,3 +333,56 @@ def test_a_recipes_network_follows_the_size(
     assert said.code == 0
     config = json.loads((tmp_path / "run" / "config.json").read_text())
     assert config["generator"]["downs"] == 6
+
+
+@pytest.mark.parametrize(
+    ("error", "rule"),
+    [
+        (
+            torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20 MiB.\nMore."),
+            "enough memory",
+        ),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory: 9 bytes"), "enough memory"),
+    ],
+)
+def test_a_full_memory_is_told_with_what_takes_less(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, error: Exception, rule: str
+) -> None:
+    def fail(arguments: list[str]) -> int:
+        raise error
+
+    monkeypatch.setitem(VERBS, "train", fail)
+    said = say(capsys, "train")
+    assert said.code == 1
+    assert rule in said.err
+    assert f"received: {str(error).splitlines()[0]}\n" in said.err
+    assert "--speed.checkpoint" in said.err
+
+
+def test_another_error_of_torch_keeps_its_trace(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(arguments: list[str]) -> int:
+        raise RuntimeError("shapes do not fit")
+
+    monkeypatch.setitem(VERBS, "train", fail)
+    with pytest.raises(RuntimeError, match="shapes"):
+        main(["train"])
+
+
+def test_compiling_without_a_compiler_is_refused_in_words(tmp_path: Path) -> None:
+    data = tiny.write_data(tmp_path / "data")
+    command = ["train", "small", "--data", str(data), "--out", str(tmp_path / "run")]
+    switches = ["--data.size", "32", "--speed.compile", "--device", "cpu"]
+    done = subprocess.run(
+        [sys.executable, "-m", "hwan.cli", *command, *switches],
+        env={
+            **os.environ,
+            "CXX": "/none/g++",
+            "TORCHINDUCTOR_CACHE_DIR": str(tmp_path / "compiled"),
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "leave --speed.compile out" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -187,6 +188,9 @@ def test_a_run_in_use_is_not_written_over(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="a new run needs a new folder"):
         train(tmp_path, "run", epochs=0.2)
     assert (tmp_path / "run" / "log.jsonl").read_bytes() == before
+    shutil.rmtree(tmp_path / "run" / "state")
+    with pytest.raises(UsageError, match="ended before its first state was saved\n  fix: remove"):
+        train(tmp_path, "run", epochs=0.2)
 
 
 def stop_after(events: Any, images: int) -> None:

@@ -31,6 +31,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (Failure, OSError) as error:
         print(f"hwan: {error}", file=sys.stderr)
         return 1
+    except RuntimeError as error:
+        from hwan.runtime import advice  # with torch, which has raised it
+
+        if not (told := advice(error)):
+            raise
+        print(f"hwan: {told}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print("hwan: stopped", file=sys.stderr)
         return 130

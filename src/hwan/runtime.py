@@ -78,6 +78,24 @@ def describe(device: torch.device) -> str:
     )
 
 
+def advice(error: RuntimeError) -> str:
+    """What to do about an error of torch's that is the machine's lack, not a mistake; else nothing."""
+    first = next(iter(str(error).strip().splitlines()), "")
+    told = ""
+    if isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in first:
+        told, fix = (
+            "there is enough memory",
+            "`hwan plan` says before a training what fits; --train.batch 1 with --train.accumulate, "
+            "--speed.checkpoint and a smaller --data.size take less, and so does translate --tile 256",
+        )
+    elif any(cls.__name__ == "TorchDynamoException" for cls in type(error).__mro__):
+        told, fix = (
+            "speed.compile has what it needs: a C++ compiler on a CPU, Triton on a GPU",
+            "install what is missing, or leave --speed.compile out",
+        )
+    return f"{told}\n  received: {first}\n  fix: {fix}" if told else ""
+
+
 def need(module: str, extra: str, job: str) -> ModuleType:
     """Import an optional module. Raises ``UsageError`` that names the extra it comes with."""
     try:

@@ -85,10 +85,13 @@ def train(
     or weight is no longer finite (the last good state stays).
     """
     if (out / "config.json").exists() and not resume:
+        saved = (out / "state").exists()
         raise UsageError(
             "a new run needs a new folder",
-            f"{out} holds a run",
-            f"go on with it by `hwan train {out} --resume`, or give another --out",
+            f"{out} holds a run" + (" that ended before its first state was saved" * (not saved)),
+            f"go on with it by `hwan train {out} --resume`, or give another --out"
+            if saved
+            else "remove the folder, or give another --out",
         )
     layout = locate(data, config.data.pairs, config.data.swap)
     images = open_set(layout, config)
