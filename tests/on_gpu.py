@@ -21,7 +21,9 @@ from hwan.config import Config, LossConfig
 from hwan.data.folders import locate
 from hwan.data.loader import Batch, stream
 from hwan.data.sets import open_set, to_device
+from hwan.errors import UsageError
 from hwan.image import to_tensor
+from hwan.planning import choices, pictures
 from hwan.speedconfig import PLAIN
 from hwan.training import loop as loops
 from hwan.training import run
@@ -173,7 +175,7 @@ def test_the_card_refuses_what_a_real_one_would() -> None:
 def test_batches_reach_the_card_without_waiting(tmp_path: Path, place: str) -> None:
     base = config(data={"size": 128}, speed={"data": place})
     data = tiny.write_data(tmp_path / "data", size=160)
-    images = open_set(locate([data], "none", False), base)
+    images = open_set(locate([data]), base)
     resident = to_device(images, base, CARD)
     assert resident.a.resident == (place == "device")
     batches = stream(resident, base.data, 0, 0, 2, pinned=True)
@@ -185,6 +187,19 @@ def test_batches_reach_the_card_without_waiting(tmp_path: Path, place: str) -> N
         expected = next(alike)
         assert torch.equal(got.a.cpu(), expected.a)
         assert torch.equal(got.b.cpu(), expected.b)
+
+
+def test_plan_counts_the_pictures_that_lie_on_the_card(tmp_path: Path) -> None:
+    data = [tiny.write_data(tmp_path / "data")]
+    there = to_device(open_set(locate(data), config()), config(), CARD)
+    assert pictures(config(), data, CARD) == there.a.flat.nbytes + there.b.flat.nbytes
+    assert pictures(config(), data, CPU) == pictures(config(), [], CARD) == 0
+    turned = config(data={"rotate": 5.0}, speed={"data": "device"})
+    assert pictures(turned, data, CARD) == 0
+    with pytest.raises(UsageError, match=r"crops and mirrors.*\n.*rotate 5"):
+        to_device(open_set(locate(data), turned), turned, CARD)
+    asked, more = choices(config(), CARD, 1e15)[0], choices(config(), CARD, 1e15, 1e9)[0]
+    assert more.total == asked.total + 1e9
 
 
 @pytest.mark.parametrize("graph", [False, True])

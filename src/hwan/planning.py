@@ -7,13 +7,16 @@ import gc
 import os
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
 from hwan.config import Config, Precision
+from hwan.data.cache import fit
 from hwan.data.folders import list_images, locate
+from hwan.data.sets import could_lie_on
 from hwan.errors import UsageError
 from hwan.netconfig import TOGETHER
 from hwan.training import graph
@@ -49,14 +52,37 @@ def memory_of(device: torch.device) -> float:
     return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
 
 
-def choices(config: Config, device: torch.device, room: float) -> list[Choice]:
+def pictures(config: Config, data: Sequence[Path], device: torch.device) -> float:
+    """Bytes of the decoded pictures that a training keeps on ``device``, told from a few of each domain."""
+    if not data or not could_lie_on(device, config):
+        return 0.0
+    layout, size = locate(data, config.data.pairs, config.data.swap), 0.0
+    domains = ((layout.train_a, config.data.kind_a), (layout.train_b, config.data.kind_b))
+    for source, kind in domains:
+        files = list_images(source.folder)
+        found = []
+        for file in files[:: len(files) // 12 + 1]:
+            with suppress(UsageError):  # a broken one, which a training skips
+                found.append(fit(source.read(file, kind).pixels, config.data).nbytes)
+        size += len(files) * sum(found) / max(1, len(found))
+    free = torch.cuda.mem_get_info(device)[0]
+    return 0.0 if config.speed.data == "auto" and size > free / 4 else size
+
+
+def choices(config: Config, device: torch.device, room: float, held: float = 0.0) -> list[Choice]:
     """What was asked for; where it does not fit into ``room`` bytes, ways to need less up to the first
-    that fits, together from then on; where it does, the largest batch that fits too."""
-    asked = _choice("as asked", config, device)
+    that fits, together from then on; where it does, the largest batch that fits too. ``held`` bytes are
+    taken anyway."""
+
+    def choice(options: str, config: Config) -> Choice:
+        needed = need(config)
+        return Choice(options, config, needed, held + total(config, needed, device))
+
+    asked = choice("as asked", config)
     found = [asked]
     if asked.total > room:
         for options, less in _reductions(config):
-            found.append(_choice(options, less, device))
+            found.append(choice(options, less))
             if found[-1].total <= room:
                 break
         return found
@@ -66,16 +92,11 @@ def choices(config: Config, device: torch.device, room: float) -> list[Choice]:
     batch = min(256, 1 << int((room - asked.total + each * train.batch) / each).bit_length() - 1)
     while batch > train.batch:  # not quite in proportion: what was estimated to fit may not
         more = dataclasses.replace(config, train=dataclasses.replace(train, batch=batch))
-        larger = _choice(f"--train.batch {batch}", more, device)
+        larger = choice(f"--train.batch {batch}", more)
         if larger.total <= room:
             return [asked, larger]
         batch //= 2
     return found
-
-
-def _choice(options: str, config: Config, device: torch.device) -> Choice:
-    needed = need(config)
-    return Choice(options, config, needed, total(config, needed, device))
 
 
 def total(config: Config, needed: Need, device: torch.device) -> float:

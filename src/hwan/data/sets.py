@@ -44,22 +44,26 @@ def to_device(data: TrainingSet, config: Config, device: torch.device) -> Traini
     there is no GPU.
     """
     caches = [data.a, data.b] + ([data.beside.a, data.beside.b] if data.beside else [])
-    plain = not config.data.rotate and not config.data.jitter
-    plain = plain and all(cache.index.dtype != "uint16" for cache in caches)
-    wanted = config.speed.data
-    if wanted == "device":
-        rule(
-            plain and device.type == "cuda",
-            "speed.data device is for a GPU that crops and mirrors 8-bit or float pictures",
-            f"{device.type}, data.rotate {config.data.rotate}, data.jitter {config.data.jitter}",
-            "give --speed.data host",
-        )
-    elif wanted == "host" or not plain or device.type != "cuda":
+    wanted, possible = config.speed.data, could_lie_on(device, config)
+    rule(
+        wanted != "device" or possible,
+        "speed.data device is for a GPU that crops and mirrors 8-bit or float pictures",
+        f"{device.type}, data.rotate {config.data.rotate}, data.jitter {config.data.jitter}",
+        "give --speed.data host",
+    )
+    if not possible:
         return data
     size = sum(cache.flat.nbytes for cache in caches)
     if wanted == "auto" and size > torch.cuda.mem_get_info(device)[0] / 4:
         return data
     return resident(data, device)
+
+
+def could_lie_on(device: torch.device, config: Config) -> bool:
+    """Whether ``device`` could hold the pictures: a GPU, of 8-bit or float ones only cropped and mirrored."""
+    data = config.data
+    plain = not data.rotate and not data.jitter and "16" not in (data.depth_a, data.depth_b)
+    return plain and device.type == "cuda" and config.speed.data != "host"
 
 
 def resident(data: TrainingSet, device: torch.device) -> TrainingSet:

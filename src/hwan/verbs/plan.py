@@ -45,7 +45,8 @@ def plan(args: list[str]) -> int:
     room = given.memory * 1e9 or planning.memory_of(device)
     config = planning.settled(given.config, pick_precision(given.config.train.precision, device))
     table = Table("options", "memory", f"fits into {room / 1e9:.1f} GB", "GFLOP a step")
-    found = planning.choices(config, device, room)
+    held = planning.pictures(config, given.data, device)
+    found = planning.choices(config, device, room, held)
     for choice in found:
         fits = "yes" if choice.total <= room else "no"
         table.add_row(
