@@ -33,8 +33,8 @@ class SpeedConfig:
     C++ compiler on a CPU, Triton on a GPU."""
     graph: bool = False
     """CUDA only: record the whole step once and replay it, so that small images do not wait for
-    Python. Not with fp16, cut, wgan-gp, diffaugment or
-    whitening, which decide on the host within a step."""
+    Python. Not with train.accumulate, cut, wgan-gp, diffaugment or whitening, which decide on the host
+    within a step."""
     tf32: bool = True
     """CUDA only: ten bits of mantissa inside fp32 convolutions and products."""
     checkpoint: bool = False

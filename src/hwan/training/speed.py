@@ -91,12 +91,15 @@ def _check(config: Config, device: torch.device, precision: str) -> None:
             f"device {device.type}",
             "leave speed.graph out",
         )
+        scales = (
+            precision == "fp16" and not speed.fused
+        )  # which skips a step by itself where it must
         rule(
-            precision != "fp16" and config.train.accumulate == 1 and not (draws or whitens),
-            "speed.graph replays a step of which nothing is decided on the host: not fp16, "
-            "train.accumulate, cut, wgan-gp, diffaugment or whitening",
+            config.train.accumulate == 1 and not (draws or whitens or scales),
+            "speed.graph replays a step of which nothing is decided on the host: not with "
+            "train.accumulate, cut, wgan-gp, diffaugment or whitening, and in fp16 only with speed.fused",
             f"{precision}, accumulate {config.train.accumulate}, method {config.method}, "
             f"loss.gan {config.loss.gan}, diffaugment {config.loss.diffaugment}, "
-            f"norms {generator.norm} and {config.discriminator.norm}",
-            "leave speed.graph out, or give --train.precision bf16 and a larger --train.batch",
+            f"norms {generator.norm} and {config.discriminator.norm}, fused {speed.fused}",
+            "leave speed.graph out, or a larger --train.batch in place of --train.accumulate",
         )
