@@ -1,10 +1,11 @@
 """All that has to be measured on a GPU, in one run: correct first, then the other benches, then a training.
 
-    python -m bench.card --data horse2zebra --reference DIR --out DIR [--minutes 9]
+    python -m bench.card --data horse2zebra --reference DIR --out DIR [--minutes 9 --parts correct step ...]
 
 Every part is a process of its own with a limit, and leaves its text in --out; what is left of --minutes
 goes to a real training, which is stopped then and leaves its last samples, report and generators. Nothing is
-lost when a part fails or the time ends.
+lost when a part fails or the time ends. What a part is cut off at depends on the card: give the others in a
+second call.
 """
 
 from __future__ import annotations
@@ -45,10 +46,12 @@ def curve(config: Config, device: torch.device) -> list[dict[str, float]]:
     training = Training(config, device)
     training.method.train()
     take, found = stepper(training), []
-    for n, micro in enumerate(batches):
-        torch.cuda.set_sync_debug_mode("error" if n > 4 else "default")
-        found.append(take(micro, 2e-4))
-    torch.cuda.set_sync_debug_mode("default")
+    try:
+        for n, micro in enumerate(batches):
+            torch.cuda.set_sync_debug_mode("error" if n > 4 else "default")
+            found.append(take(micro, 2e-4))
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
     return [{name: float(value) for name, value in losses.items()} for losses in found]
 
 
@@ -63,7 +66,7 @@ def correct(size: int, device: torch.device) -> Iterator[str]:
         try:
             found = curve(dataclasses.replace(settled(base, precision), speed=speed), device)  # type: ignore[arg-type]
         except Exception as error:  # the others are still to be known
-            yield f"{name:28}{type(error).__name__}: {str(error).splitlines()[0]}"
+            yield f"{name:28}{type(error).__name__}: {str(error)[:200]}"
             continue
         off = [max(abs(a[k] / b[k] - 1) for k in b) for a, b in zip(found, plain, strict=True)]
         yield f"{name:28}{off[0]:10.1e}{max(off[:2]):10.1e}{max(off[:5]):10.1e}"
@@ -83,7 +86,7 @@ def profile(size: int, device: torch.device) -> str:
     with torch.profiler.profile(activities=activities) as found:
         for _ in range(5):
             take(micro, 1e-4)
-    return str(found.key_averages().table("self_cuda_time_total", 40, max_name_column_width=70))
+    return str(found.key_averages().table("self_cuda_time_total", 20, max_name_column_width=50))
 
 
 def part(name: str, command: list[str], seconds: float, out: Path) -> None:
@@ -104,6 +107,58 @@ def part(name: str, command: list[str], seconds: float, out: Path) -> None:
     print("\n".join((out / f"{name}.txt").read_text().splitlines()[-30:]), flush=True)
 
 
+def parts(given: argparse.Namespace) -> dict[str, tuple[list[str], float]]:
+    """Every part's command and the seconds it may take."""
+    size, out = str(given.size), given.out
+    itself = [
+        "-m",
+        "bench.card",
+        "--data",
+        str(given.data),
+        "--size",
+        size,
+        "--out",
+        str(out),
+        "--only",
+    ]
+    step = ["-m", "bench.step", "--filters", "64", "--blocks", "9", "--size", size, "--calls", "10"]
+    step += ["--reference", str(given.reference)] if given.reference else []
+    compiled = [name for name, (_, speed) in VARIANTS.items() if speed.compile]
+    eager = [name for name in VARIANTS if name not in compiled]
+    scaling = ["-m", "bench.scaling", "--sizes", size, "--batches", "1", "4", "16", "--gigabytes", "70",
+               "--on", "graph"]  # fmt: skip
+    memory = ["-m", "bench.memory", "--cases", "cyclegan, 256x256", "cyclegan, 256x256, checkpoint"]
+    data = ["-m", "bench.data", "--data", str(given.data), "--recipe", "cyclegan", "--sizes", size]
+    run = str(out / "run")
+    train = ["-m", "hwan.cli", "train", "cyclegan", "--data", str(given.data), "--out", run]
+    switches = ["--data.size", size, *(f"--speed.{switch}" for switch in given.on)]
+    return {
+        "correct": ([*itself, "correct"], 120),
+        "step": ([*step, "--json", str(out / "step.json"), "--variants", *eager], 90),
+        "scaling": ([*scaling, "--json", str(out / "scaling.json")], 60),
+        "data": (data, 60),
+        "profile": ([*itself, "profile"], 40),
+        "step-compiled": ([*step, "--variants", "default", *compiled], 180),
+        "scaling-compiled": ([*scaling, "compile"], 180),
+        "memory": (memory, 60),
+        "floor": (["-m", "bench.floor", "--size", size], 30),
+        "train": ([*train, *switches], 60 * given.minutes),
+    }
+
+
+def told(run: Path) -> str:
+    """How fast a training went, and how long the whole schedule would take so."""
+    rows = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
+    rates = sorted(row["images_per_second"] for row in rows)
+    if not rates:
+        return "no row of a log: the training was too short"
+    rate, last = rates[len(rates) // 2], rows[-1]
+    return (
+        f"{last['images']} of {last['total']} images at {rate:.1f} a second (median of {len(rows)} "
+        f"rows): the whole schedule in {last['total'] / rate / 60:.0f} min"
+    )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True)
@@ -112,66 +167,24 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=9.0)
     parser.add_argument("--size", type=int, default=256)
     parser.add_argument("--on", nargs="+", default=["graph"], help="switches of the training")
+    parser.add_argument("--parts", nargs="+", help="only these")
     parser.add_argument("--only", choices=("correct", "profile"), help=argparse.SUPPRESS)
     given = parser.parse_args()
-    if given.only:
-        device = pick_device("cuda")
-        lines = (
-            correct(given.size, device)
-            if given.only == "correct"
-            else [profile(given.size, device)]
-        )
-        for line in lines:
+    if given.only == "correct":
+        for line in correct(given.size, pick_device("cuda")):
             print(line, flush=True)
-        return
-    end = time.perf_counter() + 60 * given.minutes
-    given.out.mkdir(parents=True, exist_ok=True)
-    size, out = str(given.size), given.out
-    asked = ["--data", str(given.data), "--size", size, "--out", str(out)]
-    step = ["-m", "bench.step", "--filters", "64", "--blocks", "9", "--size", size, "--calls", "10",
-            "--rounds", "5", "--json", str(out / "step.json")]  # fmt: skip
-    if given.reference:
-        step += ["--reference", str(given.reference)]
-    scaling = [
-        "-m",
-        "bench.scaling",
-        "--sizes",
-        size,
-        "--batches",
-        "1",
-        "4",
-        "16",
-        "--gigabytes",
-        "70",
-    ]
-    memory = ["-m", "bench.memory", "--cases", "cyclegan, 256x256", "cyclegan, 256x256, checkpoint"]
-    data = ["-m", "bench.data", "--data", str(given.data), "--recipe", "cyclegan", "--sizes", size]
-    parts = {
-        "correct": (["-m", "bench.card", *asked, "--only", "correct"], 90),
-        "step": (step, 150),
-        "scaling": ([*scaling, "--json", str(out / "scaling.json")], 60),
-        "scaling-compiled": ([*scaling, "--on", "graph", "compile"], 90),
-        "profile": (["-m", "bench.card", *asked, "--only", "profile"], 40),
-        "floor": (["-m", "bench.floor", "--size", size], 30),
-        "data": (data, 60),
-        "memory": (memory, 40),
-    }
-    for name, (command, seconds) in parts.items():
-        part(name, command, min(seconds, end - time.perf_counter()), out)
-    run = out / "run"
-    train = ["-m", "hwan.cli", "train", "cyclegan", "--data", str(given.data), "--out", str(run),
-             "--data.size", size, *(f"--speed.{switch}" for switch in given.on)]  # fmt: skip
-    part("train", train, end - time.perf_counter(), out)
-    if (run / "log.jsonl").exists():
-        rows = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
-        last, rates = rows[-1], sorted(row["images_per_second"] for row in rows)
-        rate = rates[len(rates) // 2]
-        print(
-            f"{last['images']} of {last['total']} images at {rate:.1f} a second (median of {len(rows)} "
-            f"rows): the whole schedule in {last['total'] / rate / 60:.0f} min"
-        )
-        for sample in sorted((run / "samples").glob("*.png"))[-1:]:
-            shutil.copy(sample, out / "samples.png")
+    elif given.only == "profile":
+        print(profile(given.size, pick_device("cuda")))
+    else:
+        end = time.perf_counter() + 60 * given.minutes
+        given.out.mkdir(parents=True, exist_ok=True)
+        for name, (command, seconds) in parts(given).items():
+            if not given.parts or name in given.parts:
+                part(name, command, min(seconds, end - time.perf_counter()), given.out)
+        if (given.out / "run" / "log.jsonl").exists():
+            print(told(given.out / "run"))
+            samples = sorted((given.out / "run" / "samples").glob("*.png"))
+            shutil.copy(samples[-1], given.out / "samples.png")
 
 
 if __name__ == "__main__":

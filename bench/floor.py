@@ -3,9 +3,10 @@ that a card of given rates cannot go below.
 
     python -m bench.floor [--size 256 --batch 1 --filters 64 --blocks 9] [--gigabytes 4300 --teraflops 790]
 
-One step is run, on the device that there is, and counted. The rates are an H200's (bf16), as large copies and
-matrix products measure them. "In one pass" leaves out padding, activations, copies and casts: what is left
-where all between two convolutions is done with the norm, as torch.compile does it.
+One step is run, on the device that there is, and counted; casts are that device's. The rates are an H200's
+(bf16), as large copies and matrix products measure them. "In one pass" leaves out padding, activations,
+copies and casts: what is left where all between two convolutions is done with the norm, as torch.compile
+does it.
 """
 
 from __future__ import annotations
@@ -22,7 +23,14 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry
 
 from bench.common import machine, report
-from hwan.config import Config, DataConfig, DiscriminatorConfig, GeneratorConfig, TrainConfig
+from hwan.config import (
+    Config,
+    DataConfig,
+    DiscriminatorConfig,
+    GeneratorConfig,
+    SpeedConfig,
+    TrainConfig,
+)
 from hwan.runtime import pick_device
 from hwan.training.estimate import trial_batches
 from hwan.training.loop import Training, step
@@ -39,8 +47,8 @@ GROUPS = {
     "adam": "Adam",
 }
 PASSES = ("padding", "activations", "copies and casts")
-FREE = ("view", "expand", "slice.", "select.", "detach", "permute", "transpose", "squeeze", "empty", "alias",
-        "split", "unbind", "as_strided", "aten.t.", "lift", "prim")  # fmt: skip
+FREE = ("view", "expand", "aten.slice.", "aten.select.", "detach", "permute", "transpose", "squeeze",
+        "empty", "alias", "split", "unbind", "as_strided", "aten.t.", "lift", "prim")  # fmt: skip
 
 
 class Count(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -55,18 +63,22 @@ class Count(TorchDispatchMode):  # type: ignore[no-untyped-call]
         out = func(*args, **kwargs)
         name = str(func)
         if not any(free in name for free in FREE):
-            read = [x for x in tree_leaves((args, kwargs)) if isinstance(x, Tensor)]
-            new = [
-                x
-                for x in tree_leaves(out)
-                if isinstance(x, Tensor) and not any(x is y for y in read)
-            ]
+            read, new = tensors((args, kwargs)), tensors(out)
+            new = [x for x in new if not any(x is y for y in read)]
+            if not any(written_only in name for written_only in ("copy_", "fill_", "zero_")):
+                places = zip(func._schema.arguments, args, strict=False)
+                new += tensors([x for place, x in places if place.is_write])
             if "native_batch_norm" in name or "native_group_norm" in name:
-                read.append(read[0])  # statistics first, values then
+                # Sums first, values then: of the gradient and the input on the way back.
+                read += read[: 2 if "backward" in name else 1]
             count = flop_registry.get(func._overloadpacket)
             flop = count(*args, **kwargs, out_val=out) if count else 0
             self.seen.append((name, sum(x.numel() * x.element_size() for x in read + new), flop))
         return out
+
+
+def tensors(value: Any) -> list[Tensor]:
+    return [x for x in tree_leaves(value) if isinstance(x, Tensor)]
 
 
 def counted(config: Config, device: torch.device) -> list[tuple[str, int, int]]:
@@ -102,6 +114,7 @@ def main() -> None:
         generator=GeneratorConfig(filters=given.filters, blocks=given.blocks),
         discriminator=DiscriminatorConfig(filters=given.filters),
         train=TrainConfig(precision="bf16", batch=given.batch),
+        speed=SpeedConfig(forms=False),
     )
     device = pick_device(given.device)
     found: dict[str, list[float]] = defaultdict(lambda: [0.0] * 4)

@@ -10,7 +10,10 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import sys
 from pathlib import Path
+
+import torch
 
 from bench.common import interleaved, machine, report
 from hwan.planning import settled, total
@@ -58,11 +61,13 @@ def main() -> None:
             elif rate and needed.flop / rate > given.seconds:
                 rows.append([*row, "time", "", ""])
             else:
+                torch.compiler.reset()  # which gives up on a network after some shapes
                 take, micro = stepper(Training(config, device)), noise_batches(config)
                 one = {"step": lambda t=take, m=micro: t(m, 1e-4)}
                 seconds = interleaved(one, 3, 1, device, warm=untimed)["step"].median
                 rate = needed.flop / seconds
                 rows.append([*row, f"{seconds:.3f}", f"{batch / seconds:.2f}", f"{rate / 1e9:.0f}"])
+                print(*rows[-1], file=sys.stderr, flush=True)
                 data.append({"size": size, "batch": batch, "held": held, "seconds": seconds})
     switches = " ".join([base.train.precision, *given.on])
     title = f"recipe {given.recipe}, {switches}; {machine(device)}"

@@ -71,10 +71,21 @@ def ours(given: argparse.Namespace, name: str, device: torch.device) -> Callable
         speed=speed,
     )
     training = Training(config, device)
+    tf32 = torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
     noise = torch.randint(256, (given.batch, given.size, given.size, 3)).byte()
     micro = [Batch(noise, noise.flip(0))]
     take = stepper(training)
-    return lambda: take(micro, 2e-4)
+
+    def once() -> None:
+        set_tf32(*tf32)  # global, and other variants are made in between
+        take(micro, 2e-4)
+
+    return once
+
+
+def set_tf32(convolutions: bool, products: bool) -> None:
+    torch.backends.cudnn.allow_tf32 = convolutions
+    torch.backends.cuda.matmul.allow_tf32 = products
 
 
 def reference(given: argparse.Namespace, device: torch.device) -> Callable[[], Any]:
@@ -94,6 +105,7 @@ def reference(given: argparse.Namespace, device: torch.device) -> Callable[[], A
     images = {"A": noise[0], "B": noise[1], "A_paths": "", "B_paths": ""}
 
     def once() -> None:
+        set_tf32(True, False)  # torch's own defaults, which the reference leaves
         made.set_input(images)
         made.optimize_parameters()
 
@@ -123,7 +135,7 @@ def main() -> None:
     given = parser.parse_args()
     device = pick_device(given.device)
     cuda = device.type == "cuda"
-    if cuda:  # fp32 on a card is TF32 for the reference too: torch's own default for convolutions
+    if cuda:
         torch.backends.cudnn.benchmark = True
     names = given.variants or [
         n for n, v in VARIANTS.items() if cuda or not (v[1].graph or v[0] == "fp16")
@@ -132,16 +144,16 @@ def main() -> None:
     works |= {name: ours(given, name, device) for name in names}
     for name, work in list(works.items()):
         try:
-            work()
-        except (
-            RuntimeError
-        ) as error:  # one that this machine cannot do: the others are still to be known
-            print(f"{name} left out: {type(error).__name__}: {str(error).splitlines()[0]}")
+            for _ in range(WARM + 1 if cuda else 1):  # by then a recorded step is recorded
+                work()
+        except RuntimeError as error:  # the others are still to be known
+            print(f"{name} left out: {type(error).__name__}: {str(error)[:200]}", flush=True)
             del works[name]
     with FlopCounterMode(display=False) as counter:
         ours(given, "plain", device)()
     flop = counter.get_total_flops()
-    found = interleaved(works, given.rounds, given.calls, device, warm=WARM + 1 if cuda else 3)
+    found = interleaved(works, given.rounds, given.calls, device)
+    set_tf32(True, True)  # a card's peak in fp32 is that of its matrix units
     peaks = {kind: peak(device, dtype) for kind, dtype in
              (("fp32", torch.float32), ("bf16", torch.bfloat16))}  # fmt: skip
     wait(device)

@@ -1,7 +1,7 @@
 // A pretended CUDA card for a build of torch without CUDA. Its memory is the computer's and its kernels
-// are the CPU's; what makes a card different is checked or counted: operands on two devices are refused,
-// as is all that cannot be recorded while a graph is, waiting for the card is counted, and a recorded
-// graph does the same calls on the same memory again.
+// are the CPU's. Operands on two devices are refused, as is what cannot be recorded while a graph is; waiting
+// for the card is counted; a recorded graph does the same calls on the same memory again, with the numbers that
+// came from the CPU as they were. There is one stream, and memory is never short: of those it says nothing.
 #include <ATen/ATen.h>
 #include <ATen/CPUGeneratorImpl.h>
 #include <ATen/EmptyTensor.h>
@@ -28,7 +28,9 @@ using torch::jit::Stack;
 namespace {
 
 const Device card(DeviceType::CUDA, 0);
-constexpr size_t STAGED = 64 << 10;  // bytes that CUDA copies from ordinary memory without a wait
+// Bytes that are copied from ordinary memory without a wait: CUDA's 64 KB would be more than any image of a
+// test has.
+constexpr size_t STAGED = 1 << 10;
 
 int64_t waits = 0, launches = 0;
 bool recording = false;
@@ -43,6 +45,11 @@ auto& blocks = *new std::map<void*, size_t>;
 auto& pinned = *new std::set<const void*>;
 auto& before = *new std::map<void*, std::string>;
 auto& lock = *new std::recursive_mutex;  // autograd works in threads of its own
+
+bool is_pinned(const void* at) {
+  std::lock_guard<std::recursive_mutex> guard(lock);
+  return pinned.count(at);
+}
 
 void free_block(void* at) {
   std::lock_guard<std::recursive_mutex> guard(lock);
@@ -141,7 +148,7 @@ void compute(const OperatorHandle& op, Stack* stack) {
     in.push_back(mapped(value, [&](const Tensor& t) {
       if (!on_card(t)) {
         cpu_given |= t.defined() && t.dim() > 0;  // a number may come from the CPU
-        return t;
+        return recording && t.defined() ? t.clone() : t;
       }
       card_given = true;
       // An output that has no size yet is given one by the operation.
@@ -151,8 +158,9 @@ void compute(const OperatorHandle& op, Stack* stack) {
     }));
   const bool indexes = name == "aten::index" || name == "aten::index_put_";  // by places on the CPU too
   TORCH_CHECK(!(card_given && cpu_given) || indexes, "operands on two devices: ", name);
-  const bool reads = name == "aten::_local_scalar_dense" || name == "aten::nonzero" || name == "aten::equal" ||
-                     (indexes && cpu_given);
+  static const std::set<std::string> readers = {"aten::_local_scalar_dense", "aten::nonzero", "aten::equal",
+                                                "aten::masked_select", "aten::_unique2"};
+  const bool reads = readers.count(name) || (indexes && cpu_given);
   TORCH_CHECK(!(recording && reads), "not while a graph is recorded: ", name);
   waits += reads;
   ++launches;
@@ -176,7 +184,7 @@ Tensor& copy_(Tensor& self, const Tensor& source, bool non_blocking) {
   if (self.numel() == 0) return self;
   const bool to = on_card(self), from = on_card(source);
   TORCH_CHECK(!recording || (to && from), "not while a graph is recorded: a copy between devices");
-  const bool staged = source.nbytes() <= STAGED || pinned.count(source.storage().data());
+  const bool staged = source.nbytes() <= STAGED || is_pinned(source.storage().data());
   waits += (from && !to) || (to && !from && !(staged && non_blocking));
   ++launches;
   Tensor a = to ? renamed(self, kCPU) : self, b = from ? renamed(source, kCPU) : source;
@@ -245,7 +253,7 @@ struct CUDAHooks : CUDAHooksInterface {
   const Generator& getDefaultGenerator(DeviceIndex) const override { return detail::getDefaultCPUGenerator(); }
   Generator getNewGenerator(DeviceIndex) const override { return detail::createCPUGenerator(); }
   Allocator* getPinnedMemoryAllocator() const override { return &pinned_memory; }
-  bool isPinnedPtr(const void* at) const override { return pinned.count(at); }
+  bool isPinnedPtr(const void* at) const override { return is_pinned(at); }
 };
 REGISTER_CUDA_HOOKS(CUDAHooks)
 }  // namespace at
@@ -273,6 +281,10 @@ extern "C" {
 void gpu_install() {
   SetAllocator(DeviceType::CUDA, &card_memory);
   impl::registerDeviceGuard(DeviceType::CUDA, new Guard());
+}
+bool gpu_wait() {  // false where a card would refuse
+  waits += !recording;
+  return !recording;
 }
 int64_t gpu_waits() { return waits; }
 int64_t gpu_launches() { return launches; }

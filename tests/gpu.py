@@ -44,8 +44,9 @@ _library = ctypes.CDLL(str(_built(_folder)))
 import torch  # noqa: E402
 
 _library.gpu_install()
-for _name in ("waits", "launches", "record"):
-    getattr(_library, f"gpu_{_name}").restype = ctypes.c_int64
+for _function in (_library.gpu_waits, _library.gpu_launches, _library.gpu_record):
+    _function.restype = ctypes.c_int64
+_library.gpu_wait.restype = ctypes.c_bool
 
 
 def waits() -> int:
@@ -56,6 +57,12 @@ def waits() -> int:
 def launches() -> int:
     """How many operations the card has been given; a recorded graph is one."""
     return int(_library.gpu_launches())
+
+
+def synchronize() -> None:
+    """Wait for the card."""
+    if not _library.gpu_wait():
+        raise RuntimeError("not while a graph is recorded: waiting for the card")
 
 
 class Stream:
@@ -97,7 +104,7 @@ _answers: dict[str, Any] = {
     "get_device_capability": lambda device=None: (9, 0),
     "is_bf16_supported": lambda including_emulation=True: True,
     "mem_get_info": lambda device=None: (8 << 30, 8 << 30),
-    "synchronize": lambda device=None: None,
+    "synchronize": lambda device=None: synchronize(),
     "get_rng_state": lambda device=None: torch.zeros(16, dtype=torch.uint8),
     "set_rng_state": lambda state, device=None: None,
     "Stream": Stream,

@@ -7,6 +7,7 @@ nothing but a mistake sets them apart.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +95,13 @@ CASES: dict[str, dict[str, Any]] = {
     "spectral norm": {"discriminator": {"norm": "spectral"}},
     "weight norm": {"generator": {"norm": "weight"}},
     "circular": {"generator": {"padding": "circular"}},
+    "multiscale": {"data": {"size": 96}, "discriminator": {"name": "multiscale", "scales": 2}},
+    "checkpoint": {"speed": {"checkpoint": True}},
+    "no pool": {"train": {"pool": 0}},
+}
+SINGLE: dict[str, dict[str, Any]] = {  # penalties take their gradients in fp32
+    "wgan-gp": {"loss": {"gan": "wgan-gp"}},
+    "r1": {"loss": {"r1": 1.0}},
 }
 DECIDES: dict[str, dict[str, Any]] = {  # on the host, or reads generators: not to be recorded
     "cut": {"method": "cut"},
@@ -124,9 +132,20 @@ def test_a_card_computes_what_the_cpu_computes_and_nobody_waits_for_it(case: str
 @pytest.mark.usefixtures("in_double")
 @pytest.mark.parametrize("case", CASES)
 def test_a_recorded_step_is_the_same_training(case: str) -> None:
-    wanted = config(**CASES[case], speed={"graph": True})
+    speed = {**CASES[case].get("speed", {}), "graph": True}
+    wanted = config(**{**CASES[case], "speed": speed})
     plain = dataclasses.replace(wanted, speed=PLAIN)
     close(curve(wanted, CARD, True), curve(plain, CPU, True))
+
+
+@pytest.mark.parametrize("case", SINGLE)
+def test_penalties_do_not_wait_for_the_card(case: str) -> None:
+    wanted = config(**SINGLE[case])
+    eager = curve(wanted, CARD, False)
+    exact = curve(dataclasses.replace(wanted, speed=PLAIN), CPU, False)
+    assert eager[0] == pytest.approx(exact[0], rel=1e-3)  # rounding grows from step to step
+    if case == "r1":
+        close(curve(config(**SINGLE[case], speed={"graph": True}), CARD, False), eager)
 
 
 def test_a_recorded_step_is_launched_once() -> None:
@@ -174,13 +193,18 @@ def test_the_card_refuses_what_a_real_one_would() -> None:
     float(image.sum())
     image.copy_(torch.ones(3), non_blocking=True)
     assert gpu.waits() == waited + 1
-    large = torch.ones(1 << 15, device=CARD)
-    large.copy_(torch.ones(1 << 15), non_blocking=True)
-    large.copy_(torch.ones(1 << 15).pin_memory())
+    large = torch.ones(1 << 10, device=CARD)
+    large.copy_(torch.ones(1 << 10), non_blocking=True)
+    large.copy_(torch.ones(1 << 10).pin_memory())
     assert gpu.waits() == waited + 3
-    large.copy_(torch.ones(1 << 15).pin_memory(), non_blocking=True)
+    large.copy_(torch.ones(1 << 10).pin_memory(), non_blocking=True)
     assert gpu.waits() == waited + 3
-    for forbidden in (lambda: float(image.sum()), lambda: image.copy_(torch.ones(3))):
+    for forbidden in (
+        lambda: float(image.sum()),
+        lambda: image.copy_(torch.ones(3)),
+        lambda: image[image > 0],
+        torch.cuda.synchronize,
+    ):
         with (
             pytest.raises(RuntimeError, match="recorded"),
             torch.cuda.graph(torch.cuda.CUDAGraph()),
@@ -204,6 +228,27 @@ def test_batches_reach_the_card_without_waiting(tmp_path: Path, place: str) -> N
         expected = next(alike)
         assert torch.equal(got.a.cpu(), expected.a)
         assert torch.equal(got.b.cpu(), expected.b)
+
+
+@pytest.mark.parametrize("place", ["host", "device"])
+def test_a_training_waits_for_the_card_only_to_tell_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    found: list[int] = []
+
+    def watched(*given: Any) -> Iterator[loops.Status]:
+        for status in loops.loop(*given):
+            found.append(gpu.waits())
+            yield status
+
+    monkeypatch.setattr(run, "loop", watched)
+    monkeypatch.setattr(run, "LOG_ROWS", 1)
+    data = [tiny.write_data(tmp_path / "data")]
+    wanted = config(train={"epochs": 2, "ticks": 1}, speed={"data": place})
+    rows = [x for x in run.train(wanted, data, tmp_path / "run", "cuda") if isinstance(x, run.Row)]
+    assert len(rows) == 1
+    assert len(found) == 12
+    assert len(set(found)) == 1
 
 
 def test_plan_counts_the_pictures_that_lie_on_the_card(tmp_path: Path) -> None:

@@ -15,7 +15,9 @@ import torch
 HERE = Path(__file__).parent
 
 
-@pytest.mark.skipif(torch.version.cuda is not None, reason="this torch has the real CUDA")
+@pytest.mark.skipif(
+    bool(torch.version.cuda or torch.version.hip), reason="this torch has kernels of its own"
+)
 @pytest.mark.skipif(shutil.which("g++") is None, reason="the pretended card is compiled")
 @pytest.mark.skipif(sys.platform != "linux", reason="the pretended card is a Linux library")
 def test_training_on_a_pretended_card() -> None:

@@ -82,7 +82,7 @@ def advice(error: RuntimeError) -> str:
     """What to do about an error of torch's that is the machine's lack, not a mistake; else nothing."""
     first = next(iter(str(error).strip().splitlines()), "")
     told = ""
-    if isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in first:
+    if "out of memory" in first or "can't allocate memory" in first:
         told, fix = (
             "there is enough memory",
             "`hwan plan` says before a training what fits; --train.batch 1 with --train.accumulate, "

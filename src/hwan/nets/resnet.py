@@ -68,7 +68,9 @@ class Resnet(nn.Sequential):
         blocks = [layer for layer in layers if isinstance(layer, ResidualBlock)]
         ends = nn.Sequential(*layers[:first]), nn.Sequential(*layers[first + len(blocks) :])
         for part in (ends[0], *blocks, ends[1]):
-            image = checkpoint(part, image, use_reentrant=False)
+            # What draws nothing need not have the generator's state, which a recorded step may not read.
+            draws = any(isinstance(layer, nn.Dropout) for layer in part.modules())
+            image = checkpoint(part, image, use_reentrant=False, preserve_rng_state=draws)
         return image
 
 

@@ -41,7 +41,8 @@ def compile_networks(players: tuple[Player, ...], config: Config) -> None:
     if config.speed.compile:
         for player in players:
             for network in player.networks:
-                network.compile(dynamic=False)
+                # (``Module.compile`` leaves out what is called by torch's own code, as by a Sequential.)
+                network.forward = torch.compile(network.forward, dynamic=False)
 
 
 def adam(weights: list[nn.Parameter], config: Config, device: torch.device) -> torch.optim.Adam:
