@@ -130,6 +130,7 @@ def parts(given: argparse.Namespace) -> dict[str, tuple[list[str], float]]:
     memory = ["-m", "bench.memory", "--cases", "cyclegan, 256x256", "cyclegan, 256x256, checkpoint"]
     data = ["-m", "bench.data", "--data", str(given.data), "--recipe", "cyclegan", "--sizes", size]
     run = str(out / "run")
+    translate = ["-m", "bench.translate", run, str(given.data / "testA"), "--device", "cuda"]
     train = ["-m", "hwan.cli", "train", "cyclegan", "--data", str(given.data), "--out", run]
     switches = ["--data.size", size, *(f"--speed.{switch}" for switch in given.on)]
     return {
@@ -143,6 +144,7 @@ def parts(given: argparse.Namespace) -> dict[str, tuple[list[str], float]]:
         "memory": (memory, 60),
         "floor": (["-m", "bench.floor", "--size", size], 30),
         "train": ([*train, *switches], 60 * given.minutes),
+        "translate": ([*translate, "--count", "100"], 30),
     }
 
 
@@ -180,7 +182,8 @@ def main() -> None:
         given.out.mkdir(parents=True, exist_ok=True)
         for name, (command, seconds) in parts(given).items():
             if not given.parts or name in given.parts:
-                part(name, command, min(seconds, end - time.perf_counter()), given.out)
+                left = end - time.perf_counter() - (40 if name == "train" else 0)
+                part(name, command, min(seconds, left), given.out)
         if (given.out / "run" / "log.jsonl").exists():
             print(told(given.out / "run"))
             samples = sorted((given.out / "run" / "samples").glob("*.png"))

@@ -1,11 +1,11 @@
 """A folder of images translated by each way there is: images a second, and how near to PyTorch's fp32.
 
-    python -m bench.translate GENERATOR IMAGES [--count 12] [--rounds 3] [--threads 2]
+    python -m bench.translate GENERATOR IMAGES [--count 12] [--rounds 3] [--threads 2] [--device cpu]
 
 Ways: eager PyTorch one file after another (decode, network, encode), which is the baseline; `hwan
-translate`, which decodes and encodes beside the network; the same in bf16; ONNX Runtime and OpenVINO in
-the same pipeline, where they are installed. Rounds are interleaved; each way's best round counts, in wall
-time and in processor time (which other work on the machine disturbs less). Prints one table and JSON.
+translate`, which decodes and encodes beside the network; the same in bf16; on a CPU, ONNX Runtime and
+OpenVINO in the same pipeline, where they are installed. Rounds are interleaved; each way's best round counts,
+in wall time and in processor time (which other work on the machine disturbs less). Prints one table and JSON.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from hwan.translate import Translator, find_generator, pad_to
 Way = Callable[[list[tuple[Path, Path]]], None]
 
 
-def ways(folder: Path) -> Iterator[tuple[str, Way]]:
+def ways(folder: Path, device: str) -> Iterator[tuple[str, Way]]:
     def pipeline(translator: Translator) -> Way:
         def run(pairs: list[tuple[Path, Path]]) -> None:
             for _ in translate_files(translator, pairs):
@@ -45,25 +45,26 @@ def ways(folder: Path) -> Iterator[tuple[str, Way]]:
 
         return run
 
-    yield "hwan translate", pipeline(Translator(*load_generator(folder)))
-    yield "the same, bf16", pipeline(Translator(*load_generator(folder), precision="bf16"))
-    if importlib.util.find_spec("onnxruntime"):
-        other = Translator(*load_generator(folder))
+    yield "hwan translate", pipeline(Translator(*load_generator(folder), device))
+    half = Translator(*load_generator(folder), device, precision="bf16")
+    yield "the same, bf16", pipeline(half)
+    if device == "cpu" and importlib.util.find_spec("onnxruntime"):
+        other = Translator(*load_generator(folder), device)
         other.engine = onnx_engine(other)
         yield "--engine onnx", pipeline(other)
         if importlib.util.find_spec("openvino"):
             proto = trace(*load_generator(folder)).SerializeToString()
             for precision in ("f32", "bf16"):
-                other = Translator(*load_generator(folder))
+                other = Translator(*load_generator(folder), device)
                 other.engine = openvino(proto, precision)
                 yield f"OpenVINO, {precision}", pipeline(other)
 
 
-def one_by_one(folder: Path, pairs: list[tuple[Path, Path]]) -> tuple[float, float]:
+def one_by_one(folder: Path, device: str, pairs: list[tuple[Path, Path]]) -> tuple[float, float]:
     """Seconds of wall and of processor an image, by PyTorch as it is, in a process of its own: hwan's
     translator changes how memory is kept in the whole process."""
     given = json.dumps(
-        [str(folder), torch.get_num_threads(), [[str(x) for x in pair] for pair in pairs]]
+        [str(folder), device, torch.get_num_threads(), [[str(x) for x in pair] for pair in pairs]]
     )
     command = [sys.executable, "-m", "bench.translate", "--eager", given]
     run = subprocess.run(command, check=True, capture_output=True, text=True)
@@ -74,14 +75,16 @@ def one_by_one(folder: Path, pairs: list[tuple[Path, Path]]) -> tuple[float, flo
 @torch.inference_mode()
 def eager(given: str) -> None:
     """What ``one_by_one`` measures."""
-    folder, threads, pairs = json.loads(given)
+    folder, device, threads, pairs = json.loads(given)
     torch.set_num_threads(threads)
     net, card = load_generator(Path(folder))
+    net.to(device)
     for turn in range(2):
         began, worked = time.perf_counter(), time.process_time()
         for source, target in pairs[: None if turn else 2]:  # the first turn warms up
             pixels = decode(Path(source), card.kind_in).pixels
-            image = pad_to(to_tensor(torch.from_numpy(pixels)[None]), *sizes(card.generator))
+            batch = torch.from_numpy(pixels)[None].to(device)
+            image = pad_to(to_tensor(batch), *sizes(card.generator))
             made = to_pixels(net(image)[:, :, : pixels.shape[0], : pixels.shape[1]], card.kind_out)
             save(made[0], Path(target))
         spent = [time.perf_counter() - began, time.process_time() - worked]
@@ -106,6 +109,7 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=12)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--device", default="cpu")
     given = parser.parse_args()
     if given.eager:
         return eager(given.eager)
@@ -116,7 +120,7 @@ def main() -> None:
         (root / "in").mkdir()
         for path in sorted(given.images.iterdir())[: given.count]:
             shutil.copy(path, root / "in")
-        found = dict(ways(folder))
+        found = dict(ways(folder, given.device))
         base = "eager, one by one"
         (root / base).mkdir()
         wall: dict[str, list[float]] = {name: [] for name in (base, *found)}
@@ -124,7 +128,7 @@ def main() -> None:
         for turn in range(given.rounds + 1):
             if turn:
                 sources = plan([root / "in"], root / base, ".png", overwrite=True)
-                once = one_by_one(folder, sources)
+                once = one_by_one(folder, given.device, sources)
                 wall[base].append(once[0])
                 processor[base].append(once[1])
             for name, way in found.items():
@@ -150,7 +154,7 @@ def main() -> None:
             f"{row['way']:20}{row['images_per_second']:10.2f}{row['wall']:9.2f}"
             f"{row['processor']:9.2f}{row['levels']:17.3f}"
         )
-    print(json.dumps({"machine": describe(torch.device("cpu")), "rows": rows}))
+    print(json.dumps({"machine": describe(torch.device(given.device)), "rows": rows}))
 
 
 def levels(first: Path, second: Path) -> float:
