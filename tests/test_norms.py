@@ -17,7 +17,7 @@ from hwan.nets import build_discriminator, build_generator
 from hwan.nets.blocks import UPSAMPLINGS
 from hwan.nets.folder import GeneratorCard, load_generator, save_generator
 from hwan.nets.initial import initialise
-from hwan.nets.norms import divisor, norm_layer
+from hwan.nets.norms import InstanceNorm2d, divisor, norm_layer
 from hwan.nets.whitening import InverseRoot, Whitening2d
 from hwan.translate import Translator
 
@@ -239,3 +239,46 @@ def test_pixel_shuffle_starts_as_nearest(norm: Norm) -> None:
     nearest = out[:, :, ::2, ::2].repeat_interleave(2, 2).repeat_interleave(2, 3)
     torch.testing.assert_close(out, nearest)
     assert float(out.std()) > 0.1
+
+
+@pytest.mark.parametrize("norm", ["instance", "instance-affine", "group", "layer"])
+@pytest.mark.parametrize("batch", [1, 2])
+@pytest.mark.parametrize("quick", [False, True])
+def test_a_penalty_has_the_right_gradient_in_any_memory_order(
+    norm: Norm, batch: int, quick: bool
+) -> None:
+    """The derivative of a derivative, by the first layer's weights through two norms, in double, held
+    against finite differences. (torch's own of instance norm errs for one picture in channels last.)"""
+    torch.manual_seed(0)
+    config = DiscriminatorConfig(norm=norm)
+    net = nn.Sequential(
+        nn.Conv2d(3, 4, 4, 2, 1), nn.Tanh(),
+        nn.Conv2d(4, 8, 4, 2, 1), norm_layer(config, 8), nn.Tanh(),
+        nn.Conv2d(8, 8, 4, 2, 1), norm_layer(config, 8), nn.Tanh(),
+        nn.Conv2d(8, 1, 3),
+    ).double()  # fmt: skip
+    for layer in net.modules():
+        if isinstance(layer, InstanceNorm2d):
+            layer.quick = quick
+    weight = next(net.parameters())
+    change = torch.randn_like(weight)
+    pixels = torch.randn(batch, 32, 32, 3, dtype=torch.double).permute(0, 3, 1, 2)
+
+    def penalty(images: Tensor) -> Tensor:
+        images = images.detach().requires_grad_()
+        (slope,) = torch.autograd.grad(net(images).mean(), images, create_graph=True)
+        return slope.square().sum()
+
+    def shifted(images: Tensor, by: float) -> float:
+        with torch.no_grad():
+            weight.add_(change, alpha=by)
+        found = float(penalty(images).detach())
+        with torch.no_grad():
+            weight.sub_(change, alpha=by)
+        return found
+
+    for images in (pixels, pixels.contiguous()):
+        (gradient,) = torch.autograd.grad(penalty(images), weight)
+        step = 1e-6
+        expected = (shifted(images, step) - shifted(images, -step)) / (2 * step)
+        assert float((gradient * change).sum()) == pytest.approx(expected, rel=1e-4)

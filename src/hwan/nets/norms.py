@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from torch import Tensor, nn
-from torch.nn.functional import group_norm
+from torch.nn.functional import group_norm, instance_norm
 from torch.nn.utils.parametrizations import spectral_norm, weight_norm
 
 from hwan.netconfig import DiscriminatorConfig, GeneratorConfig, Norm
@@ -33,6 +33,11 @@ class InstanceNorm2d(nn.InstanceNorm2d):
     def forward(self, input: Tensor) -> Tensor:
         if self.quick:
             return group_norm(input, self.num_features, self.weight, self.bias, self.eps)
+        if self.training:
+            # The same with the pixels in a row: of one picture in channels last torch 2.13 takes the
+            # derivative of this norm's derivative wrongly, and r1 and wgan-gp train by that.
+            flat = instance_norm(input.flatten(2), weight=self.weight, bias=self.bias, eps=self.eps)
+            return flat.view_as(input)
         return super().forward(input)
 
 
