@@ -173,6 +173,9 @@ def test_ranking_by_hand(tmp_path: Path) -> None:
     assert ranked(tmp_path / "up", "ssim", 4, {"ssim_ab": 0.5}) == ["ab"]
     assert ranked(tmp_path / "up", "ssim", 8, {"ssim_ab": 0.6}) == ["ab"]
     assert ranked(tmp_path / "up", "ssim", 12, {"ssim_ab": 0.4}) == []
+    # Gone on with by another figure, whose values are not to be compared with these.
+    assert ranked(tmp_path / "up", "swd", 16, {"swd_ab": 0.9}) == ["ab"]
+    assert len(json.loads((tmp_path / "up" / "ranking.json").read_text())["ranking"]["ab"]) == 1
 
 
 def test_wrong_choices_are_refused_before_training(tmp_path: Path, data: Path) -> None:

@@ -92,6 +92,9 @@ def test_memory_is_weights_moments_gradients_and_activations() -> None:
         ),
         dataclasses.replace(tiny.config(), speed=SpeedConfig(channels_last="on", checkpoint=True)),
         dataclasses.replace(tiny.config(), loss=LossConfig(paired=1.0)),
+        dataclasses.replace(
+            tiny.config(), generator=dataclasses.replace(tiny.config().generator, init="truncated")
+        ),
     ],
     ids=[
         "whitening",
@@ -104,6 +107,7 @@ def test_memory_is_weights_moments_gradients_and_activations() -> None:
         "keras",
         "channels_last",
         "paired",
+        "truncated",
     ],
 )
 def test_every_method_can_be_counted(config: Config) -> None:
@@ -127,6 +131,15 @@ def test_what_does_not_fit_is_reduced_the_ways_that_change_nothing_first() -> No
         "--train.batch 1 --train.accumulate 2 --speed.checkpoint",
         "--train.batch 1 --train.accumulate 2 --speed.checkpoint --data.size 32",
     ]
+
+
+@pytest.mark.parametrize("norm", ["batch", "whitening"])
+def test_norms_over_the_batch_keep_it(norm: Any) -> None:
+    base = tiny.config(batch=4)
+    net = dataclasses.replace(base.generator, norm=norm, whitened=2)
+    found = choices(dataclasses.replace(base, generator=net), CPU, 1.0)
+    assert len(found) > 1
+    assert all(choice.config.train.batch == 4 for choice in found)
 
 
 @pytest.mark.parametrize("batch", [8, 32, 128])

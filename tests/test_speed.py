@@ -119,6 +119,27 @@ def test_halves_side_by_side_keep_the_losses_and_give_the_same_bits_again(
         assert curve(fast) == found
 
 
+@pytest.mark.parametrize(
+    ("discriminator", "precision"),
+    [({"members": 3}, "fp32"), ({"members": 2}, "bf16"), ({"norm": "batch"}, "bf16")],
+)
+def test_halves_give_one_curve_a_seed(discriminator: dict[str, Any], precision: Any) -> None:
+    """Gradients of several judgements are added in one order, whichever half is done first."""
+    with two_threads():
+        base = config(SpeedConfig(), precision=precision)
+        judge = dataclasses.replace(base.discriminator, **discriminator)
+        base = dataclasses.replace(base, discriminator=judge)
+        assert divides(Training(base, CPU))
+        first = single_curve(base)
+        assert all(single_curve(base) == first for _ in range(5))
+
+
+def single_curve(config: Config) -> list[dict[str, float]]:
+    training = Training(config, CPU)
+    found = [s.losses for s in loop(training, iter(noise(STEPS)), STEPS)]
+    return [{name: float(value) for name, value in losses.items()} for losses in found]
+
+
 @pytest.mark.usefixtures("in_double", "forms_everywhere")
 @pytest.mark.parametrize("method", ["cyclegan", "gan", "pix2pix", "cut"])
 def test_all_defaults_together_keep_the_losses(method: str) -> None:

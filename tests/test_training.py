@@ -193,6 +193,19 @@ def test_a_run_in_use_is_not_written_over(tmp_path: Path) -> None:
         train(tmp_path, "run", epochs=0.2)
 
 
+def test_a_resume_says_which_changed_option_does_not_fit_the_pool(tmp_path: Path) -> None:
+    train(tmp_path, "run", epochs=0.5, pool=4)
+    for change, told in (
+        ({"size": 64}, "the pool's pictures are 32x32, and data.size is 64"),
+        ({"pool": 1}, "pictures were in the pool, and train.pool is 1"),
+    ):
+        config = tiny.config(epochs=1, ticks=3, pool=change.get("pool", 4))
+        data = dataclasses.replace(config.data, size=change.get("size", 32))
+        other = dataclasses.replace(config, data=data)
+        with pytest.raises(UsageError, match=told):
+            list(runs.train(other, [tmp_path / "data"], tmp_path / "run", "cpu", resume=True))
+
+
 def stop_after(events: Any, images: int) -> None:
     """Take rows up to ``images``, then send this process the signal of Ctrl-C."""
     for event in events:

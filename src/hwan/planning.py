@@ -114,7 +114,9 @@ def heap(config: Config, device: torch.device) -> float:
 def _reductions(config: Config) -> Iterator[tuple[str, Config]]:
     """Ways to need less memory, each on top of those before, the ones that change no result first."""
     options = ""
-    if config.train.batch > 1:
+    # (Batch norm and whitening would see other batches.)
+    norms = {config.generator.norm, config.discriminator.norm}
+    if config.train.batch > 1 and not norms & {"batch", "whitening"}:
         batches = config.train.accumulate * config.train.batch
         split = dataclasses.replace(config.train, batch=1, accumulate=batches)
         config = dataclasses.replace(config, train=split)

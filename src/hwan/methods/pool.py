@@ -74,6 +74,10 @@ class Pool(nn.Module):
 
     def set_extra_state(self, state: Any) -> None:
         kept = state["kept"]
+        if len(kept) > self.size:
+            raise ValueError(
+                f"{len(kept)} pictures were in the pool, and train.pool is {self.size}"
+            )
         self.filled, self.kept = len(kept), None
         if kept:
             self.kept = kept[0].new_zeros(self.size, *kept[0].shape)

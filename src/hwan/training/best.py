@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -129,7 +130,9 @@ def ranked(folder: Path, figure: str, seen: int, figures: Mapping[str, float]) -
     if not figures:
         return []
     path = folder / "ranking.json"
-    before = read_json(path)["ranking"] if path.is_file() else {}
+    written: dict[str, Any] = read_json(path) if path.is_file() else {}
+    # A ranking by another figure is none.
+    before = written["ranking"] if written.get("figure") == figure else {}
     sign = 1 if FIGURES[figure].better == "low" else -1
     ranking, won = {}, []
     for name, value in figures.items():

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -19,6 +20,7 @@ from hwan.methods.players import Images, Losses
 from hwan.training.loop import Training, autocast, floats, freeze, set_lr
 
 Step = Callable[[list[Batch], float], dict[str, Tensor]]
+Both = Callable[[Callable[[int], Any]], list[Any]]
 
 
 def divides(training: Training) -> bool:
@@ -39,11 +41,11 @@ def divides(training: Training) -> bool:
 
 def branched(training: Training) -> Step:
     """A step like ``loop.step`` for ``training`` of which ``divides`` is true."""
-    cores, pool = torch.get_num_threads(), _two_halves_of_the_cores()
+    cores, both = torch.get_num_threads(), _two_halves_of_the_cores()
     method = training.method
 
     def half(domain: str, images: list[Tensor]) -> Images:
-        with autocast(training):
+        with autocast(training, shared=False):
             found: Images = method.begun_in(domain, *images)
         return found
 
@@ -59,20 +61,21 @@ def branched(training: Training) -> Step:
     def update(micro: list[Batch], lr: float) -> dict[str, Tensor]:
         set_lr(training, lr)
         real = floats(training, micro[0])
-        halves = pool.map(half, ("a", "b"), (real[::2], real[1::2]))
+        halves = both(lambda n: half("ab"[n], real[n::2]))
         images = {name: image for found in halves for name, image in found.items()}
         totals: dict[str, Tensor] = {}
         for player in method.players:
             freeze(training, player)
             weights = training.weights[player.name]
 
-            def part(names: tuple[str, ...]) -> tuple[Losses, tuple[Tensor | None, ...]]:
-                with autocast(training):
-                    losses = player.objective({n: images[n] for n in names if n in images})  # noqa: B023
+            def part(n: int) -> tuple[Losses, tuple[Tensor | None, ...]]:
+                own = {name: images[name] for name in player.branches[n] if name in images}  # noqa: B023
+                with autocast(training, shared=False):
+                    losses = player.objective(own)  # noqa: B023
                 objective = torch.stack(list(losses.values())).sum()
                 return losses, torch.autograd.grad(objective, weights, allow_unused=True)  # noqa: B023
 
-            parts = list(pool.map(part, player.branches))
+            parts = both(part)
             for weight, *gradients in zip(weights, *(found for _, found in parts), strict=True):
                 weight.grad = None
                 for gradient in gradients:
@@ -100,10 +103,12 @@ def laid(gradient: Tensor, weight: Tensor) -> Tensor:
     return torch.empty_like(weight).copy_(gradient)
 
 
-def _two_halves_of_the_cores() -> ThreadPoolExecutor:
-    """Two threads whose own work torch spreads over half of the cores each."""
+def _two_halves_of_the_cores() -> Both:
+    """A function that does work 0 and work 1 at once, each always in the same thread, whose own work torch
+    spreads over half of the cores. (autograd adds gradients in the order in which a thread made their
+    nodes: with threads at random, one seed would not give one curve.)"""
     cores, ready = torch.get_num_threads(), Barrier(3)
-    pool = ThreadPoolExecutor(2)
+    lanes = [ThreadPoolExecutor(1), ThreadPoolExecutor(1)]
 
     def begin() -> None:
         torch.set_num_threads(cores // 2)
@@ -112,8 +117,12 @@ def _two_halves_of_the_cores() -> ThreadPoolExecutor:
         ).sum()  # torch looks at the number once, at a thread's first parallel work
         ready.wait()
 
-    for _ in range(2):
-        pool.submit(begin)
+    def both(work: Callable[[int], Any]) -> list[Any]:
+        running = [lane.submit(work, n) for n, lane in enumerate(lanes)]
+        return [one.result() for one in running]
+
+    for lane in lanes:
+        lane.submit(begin)
     ready.wait()
     torch.set_num_threads(cores)  # MKL has one number for all threads
-    return pool
+    return both

@@ -113,6 +113,8 @@ def plain(config: Config) -> Config:
     precision = "fp32" if config.train.precision == "auto" else config.train.precision
     return dataclasses.replace(
         config,
+        generator=dataclasses.replace(config.generator, init="normal"),
+        discriminator=dataclasses.replace(config.discriminator, init="normal"),
         loss=dataclasses.replace(config.loss, diffaugment=(), flip_equivariance=False),
         train=dataclasses.replace(config.train, precision=precision, ema=0.0),
         speed=dataclasses.replace(

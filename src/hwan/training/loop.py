@@ -15,6 +15,7 @@ from hwan.data.loader import Batch
 from hwan.image import to_tensor
 from hwan.methods import METHODS
 from hwan.methods.players import Images, Method, Player
+from hwan.methods.pool import Pool
 from hwan.runtime import AUTOCAST, pick_precision, seed_all
 from hwan.training.schedule import Average, lr_factor
 from hwan.training.speed import adam, compile_networks, load_adam, quicken
@@ -72,8 +73,12 @@ class Training:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        self.seen = state["seen"]
+        self.seen, size = state["seen"], self.config.data.size
         self.method.load_state_dict(state["method"])
+        for pool in (part for part in self.method.modules() if isinstance(part, Pool)):
+            if pool.kept is not None and pool.kept.shape[-1] != size:
+                held = pool.kept.shape[-1]
+                raise ValueError(f"the pool's pictures are {held}x{held}, and data.size is {size}")
         for name, optimiser in self.optimisers.items():
             load_adam(optimiser, state["optimisers"][name])
         if state["scaler"]:  # empty where the run was not in fp16
@@ -199,7 +204,9 @@ def freeze(training: Training, playing: Player | None) -> None:
             weight.requires_grad_(playing is None or name == playing.name)
 
 
-def autocast(training: Training) -> torch.autocast:
-    """Mixed precision for forward passes and losses; weights stay fp32."""
+def autocast(training: Training, shared: bool = True) -> torch.autocast:
+    """Mixed precision for forward passes and losses; weights stay fp32. Not ``shared``: without the cast
+    weights that torch keeps for all threads together, until any of them is done."""
     dtype = AUTOCAST.get(training.precision)
-    return torch.autocast(training.device.type, dtype, enabled=dtype is not None)
+    on = dtype is not None
+    return torch.autocast(training.device.type, dtype, enabled=on, cache_enabled=on and shared)
