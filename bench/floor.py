@@ -23,14 +23,8 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry
 
 from bench.common import machine, report
-from hwan.config import (
-    Config,
-    DataConfig,
-    DiscriminatorConfig,
-    GeneratorConfig,
-    SpeedConfig,
-    TrainConfig,
-)
+from bench.step import configured
+from hwan.config import Config, SpeedConfig
 from hwan.runtime import pick_device
 from hwan.training.estimate import trial_batches
 from hwan.training.loop import Training, step
@@ -109,13 +103,7 @@ def main() -> None:
     parser.add_argument("--device", default="auto")
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
-    config = Config(
-        data=DataConfig(size=given.size),
-        generator=GeneratorConfig(filters=given.filters, blocks=given.blocks),
-        discriminator=DiscriminatorConfig(filters=given.filters),
-        train=TrainConfig(precision="bf16", batch=given.batch),
-        speed=SpeedConfig(forms=False),
-    )
+    config = configured(given, "bf16", SpeedConfig(forms=False))
     device = pick_device(given.device)
     found: dict[str, list[float]] = defaultdict(lambda: [0.0] * 4)
     for name, size, flop in counted(config, device):

@@ -60,17 +60,20 @@ VARIANTS: dict[str, tuple[str, SpeedConfig]] = {
 }
 
 
-def ours(given: argparse.Namespace, name: str, device: torch.device) -> Callable[[], Any]:
-    """A step of hwan's under variant ``name``."""
-    precision, speed = VARIANTS[name]
-    config = Config(
+def configured(given: argparse.Namespace, precision: str, speed: SpeedConfig) -> Config:
+    """CycleGAN of the size that ``given`` says."""
+    return Config(
         data=DataConfig(size=given.size),
         generator=GeneratorConfig(filters=given.filters, blocks=given.blocks),
         discriminator=DiscriminatorConfig(filters=given.filters),
         train=TrainConfig(precision=precision, batch=given.batch),  # type: ignore[arg-type]
         speed=speed,
     )
-    training = Training(config, device)
+
+
+def ours(given: argparse.Namespace, name: str, device: torch.device) -> Callable[[], Any]:
+    """A step of hwan's under variant ``name``."""
+    training = Training(configured(given, *VARIANTS[name]), device)
     tf32 = torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
     noise = torch.randint(256, (given.batch, given.size, given.size, 3)).byte()
     micro = [Batch(noise, noise.flip(0))]

@@ -40,6 +40,15 @@ def fewer_patches(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sliced, "LINES", 16)
 
 
+@pytest.fixture
+def in_double(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Adam makes whole steps of gradients that are all rounding; in double those stay below its epsilon."""
+    from hwan.image import to_tensor
+    from hwan.training import loop
+
+    monkeypatch.setattr(loop, "to_tensor", lambda x, limits: to_tensor(x, limits).double())
+
+
 @pytest.fixture(autouse=True)
 def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """No test reads or writes the user's cache; child processes inherit it too."""

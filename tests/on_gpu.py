@@ -23,7 +23,6 @@ from hwan.data.folders import locate
 from hwan.data.loader import Batch, stream
 from hwan.data.sets import open_set, to_device
 from hwan.errors import UsageError
-from hwan.image import to_tensor
 from hwan.planning import choices, pictures
 from hwan.speedconfig import PLAIN
 from hwan.training import loop as loops
@@ -31,6 +30,7 @@ from hwan.training import run
 from hwan.training.checkpoint import load_state
 from hwan.training.loop import Training, stepper
 from hwan.translate import load
+from tiny import close
 
 CARD, CPU = torch.device("cuda:0"), torch.device("cpu")
 STEPS = 8
@@ -108,17 +108,6 @@ DECIDES: dict[str, dict[str, Any]] = {  # on the host, or reads generators: not 
     "accumulate": {"train": {"accumulate": 2}},
     "diffaugment": {"loss": {"diffaugment": ("colour", "translation", "cutout")}},
 }
-
-
-@pytest.fixture
-def in_double(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loops, "to_tensor", lambda x, limits: to_tensor(x, limits).double())
-
-
-def close(got: list[dict[str, float]], expected: list[dict[str, float]]) -> None:
-    assert got[-1] != got[0]
-    for mine, theirs in zip(got, expected, strict=True):
-        assert mine == pytest.approx(theirs, rel=1e-4)
 
 
 @pytest.mark.usefixtures("in_double")

@@ -18,7 +18,6 @@ import tiny
 from hwan.config import Config, LossConfig, SpeedConfig
 from hwan.data.loader import Batch
 from hwan.errors import UsageError
-from hwan.image import to_tensor
 from hwan.methods.pool import Pool
 from hwan.nets import convs
 from hwan.speedconfig import PLAIN
@@ -26,7 +25,7 @@ from hwan.training import loop as loops
 from hwan.training.branches import divides
 from hwan.training.graph import recorded
 from hwan.training.loop import Training, loop
-from tiny import two_threads
+from tiny import close, two_threads
 
 CPU = torch.device("cpu")
 STEPS = 20
@@ -43,12 +42,6 @@ def noise(count: int, batch: int = 1) -> list[Batch]:
     random = torch.Generator().manual_seed(1)
     shape = (2, batch, 32, 32, 3)
     return [Batch(*torch.randint(256, shape, generator=random).byte()) for _ in range(count)]
-
-
-@pytest.fixture
-def in_double(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Adam makes whole steps of gradients that are all rounding; in double those stay below its epsilon."""
-    monkeypatch.setattr(loops, "to_tensor", lambda x, limits: to_tensor(x, limits).double())
 
 
 @pytest.fixture
@@ -71,12 +64,6 @@ def curve(config: Config, fakes: bool = False, batch: int = 1) -> list[dict[str,
         training.method.train()
         found = [take([one], config.train.lr) for one in noise(STEPS, batch)]
     return [{name: float(value) for name, value in losses.items()} for losses in found]
-
-
-def close(got: list[dict[str, float]], expected: list[dict[str, float]]) -> None:
-    assert got[-1] != got[0]
-    for mine, theirs in zip(got, expected, strict=True):
-        assert mine == pytest.approx(theirs, rel=1e-4)
 
 
 @pytest.mark.usefixtures("in_double", "forms_everywhere")
@@ -265,8 +252,9 @@ def test_the_pool_shows_and_keeps_what_its_rule_says() -> None:
 COMPILED = """
 import dataclasses, json
 import test_speed as t
+from hwan.image import to_tensor
 from torch._dynamo.utils import counters
-t.loops.to_tensor = lambda x, limits: t.to_tensor(x, limits).double()
+t.loops.to_tensor = lambda x, limits: to_tensor(x, limits).double()
 found = t.curve(t.config(dataclasses.replace(t.PLAIN, compile=True)))
 t.close(found, t.curve(t.config(t.PLAIN)))
 print(json.dumps(dict(counters["stats"])))

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 from PIL import Image
 
@@ -23,6 +24,13 @@ def two_threads() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+def close(got: list[dict[str, float]], expected: list[dict[str, float]]) -> None:
+    """Two curves of losses are one, and no straight line."""
+    assert got[-1] != got[0]
+    for mine, theirs in zip(got, expected, strict=True):
+        assert mine == pytest.approx(theirs, rel=1e-4)
 
 
 def config(**train: Any) -> Config:

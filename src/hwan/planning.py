@@ -16,7 +16,7 @@ import torch
 from hwan.config import Config, Precision
 from hwan.data.cache import fit
 from hwan.data.folders import list_images, locate
-from hwan.data.sets import could_lie_on
+from hwan.data.sets import could_lie_on, has_room
 from hwan.errors import UsageError
 from hwan.netconfig import TOGETHER
 from hwan.training import graph
@@ -65,8 +65,7 @@ def pictures(config: Config, data: Sequence[Path], device: torch.device) -> floa
             with suppress(UsageError):  # a broken one, which a training skips
                 found.append(fit(source.read(file, kind).pixels, config.data).nbytes)
         size += len(files) * sum(found) / max(1, len(found))
-    free = torch.cuda.mem_get_info(device)[0]
-    return 0.0 if config.speed.data == "auto" and size > free / 4 else size
+    return size if has_room(device, config, size) else 0.0
 
 
 def choices(config: Config, device: torch.device, room: float, held: float = 0.0) -> list[Choice]:

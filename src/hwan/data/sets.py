@@ -54,9 +54,7 @@ def to_device(data: TrainingSet, config: Config, device: torch.device) -> Traini
     if not possible:
         return data
     size = sum(cache.flat.nbytes for cache in caches)
-    if wanted == "auto" and size > torch.cuda.mem_get_info(device)[0] / 4:
-        return data
-    return resident(data, device)
+    return resident(data, device) if has_room(device, config, size) else data
 
 
 def could_lie_on(device: torch.device, config: Config) -> bool:
@@ -64,6 +62,11 @@ def could_lie_on(device: torch.device, config: Config) -> bool:
     data = config.data
     plain = not data.rotate and not data.jitter and "16" not in (data.depth_a, data.depth_b)
     return plain and device.type == "cuda" and config.speed.data != "host"
+
+
+def has_room(device: torch.device, config: Config, size: float) -> bool:
+    """Whether ``device``, where pictures could lie, is to hold ``size`` bytes of them."""
+    return config.speed.data == "device" or size <= torch.cuda.mem_get_info(device)[0] / 4
 
 
 def resident(data: TrainingSet, device: torch.device) -> TrainingSet:

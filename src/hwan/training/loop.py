@@ -208,5 +208,5 @@ def autocast(training: Training, shared: bool = True) -> torch.autocast:
     """Mixed precision for forward passes and losses; weights stay fp32. Not ``shared``: without the cast
     weights that torch keeps for all threads together, until any of them is done."""
     dtype = AUTOCAST.get(training.precision)
-    on = dtype is not None
-    return torch.autocast(training.device.type, dtype, enabled=on, cache_enabled=on and shared)
+    kind, on = training.device.type, dtype is not None
+    return torch.autocast(kind, dtype, enabled=on, cache_enabled=shared)

@@ -92,9 +92,8 @@ def _check(config: Config, device: torch.device, precision: str) -> None:
             f"device {device.type}",
             "leave speed.graph out",
         )
-        scales = (
-            precision == "fp16" and not speed.fused
-        )  # which skips a step by itself where it must
+        # Fused Adam skips a step by itself where it must.
+        scales = precision == "fp16" and not speed.fused
         rule(
             config.train.accumulate == 1 and not (draws or whitens or scales),
             "speed.graph replays a step of which nothing is decided on the host: not with "
