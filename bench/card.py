@@ -25,12 +25,12 @@ import torch
 from bench.common import interleaved, machine
 from bench.step import VARIANTS
 from hwan.config import Config
-from hwan.planning import settled
-from hwan.recipes import cyclegan
+from hwan.config.recipes import cyclegan
+from hwan.config.speed import PLAIN
 from hwan.runtime import pick_device
-from hwan.speedconfig import PLAIN
 from hwan.training.estimate import noise_batches
 from hwan.training.loop import Training, stepper
+from hwan.training.plan import settled
 
 STEPS = 8
 CHECKED = ("batched, fused", "default", "recorded", "bf16, default", "bf16, recorded", "fp16, default",
@@ -131,7 +131,7 @@ def parts(given: argparse.Namespace) -> dict[str, tuple[list[str], float]]:
     data = ["-m", "bench.data", "--data", str(given.data), "--recipe", "cyclegan", "--sizes", size]
     run = str(out / "run")
     translate = ["-m", "bench.translate", run, str(given.data / "testA"), "--device", "cuda"]
-    train = ["-m", "hwan.cli", "train", "cyclegan", "--data", str(given.data), "--out", run]
+    train = ["-m", "hwan.cli.main", "train", "cyclegan", "--data", str(given.data), "--out", run]
     switches = ["--data.size", size, *(f"--speed.{switch}" for switch in given.on)]
     return {
         "correct": ([*itself, "correct"], 120),

@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.nn.functional import conv2d
 
 from bench.common import interleaved, machine, ratio, report
-from hwan.nets.convs import NarrowIn, NarrowOut, Winograd
+from hwan.nets.fast.convs import NarrowIn, NarrowOut, Winograd
 from hwan.runtime import keep_freed
 
 CPU = torch.device("cpu")

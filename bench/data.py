@@ -21,10 +21,10 @@ import torch
 
 from bench.common import machine, report, wait
 from hwan.config import Config
+from hwan.config.recipes import RECIPES
 from hwan.data.folders import locate
 from hwan.data.loader import batch, stream
 from hwan.data.sets import open_set, to_device
-from hwan.recipes import RECIPES
 from hwan.runtime import pick_device
 from hwan.training.loop import Training, stepper
 

@@ -19,9 +19,9 @@ from pathlib import Path
 
 import numpy as np
 
-from hwan.image import decode, resize
-from hwan.translate import load
-from hwan.video import EXACT, open_clip, translate_video
+from hwan.imaging.pixels import decode, resize
+from hwan.inference.translate import load
+from hwan.inference.video import EXACT, open_clip, translate_video
 
 SIDE, FRAMES, STEP = 128, 24, 2
 

@@ -26,15 +26,15 @@ from torch import Tensor
 from bench.planted import PLANTED, grey, hide
 from hwan import config as configs
 from hwan.config import Config
+from hwan.config.recipes import RECIPES
 from hwan.data.cache import open_cache
 from hwan.data.folders import locate
 from hwan.data.loader import Batch
-from hwan.evaluate import run_data
-from hwan.image import save, to_tensor
+from hwan.evaluation.evaluate import run_data
+from hwan.imaging.pixels import save, to_tensor
 from hwan.metrics.health import dependence, inversion
 from hwan.metrics.signs import Finding, findings
 from hwan.nets.folder import load_generator
-from hwan.recipes import RECIPES
 from hwan.training.health import due, measure
 from hwan.training.loop import Training, step
 from hwan.training.samples import EXAMINED, PROBES, Samples

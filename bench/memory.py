@@ -19,12 +19,12 @@ import torch
 
 from bench.common import machine, peak_rss, report
 from hwan.config import Config, SpeedConfig
-from hwan.planning import resized, total
-from hwan.recipes import cut, cyclegan, gan, pix2pix, small
+from hwan.config.recipes import cut, cyclegan, gan, pix2pix, small
+from hwan.config.speed import PLAIN
 from hwan.runtime import pick_device
-from hwan.speedconfig import PLAIN
 from hwan.training.estimate import need, noise_batches
 from hwan.training.loop import Training, stepper
+from hwan.training.plan import resized, total
 
 
 def sized(config: Config, speed: SpeedConfig | None = None, batch: int = 1) -> Config:

@@ -16,12 +16,12 @@ from pathlib import Path
 import torch
 
 from bench.common import interleaved, machine, report
-from hwan.planning import settled, total
-from hwan.recipes import RECIPES
+from hwan.config.recipes import RECIPES
 from hwan.runtime import pick_device, pick_precision
 from hwan.training.estimate import need, noise_batches
 from hwan.training.graph import WARM
 from hwan.training.loop import Training, stepper
+from hwan.training.plan import settled, total
 
 
 def main() -> None:

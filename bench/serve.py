@@ -26,7 +26,7 @@ from typing import Any
 
 import numpy as np
 
-from hwan.image import encode
+from hwan.imaging.pixels import encode
 
 SIDE, CLIENTS, CONNECTIONS = 64, 16, 200
 CONFIGURATIONS = {
@@ -54,7 +54,7 @@ print(json.dumps(times[20:]))
 @contextmanager
 def server(run: Path, options: list[str]) -> Iterator[tuple[int, int]]:
     """A running server's port and process."""
-    command = [sys.executable, "-m", "hwan.cli", "serve", str(run), "--port", "0", *options]
+    command = [sys.executable, "-m", "hwan.cli.main", "serve", str(run), "--port", "0", *options]
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
         try:

@@ -14,16 +14,16 @@ from pathlib import Path
 import numpy as np
 
 from hwan import config as configs
+from hwan.cli.evaluate import print_table
 from hwan.config import Config
 from hwan.data.folders import Layout
-from hwan.distributions import Sample, compare
-from hwan.evaluate import PAIRED, Side, figures, readings, run_data, sides, translation
-from hwan.image import Pixels, decode, resize
-from hwan.instruments import pick_features
+from hwan.evaluation.backbones import pick_features
+from hwan.evaluation.distributions import Sample, compare
+from hwan.evaluation.evaluate import PAIRED, Side, figures, readings, run_data, sides, translation
+from hwan.evaluation.results import FIGURES, WORDS, shown
+from hwan.imaging.pixels import Pixels, decode, resize
 from hwan.metrics.features import Features
 from hwan.metrics.sliced import side_for
-from hwan.results import FIGURES, WORDS, shown
-from hwan.verbs.measure import print_table
 
 
 def planted(outputs: list[Pixels]) -> dict[str, list[Pixels]]:

@@ -21,10 +21,10 @@ from bench.common import machine, report
 COMMANDS = {
     "python -c pass": ["-c", "pass"],
     "import hwan": ["-c", "import hwan"],
-    "hwan --help": ["-m", "hwan.cli", "--help"],
-    "hwan translate --help": ["-m", "hwan.cli", "translate", "--help"],
-    "hwan train --help": ["-m", "hwan.cli", "train", "--help"],
-    "hwan recipes": ["-m", "hwan.cli", "recipes"],
+    "hwan --help": ["-m", "hwan.cli.main", "--help"],
+    "hwan translate --help": ["-m", "hwan.cli.main", "translate", "--help"],
+    "hwan train --help": ["-m", "hwan.cli.main", "train", "--help"],
+    "hwan recipes": ["-m", "hwan.cli.main", "recipes"],
     "import torch": ["-c", "import torch"],
     "hwan.load": ["-c", "import hwan; hwan.load"],
 }

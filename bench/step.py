@@ -31,9 +31,9 @@ from hwan.config import (
     SpeedConfig,
     TrainConfig,
 )
+from hwan.config.speed import PLAIN
 from hwan.data.loader import Batch
 from hwan.runtime import pick_device
-from hwan.speedconfig import PLAIN
 from hwan.training.graph import WARM
 from hwan.training.loop import Training, stepper
 

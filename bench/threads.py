@@ -23,7 +23,7 @@ POLICIES: dict[str, dict[str, str]] = {
 STEP = """
 import time, torch
 from hwan.data.loader import Batch
-from hwan.recipes import small
+from hwan.config.recipes import small
 from hwan.training.loop import Training, step
 training, noise = Training(small(), torch.device("cpu")), torch.randint(256, (1, 64, 64, 3)).byte()
 for i in range(13):

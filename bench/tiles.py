@@ -55,8 +55,8 @@ def main() -> None:
 
 
 def translate(given: argparse.Namespace, tile: int) -> dict[str, float]:
-    from hwan.image import decode, resize, save
-    from hwan.translate import load
+    from hwan.imaging.pixels import decode, resize, save
+    from hwan.inference.translate import load
 
     translator = load(given.generator, "cpu")
     translator.tile = tile
@@ -70,9 +70,9 @@ def translate(given: argparse.Namespace, tile: int) -> dict[str, float]:
     began = time.perf_counter()
     whole = tile > side
     if whole:
-        import hwan.translate
+        import hwan.inference.translate
 
-        hwan.translate.WHOLE, translator.tile = side * side, 0
+        hwan.inference.translate.WHOLE, translator.tile = side * side, 0
     out = translator.pixels(pixels)
     seconds = time.perf_counter() - began
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -27,12 +27,12 @@ import torch
 from torch import Tensor
 
 from hwan.export.onnx import onnx_engine, trace
-from hwan.folder import plan, translate_files
-from hwan.image import decode, save, to_pixels, to_tensor
+from hwan.imaging.pixels import decode, save, to_pixels, to_tensor
+from hwan.inference.batch import plan, translate_files
+from hwan.inference.translate import Translator, find_generator, pad_to
 from hwan.nets import sizes
 from hwan.nets.folder import load_generator
 from hwan.runtime import describe
-from hwan.translate import Translator, find_generator, pad_to
 
 Way = Callable[[list[tuple[Path, Path]]], None]
 

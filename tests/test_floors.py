@@ -1,6 +1,10 @@
-"""The walls: a lower floor never imports a higher one, and optional parts stay inside their file."""
+"""The walls: a room never imports one above it, files never import each other in a circle, and optional
+packages stay inside the file that uses them."""
+
+from __future__ import annotations
 
 import ast
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -8,78 +12,116 @@ import pytest
 import hwan
 
 ROOT = Path(hwan.__file__).parent
-FLOORS = {
-    "errors": 0, "tags": 0, "formats": 0, "image": 0, "config": 0, "speedconfig": 0, "netconfig": 0,
-    "dataconfig": 0, "options": 0, "runtime": 0,
-    "nets": 1, "losses": 1, "diffaugment": 1, "data": 1, "metrics": 1,
-    "methods": 2, "translate": 2, "tiles": 2, "folder": 2, "flicker": 2, "video": 2, "export": 2,
-    "interop": 2, "subject": 2, "card": 2, "hub": 2, "report": 2, "report_parts": 2, "chart": 2,
-    "training": 3, "recipes": 3, "evaluate": 3, "results": 3, "distributions": 3, "instruments": 3,
-    "compare": 3, "run_report": 3, "run_log": 3, "report_words": 3,
-    "progress": 4, "api": 4, "board": 4, "planning": 4, "web": 4, "serve": 4, "study": 4,
-    "verbs": 5, "cli": 5, "demo": 5,
-}  # fmt: skip
+FLOORS = (
+    ("errors",), ("files",), ("config",), ("imaging", "runtime"), ("nets",), ("data",), ("metrics",),
+    ("methods", "inference", "report"), ("interop", "evaluation"), ("training",),
+    ("export", "study"), ("web",), ("serve",), ("api",), ("cli",),
+)  # fmt: skip
+"""From the lowest to the highest; rooms on one floor do not import each other."""
 OPTIONAL = {
     "onnx": "export", "onnxruntime": "export", "onnxscript": "export", "h5py": "interop",
-    "av": "video", "huggingface_hub": "hub", "tensorboard": "board",
+    "av": "inference/video", "huggingface_hub": "inference/hub", "tensorboard": "training/tensorboard",
     "fastapi": "serve", "starlette": "serve", "uvicorn": "serve", "prometheus_client": "serve",
 }  # fmt: skip
 FILES = sorted(ROOT.rglob("*.py"))
+LIGHT = ("config", "errors", "files", "cli")
+HEAVY = ("torch", "numpy", "PIL", "hwan.imaging", "hwan.runtime", "hwan.nets")
 
 
-def floor(module: str) -> str:
+def name(path: Path) -> str:
+    """A file's module: hwan.nets.resnet, or hwan.nets for its __init__."""
+    return ".".join(path.relative_to(ROOT.parent).with_suffix("").parts).removesuffix(".__init__")
+
+
+MODULES = {name(path): path for path in FILES}
+
+
+def imports(path: Path, top_only: bool = False) -> Iterator[str]:
+    """Every module that a file imports, at its top or anywhere in it."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for node in tree.body if top_only else ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            assert node.level == 0, f"{path}: imports are absolute"
+            for alias in node.names:
+                whole = f"{node.module}.{alias.name}"
+                yield whole if whole in MODULES else node.module
+
+
+def room(module: str) -> str:
     return module.split(".")[1]
 
 
-def imports(path: Path) -> list[str]:
-    found = []
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            found += [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            assert node.level == 0, f"{path}: imports are absolute"
-            names = [f"{node.module}.{alias.name}" for alias in node.names]
-            found += names if node.module == "hwan" else [node.module]
-    return found
+def floor(module: str) -> int:
+    return next(i for i, rooms in enumerate(FLOORS) if room(module) in rooms)
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_floors(path: Path) -> None:
-    own = path.relative_to(ROOT).parts[0].removesuffix(".py")
-    if own == "__init__":
-        return  # the doors: everything there is imported when used
-    for module in imports(path):
-        if module.startswith("hwan.") and module != "hwan.__version__":
-            other = floor(module)
-            assert FLOORS[other] <= FLOORS[own], f"{own} imports {module}"
-            if own == "serve":
-                assert other not in ("training", "methods", "data"), f"serve imports {module}"
-            if own == "methods":
-                siblings = {f"hwan.methods.{name}" for name in ("players", "pool", "adversary")}
-                assert other != "methods" or path.stem == "__init__" or module in siblings
-        elif module.split(".")[0] in OPTIONAL:
-            assert own == OPTIONAL[module.split(".")[0]]
+def test_every_room_has_a_floor_and_few_files_are_loose() -> None:
+    assert {room(module) for module in MODULES if module != "hwan"} == {
+        r for f in FLOORS for r in f
+    }
+    loose = {path.name for path in ROOT.iterdir() if path.is_file()}
+    assert loose == {"__init__.py", "api.py", "errors.py", "files.py", "runtime.py", "py.typed"}
 
 
-def test_every_module_has_a_floor() -> None:
-    own = {path.relative_to(ROOT).parts[0].removesuffix(".py") for path in FILES} - {"__init__"}
-    assert own == set(FLOORS)
+@pytest.mark.parametrize("module", MODULES)
+def test_floors(module: str) -> None:
+    if module == "hwan":
+        return  # the doors: what is behind them is imported when it is used
+    own = MODULES[module].relative_to(ROOT).with_suffix("").as_posix()
+    for other in imports(MODULES[module]):
+        if other.startswith("hwan."):
+            same = room(other) == room(module)
+            assert same or floor(other) < floor(module), f"{module} imports {other}"
+            if room(module) == "serve":
+                assert room(other) not in ("training", "methods", "data"), f"serve imports {other}"
+        elif other.split(".")[0] in OPTIONAL:
+            assert own.startswith(OPTIONAL[other.split(".")[0]]), f"{module} imports {other}"
 
 
-def test_config_imports_no_torch() -> None:
-    for name in (
-        "config.py",
-        "netconfig.py",
-        "dataconfig.py",
-        "errors.py",
-        "recipes.py",
-        "cli.py",
-        "verbs/learn.py",
-        "verbs/measure.py",
-    ):
-        tree = ast.parse((ROOT / name).read_text(encoding="utf-8"))
-        top = [node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)]
-        text = "\n".join(ast.unparse(node) for node in top)
-        assert "torch" not in text
-        assert "hwan.image" not in text
-        assert "hwan.formats" not in text
+def test_methods_do_not_import_each_other() -> None:
+    methods = {"cyclegan", "gan", "pix2pix", "cut"}
+    for method in methods:
+        for other in imports(ROOT / "methods" / f"{method}.py"):
+            assert other.removeprefix("hwan.methods.") not in methods
+
+
+def circle(graph: Mapping[str, set[str]]) -> list[str]:
+    """The modules along one circle of imports; empty where there is none."""
+    done: set[str] = set()
+
+    def visit(module: str, way: list[str]) -> list[str]:
+        if module in way:
+            return way[way.index(module) :]
+        if module not in done:
+            for other in sorted(graph[module]):
+                if found := visit(other, [*way, module]):
+                    return found
+            done.add(module)
+        return []
+
+    return next((found for module in graph if (found := visit(module, []))), [])
+
+
+def test_no_files_import_each_other_in_a_circle() -> None:
+    graph = {
+        module: {other for other in imports(path) if other in MODULES} - {"hwan", module}
+        for module, path in MODULES.items()
+    }
+    graph["hwan"] = set()  # its doors are imported when they are used
+    assert circle(graph) == []
+
+
+def test_a_circle_is_found() -> None:
+    graph = {"a": {"b"}, "b": {"c"}, "c": {"d"}, "d": {"b"}}
+    assert circle(graph) == ["b", "c", "d"]
+
+
+@pytest.mark.parametrize("module", [m for m in MODULES if m != "hwan" and room(m) in LIGHT])
+def test_config_and_help_stay_light(module: str) -> None:
+    found = [
+        other for other in imports(MODULES[module], top_only=True)
+        if other.startswith(HEAVY)
+    ]  # fmt: skip
+    assert found == []

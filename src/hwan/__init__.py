@@ -11,18 +11,18 @@ __version__ = "0.1.0"
 __all__ = ["load", "recipes", "train"]
 
 if TYPE_CHECKING:
-    from hwan import recipes
     from hwan.api import train
-    from hwan.translate import load
+    from hwan.config import recipes
+    from hwan.inference.translate import load
 
 
 def __getattr__(name: str) -> Any:
     import importlib
 
     if name == "recipes":
-        return importlib.import_module("hwan.recipes")
+        return importlib.import_module("hwan.config.recipes")
     if name == "train":
         return importlib.import_module("hwan.api").train
     if name == "load":
-        return importlib.import_module("hwan.translate").load
+        return importlib.import_module("hwan.inference.translate").load
     raise AttributeError(f"module 'hwan' has no attribute {name!r}")

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from hwan.board import record
 from hwan.config import Config
-from hwan.progress import watch
 from hwan.training import run
+from hwan.training.progress import watch
+from hwan.training.tensorboard import record
 
 
 def train(

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn.functional import affine_grid, grid_sample
 
 from hwan.config import DataConfig, Kind
-from hwan.image import LUMA, Pixels, from_unit, to_unit
+from hwan.imaging.pixels import LUMA, Pixels, from_unit, to_unit
 
 Crop = TypeVar("Crop", np.ndarray, Tensor)
 

@@ -24,10 +24,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hwan.config import DataConfig, Kind, read_json
+from hwan.config import DataConfig, Kind
 from hwan.data.folders import Source, list_images
 from hwan.errors import UsageError, rule
-from hwan.image import DTYPES, Pixels, resize
+from hwan.files import cache_root, read_json
+from hwan.imaging.pixels import DTYPES, Pixels, resize
 
 VERSION = 2  # raise when the bytes written for the same images and settings would change
 
@@ -119,13 +120,6 @@ def part(cache: Cache, numbers: Sequence[int]) -> Cache:
     return Cache(
         cache.flat, [cache.offsets[i] for i in numbers], replace(index, shapes=shapes, names=names)
     )
-
-
-def cache_root() -> Path:
-    """``$HWAN_CACHE``, else ``hwan`` in the user's cache folder."""
-    if chosen := os.environ.get("HWAN_CACHE"):
-        return Path(chosen)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hwan"
 
 
 def open_cache(source: Source, config: DataConfig, kind: Kind) -> Cache:

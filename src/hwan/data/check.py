@@ -14,7 +14,7 @@ from pathlib import Path
 from hwan.config import Kind, Limits
 from hwan.data.folders import Layout, Source, list_images
 from hwan.errors import UsageError
-from hwan.image import inspect
+from hwan.imaging.pixels import inspect
 
 WORDS = {"8": "8 bit", "16": "16 bit", "float": "float"}
 SHOWN = 5

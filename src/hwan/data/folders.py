@@ -9,8 +9,8 @@ from typing import Literal
 
 from hwan.config import Kind, Pairing
 from hwan.errors import UsageError
-from hwan.formats import SUFFIXES
-from hwan.image import Picture, decode
+from hwan.imaging.codecs import SUFFIXES
+from hwan.imaging.pixels import Picture, decode
 
 View = Literal["whole", "left", "right"]
 

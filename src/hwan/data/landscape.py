@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
 from hwan.data.webtoon import to_bytes
-from hwan.image import Pixels
+from hwan.imaging.pixels import Pixels
 
 SEASONS = (  # colours by day of the far hills, the near hills and the ground
     ((138, 170, 190), (88, 142, 84), (126, 176, 74)),  # spring

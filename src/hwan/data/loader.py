@@ -23,7 +23,7 @@ from hwan.config import DataConfig, Kind
 from hwan.data.augment import augment
 from hwan.data.cache import Cache
 from hwan.data.sets import TrainingSet
-from hwan.image import Pixels
+from hwan.imaging.pixels import Pixels
 
 DOMAIN_A, DOMAIN_B, PAIRS, BESIDE = 0, 1, 2, 3
 AHEAD = 2  # batches prepared while the network works, to begin with

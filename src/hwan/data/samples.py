@@ -20,7 +20,7 @@ from PIL import Image
 from hwan.data.landscape import landscape
 from hwan.data.scenes import hills, shapes, stripes
 from hwan.data.webtoon import LUMA, to_bytes, webtoon
-from hwan.image import Pixels
+from hwan.imaging.pixels import Pixels
 
 Scene = Callable[[bool], Pixels]  # one scene as A (False) or as B (True)
 

@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from hwan.data.webtoon import to_bytes
-from hwan.image import Pixels
+from hwan.imaging.pixels import Pixels
 
 FINER = 4  # drawn so much larger, then averaged: smooth edges
 GROUNDS = ((96, 160, 70), (200, 160, 80), (170, 110, 80), (120, 150, 170))

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from hwan import image
-from hwan.image import Pixels
+from hwan.imaging import pixels as image
+from hwan.imaging.pixels import Pixels
 
 Floats = Any  # float32 here, (H, W) or (H, W, 3); numpy widens types faster than values
 

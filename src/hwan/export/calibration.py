@@ -11,7 +11,7 @@ from torch import Tensor
 
 from hwan.data.folders import list_images, locate
 from hwan.errors import UsageError
-from hwan.image import decode, resize, to_tensor
+from hwan.imaging.pixels import decode, resize, to_tensor
 from hwan.nets import sizes
 from hwan.nets.folder import GeneratorCard
 

@@ -13,7 +13,7 @@ from types import ModuleType
 from typing import Any
 
 from hwan.config import Kind
-from hwan.image import DTYPES, FULL
+from hwan.imaging.pixels import DTYPES, FULL
 
 OPSET = 20
 IR = 10  # of ONNX 1.16, which opset 20 is of

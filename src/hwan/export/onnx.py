@@ -27,12 +27,13 @@ from hwan.export.parity import (
     write_report,
 )
 from hwan.export.precision import to_fp16, to_int8
-from hwan.hub import licence
-from hwan.image import DTYPES, FULL, to_unit, write_atomic
+from hwan.files import write_atomic
+from hwan.imaging.pixels import DTYPES, FULL, to_unit
+from hwan.inference.hub import licence
+from hwan.inference.translate import Translator
 from hwan.nets import sizes
 from hwan.nets.folder import GeneratorCard, load_generator
 from hwan.runtime import need
-from hwan.translate import Translator
 
 
 def export_onnx(

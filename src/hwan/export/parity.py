@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import statistics
 import time
 from collections.abc import Callable, Sequence
@@ -14,7 +13,7 @@ import torch
 from torch import Tensor
 
 from hwan.errors import Failure
-from hwan.image import write_atomic
+from hwan.files import write_json
 from hwan.runtime import describe
 
 ExportPrecision = Literal["fp32", "fp16", "int8"]
@@ -107,4 +106,4 @@ def write_report(
         ),
         "inputs": [asdict(p) for p in found],
     }
-    write_atomic(path, (json.dumps(report, indent=2) + "\n").encode())
+    write_json(path, report)

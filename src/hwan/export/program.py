@@ -10,8 +10,8 @@ import torch
 
 from hwan.export.onnx import check_exportable, example, inputs, metadata
 from hwan.export.parity import TOLERANCES, Parity, compare, refuse_above, write_report
-from hwan.hub import licence
-from hwan.image import write_atomic
+from hwan.files import write_atomic
+from hwan.inference.hub import licence
 from hwan.nets import sizes
 from hwan.nets.folder import load_generator
 

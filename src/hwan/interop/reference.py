@@ -16,8 +16,8 @@ import torch
 from torch import Tensor, nn
 
 from hwan.config import DiscriminatorConfig, GeneratorConfig
+from hwan.config.networks import Norm
 from hwan.errors import UsageError
-from hwan.netconfig import Norm
 from hwan.nets import build_discriminator, build_generator
 
 STATISTICS = ("running_mean", "running_var", "num_batches_tracked")

@@ -10,7 +10,7 @@ import torch
 
 from hwan.config import GeneratorConfig
 from hwan.errors import UsageError
-from hwan.image import write_atomic
+from hwan.files import write_atomic
 from hwan.interop.reference import STATISTICS, reference_name
 from hwan.nets import folder
 

@@ -9,9 +9,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from hwan.config import Config
-from hwan.diffaugment import diffaugment
-from hwan.losses import GAN_OBJECTIVES, Judgement, gradient_penalty, parts, r1
-from hwan.methods.players import Losses
+from hwan.methods.base import Losses
+from hwan.methods.diffaugment import diffaugment
+from hwan.methods.losses import GAN_OBJECTIVES, Judgement, gradient_penalty, parts, r1
 from hwan.methods.pool import Pool
 from hwan.nets import build_discriminator
 from hwan.nets.initial import initialise

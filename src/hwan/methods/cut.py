@@ -15,9 +15,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from hwan.config import Config
-from hwan.losses import patch_nce
 from hwan.methods.adversary import Adversary
-from hwan.methods.players import Images, Losses, Player, batched, new_generator, singly
+from hwan.methods.base import Images, Losses, Player, batched, new_generator, singly
+from hwan.methods.losses import patch_nce
 from hwan.nets.resnet import contrastive_layers, features
 from hwan.runtime import sent
 

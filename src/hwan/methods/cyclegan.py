@@ -13,9 +13,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from hwan.config import Config
-from hwan.losses import l1
 from hwan.methods.adversary import Adversary
-from hwan.methods.players import Images, Losses, Player, batched, new_generator
+from hwan.methods.base import Images, Losses, Player, batched, new_generator
+from hwan.methods.losses import l1
 
 HALVES = (
     ("real_a", "fake_b", "rec_a", "idt_a", "made_b", "pair_b"),

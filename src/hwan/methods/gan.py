@@ -10,9 +10,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from hwan.config import Config
-from hwan.losses import l1
 from hwan.methods.adversary import Adversary
-from hwan.methods.players import Images, Losses, Player, batched, new_generator, singly
+from hwan.methods.base import Images, Losses, Player, batched, new_generator, singly
+from hwan.methods.losses import l1
 
 
 class GAN(nn.Module):

@@ -12,9 +12,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from hwan.config import Config
-from hwan.losses import l1
 from hwan.methods.adversary import Adversary
-from hwan.methods.players import Images, Losses, Player, new_generator
+from hwan.methods.base import Images, Losses, Player, new_generator
+from hwan.methods.losses import l1
 
 
 class Pix2Pix(nn.Module):

@@ -10,7 +10,7 @@ from jaxtyping import Float
 
 from hwan.config import Kind
 from hwan.errors import UsageError
-from hwan.image import LUMA, RGB, Pixels, from_unit, resize, rounded, to_unit
+from hwan.imaging.pixels import LUMA, RGB, Pixels, from_unit, resize, rounded, to_unit
 
 # Reinhard et al. 2001: eq. 4 (RGB to LMS cone responses) and eq. 6 (their logarithms to l, alpha,
 # beta). The paper prints rounded inverses (eq. 8, 9); exact ones make the round trip exact.

@@ -23,7 +23,8 @@ from torch import Tensor, nn
 
 from hwan.config import Kind
 from hwan.errors import UsageError
-from hwan.image import Pixels, resize, to_unit
+from hwan.files import cache_root
+from hwan.imaging.pixels import Pixels, resize, to_unit
 from hwan.metrics.inception import FEATURES, Inception
 
 Resizing = Literal["clean", "legacy"]
@@ -192,7 +193,7 @@ def _unfit(path: Path, received: str) -> UsageError:
 def weight_folders() -> tuple[Path, ...]:
     """Where weights are looked for: hwan's own folder, torch hub's, the temporary one, StyleGAN's."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    own = Path(os.environ.get("HWAN_CACHE") or cache / "hwan") / "weights"
+    own = cache_root() / "weights"
     hub = Path(torch.hub.get_dir()) / "checkpoints"
     return own, hub, Path(tempfile.gettempdir()), cache / "dnnlib" / "downloads"
 

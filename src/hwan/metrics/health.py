@@ -22,7 +22,7 @@ from torch.nn.functional import adaptive_avg_pool2d
 
 from hwan.config import Gan
 from hwan.errors import UsageError
-from hwan.image import LUMA, to_pixels, to_tensor
+from hwan.imaging.pixels import LUMA, to_pixels, to_tensor
 
 SIDE = 32
 """Images are reduced to at most this side: cheap, and pixel noise is not counted as variety."""

@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Int
 
 from hwan.errors import UsageError
-from hwan.image import Bytes, Pixels
+from hwan.imaging.pixels import Bytes, Pixels
 
 NEAR = 40.0
 """Colours nearer than this (Euclidean, of 255 a channel) to a more frequent one are of its class."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -10,9 +9,9 @@ import safetensors.torch
 from safetensors import SafetensorError
 from torch import nn
 
-from hwan.config import UNIT, Depth, GeneratorConfig, Kind, Limits, from_dict, read_json
+from hwan.config import UNIT, Depth, GeneratorConfig, Kind, Limits, from_dict
 from hwan.errors import UsageError
-from hwan.image import write_atomic
+from hwan.files import read_json, write_atomic, write_json
 from hwan.nets import build_generator
 
 
@@ -54,7 +53,7 @@ def save_generator(folder: Path, net: nn.Module, card: GeneratorCard) -> None:
         name: tensor.detach().cpu().contiguous() for name, tensor in net.state_dict().items()
     }
     write_atomic(folder / "model.safetensors", safetensors.torch.save(tensors))
-    write_atomic(folder / "config.json", (json.dumps(asdict(card), indent=2) + "\n").encode())
+    write_json(folder / "config.json", asdict(card))
 
 
 def read_card(folder: Path) -> GeneratorCard:

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn.functional import group_norm, instance_norm
 from torch.nn.utils.parametrizations import spectral_norm, weight_norm
 
-from hwan.netconfig import DiscriminatorConfig, GeneratorConfig, Norm
+from hwan.config.networks import DiscriminatorConfig, GeneratorConfig, Norm
 from hwan.nets.whitening import Whitening2d
 
 NetConfig = GeneratorConfig | DiscriminatorConfig

@@ -18,12 +18,12 @@ import torch
 from hwan.config import Kind
 from hwan.errors import UsageError
 from hwan.export import export_onnx
-from hwan.image import DTYPES, Pixels, decode, encode, suffix_for, to_pixels, to_tensor
+from hwan.imaging.pixels import DTYPES, Pixels, decode, encode, suffix_for, to_pixels, to_tensor
+from hwan.inference.translate import find_generator, is_generator, load, pad_to
 from hwan.nets.folder import GeneratorCard
 from hwan.runtime import need
 from hwan.serve.limits import Limits
 from hwan.serve.probe import check_pixels, padded_size
-from hwan.translate import find_generator, is_generator, load, pad_to
 
 log = logging.getLogger("hwan")
 

@@ -11,7 +11,7 @@ from PIL import Image
 
 from hwan.config import GeneratorConfig
 from hwan.errors import UsageError, rule
-from hwan.formats import NPY, TIFF
+from hwan.imaging.codecs import NPY, TIFF
 from hwan.serve.limits import Limits
 
 # What a stranger's file may be opened as. Pillow reads forty more formats, one of which (EPS) starts

@@ -22,8 +22,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hwan.config import Config, read_json, to_dict
+from hwan.config import Config, to_dict
 from hwan.errors import TrainingDiverged
+from hwan.files import read_json
 from hwan.study.claim import Cell, Claim, Scale, Variant
 
 TRAINING_VERSION = 1  # raise when hwan's training gives other weights for the same configuration
@@ -134,7 +135,7 @@ def _run(job: Job) -> float:
 
 
 def _measure(job: Job, data: tuple[Path, ...] | None, part: Path) -> dict[str, Any]:
-    from hwan.image import save
+    from hwan.imaging.pixels import save
 
     setting = job.setting
     where = job.training if job.trains else None

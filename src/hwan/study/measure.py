@@ -15,8 +15,8 @@ from hwan.config import Config
 from hwan.data.augment import centre_crop
 from hwan.data.cache import fit
 from hwan.data.folders import list_images, locate
-from hwan.evaluate import Side, sides
-from hwan.image import RGB, Pixels, grid, to_pixels, to_tensor, view
+from hwan.evaluation.evaluate import Side, sides
+from hwan.imaging.pixels import RGB, Pixels, grid, to_pixels, to_tensor, view
 from hwan.metrics import pairwise
 from hwan.metrics.health import diversity
 from hwan.nets import build_discriminator, build_generator

@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from hwan.chart import Curves, plot
-from hwan.image import decode, write_atomic
-from hwan.report import template
+from hwan.files import write_atomic
+from hwan.imaging.pixels import decode
+from hwan.report.chart import Curves, plot
+from hwan.report.page import template
 from hwan.study.results import Result, rows, strips, text_of, total_seconds
 from hwan.study.verdict import RULE
 

@@ -11,7 +11,7 @@ from hwan.data.cache import Cache, Index
 from hwan.data.folders import locate
 from hwan.data.loader import stream
 from hwan.data.sets import TrainingSet, open_set
-from hwan.image import Pixels
+from hwan.imaging.pixels import Pixels
 from hwan.study.claim import Cell
 from hwan.training.loop import Status, Training, loop
 

@@ -17,7 +17,8 @@ def write_study(
 ) -> list[Result]:
     """Write ``out/study.html`` and ``out/claims/`` (README.md, NAME.{json,md,png}) of the claims
     ``chosen`` and all others whose cells of this setting are there; returns them in the note's order."""
-    from hwan.image import save, write_atomic
+    from hwan.files import write_atomic
+    from hwan.imaging.pixels import save
     from hwan.study.claims import CLAIMS
     from hwan.study.page import write_page
 

@@ -117,7 +117,7 @@ def as_json(result: Result) -> dict[str, Any]:
 
 def write_json(result: Result, folder: Path) -> None:
     """``folder/NAME.json``."""
-    from hwan.image import write_atomic
+    from hwan.files import write_atomic
 
     text = json.dumps(as_json(result), indent=1, ensure_ascii=False)
     write_atomic(folder / f"{result.claim.name}.json", (text + "\n").encode())
@@ -233,7 +233,7 @@ def sheet(result: Result) -> Any:
     """All strips as one picture, each variant's a row; None if there are none."""
     import numpy as np
 
-    from hwan.image import decode
+    from hwan.imaging.pixels import decode
 
     rows = [[decode(file).pixels for _, file in own] for _, own in strips(result)]
     if not rows:

@@ -15,17 +15,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hwan.config import Config, read_json
+from hwan.config import Config
 from hwan.data.augment import centre_crop
 from hwan.data.cache import Cache
 from hwan.data.sets import TrainingSet
 from hwan.errors import UsageError
-from hwan.image import to_pixels, to_tensor
+from hwan.evaluation.results import FIGURES, mean
+from hwan.files import read_json, write_json
+from hwan.imaging.pixels import to_pixels, to_tensor
 from hwan.metrics.distribution import frechet, kernel
 from hwan.metrics.features import INCEPTION, Features, find, load_inception, where_to_put
 from hwan.metrics.pairwise import l1, psnr, ssim
 from hwan.metrics.sliced import COARSEST, Patches, join, patches, reference, side_for, sliced
-from hwan.results import FIGURES, mean, write_json
 from hwan.training.loop import Training
 from hwan.training.samples import singly
 
@@ -144,5 +145,5 @@ def ranked(folder: Path, figure: str, seen: int, figures: Mapping[str, float]) -
         ranking[direction] = sorted(rows, key=lambda row: (sign * row["value"], row["images"]))
         if rows and ranking[direction][0]["images"] == seen:
             won.append(direction)
-    write_json({"figure": figure, "ranking": ranking}, path)
+    write_json(path, {"figure": figure, "ranking": ranking})
     return won

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from hwan.data.loader import Batch
-from hwan.methods.players import Images, Losses
+from hwan.methods.base import Images, Losses
 from hwan.training.loop import Training, autocast, floats, freeze, set_lr
 
 Step = Callable[[list[Batch], float], dict[str, Tensor]]

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from hwan.errors import UsageError
-from hwan.image import write_atomic
+from hwan.files import write_atomic
 
 MAGIC = b"hwan-state-1 "
 

@@ -12,9 +12,9 @@ from torch import Tensor, nn
 
 from hwan.config import Config
 from hwan.data.loader import Batch
-from hwan.image import to_tensor
+from hwan.imaging.pixels import to_tensor
 from hwan.methods import METHODS
-from hwan.methods.players import Images, Method, Player
+from hwan.methods.base import Images, Method, Player
 from hwan.methods.pool import Pool
 from hwan.runtime import AUTOCAST, pick_precision, seed_all
 from hwan.training.schedule import Average, lr_factor

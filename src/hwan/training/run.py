@@ -26,7 +26,7 @@ from hwan.data.folders import locate
 from hwan.data.loader import stream
 from hwan.data.sets import TrainingSet, open_set, open_validation, remarks, to_device
 from hwan.errors import TrainingDiverged, UsageError
-from hwan.image import write_atomic
+from hwan.files import write_atomic, write_json
 from hwan.nets.folder import GeneratorCard, save_generator
 from hwan.runtime import describe, environment, pick_device
 from hwan.training.best import Judge, ranked
@@ -115,7 +115,7 @@ def train(
     paths = [str(path.resolve()) for path in data]
     held = {"a": len(images.a), "b": len(images.b)}
     kept = {"data": paths, "counts": held, "environment": environment(training.device)}
-    write_atomic(out / "data.json", (json.dumps(kept, indent=2) + "\n").encode())
+    write_json(out / "data.json", kept)
     yield Note(
         f"{len(images.a)} images in A, {len(images.b)} in B; {describe(training.device)}; "
         f"{training.precision}"

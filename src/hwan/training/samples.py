@@ -15,14 +15,14 @@ from hwan.data.cache import fit
 from hwan.data.folders import Layout, Source, list_images
 from hwan.data.sets import PAIRED_METHODS
 from hwan.errors import UsageError
-from hwan.image import RGB, Pixels, grid, save, to_pixels, to_tensor, view
+from hwan.evaluation.source import Subject, read_subject
+from hwan.imaging.pixels import RGB, Pixels, grid, save, to_pixels, to_tensor, view
+from hwan.inference.translate import find_generator
 from hwan.nets.folder import load_generator
 from hwan.runtime import pick_device
-from hwan.subject import Subject, read_subject
 from hwan.training.health import gradients, measure
 from hwan.training.health import singly as singly
 from hwan.training.loop import Training
-from hwan.translate import find_generator
 
 ROWS = 4  # images of each domain in a sheet
 PROBES = 16  # images of each domain in the health figures while training

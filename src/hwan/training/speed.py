@@ -8,10 +8,10 @@ import torch
 from torch import nn
 
 from hwan.config import Config
+from hwan.config.networks import TOGETHER
 from hwan.errors import rule
-from hwan.methods.players import Player
-from hwan.netconfig import TOGETHER
-from hwan.nets.forms import quick_forms
+from hwan.methods.base import Player
+from hwan.nets.fast.switch import quick_forms
 from hwan.nets.resnet import Resnet
 from hwan.runtime import keep_freed
 

@@ -12,9 +12,10 @@ import torch
 from hwan.data.folders import list_images
 from hwan.errors import UsageError
 from hwan.export import export_onnx
-from hwan.image import decode, encode, resize, write_atomic
+from hwan.files import write_atomic
+from hwan.imaging.pixels import decode, encode, resize
+from hwan.inference.translate import Translator, load
 from hwan.nets.folder import GeneratorCard
-from hwan.translate import Translator, load
 from hwan.web.page import page_files
 from hwan.web.runtime import LICENCE, PACKAGE, SCRIPT, VERSION, WASM, runtime_files
 

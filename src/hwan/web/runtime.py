@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-import os
 import shutil
 import subprocess
 import tarfile
@@ -12,7 +11,7 @@ import tempfile
 from pathlib import Path
 
 from hwan.errors import UsageError
-from hwan.image import write_atomic
+from hwan.files import cache_root, write_atomic
 
 PACKAGE, VERSION = "onnxruntime-web", "1.30.0"
 # The one build that has both WebGPU and a fallback without threads; of the 148 MB these two are needed.
@@ -79,7 +78,7 @@ def _from_folder(folder: Path) -> dict[str, bytes]:
 
 
 def _cached() -> dict[str, bytes]:
-    cache = _cache_root() / f"{PACKAGE}-{VERSION}"
+    cache = cache_root() / f"{PACKAGE}-{VERSION}"
     files: dict[str, bytes] = {}
     for name, expected in SHA256.items():
         path = cache / name
@@ -90,13 +89,6 @@ def _cached() -> dict[str, bytes]:
         for name, data in files.items():
             write_atomic(cache / name, data)
     return files
-
-
-def _cache_root() -> Path:
-    """``$HWAN_CACHE``, else ``hwan`` in the user's cache folder, as the cache of images has it."""
-    if chosen := os.environ.get("HWAN_CACHE"):
-        return Path(chosen)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hwan"
 
 
 def _from_npm() -> dict[str, bytes]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hwan.netconfig import Activation
+from hwan.config.networks import Activation
 from hwan.study.claim import (
     Cell,
     Claim,

@@ -19,7 +19,7 @@ from hwan.study.claim import (
 )
 
 if TYPE_CHECKING:
-    from hwan.image import Pixels
+    from hwan.imaging.pixels import Pixels
 
 KEPT = 12  # pictures of each domain: few, as augmentation is for small sets
 MARKS = 10
@@ -47,8 +47,8 @@ def measure(cell: Cell) -> Measurement:
     from hwan.data.augment import augment
     from hwan.data.folders import Layout, locate
     from hwan.data.sets import open_set
-    from hwan.image import to_tensor
-    from hwan.losses import parts
+    from hwan.imaging.pixels import to_tensor
+    from hwan.methods.losses import parts
     from hwan.metrics.pairwise import l1, ssim
     from hwan.study.measure import held_out, held_out_truths, strip
     from hwan.study.probe import in_memory, steps

@@ -41,7 +41,7 @@ def measure(cell: Cell) -> Measurement:
 
     import torch
 
-    from hwan.losses import parts
+    from hwan.methods.losses import parts
     from hwan.metrics.pairwise import ssim
     from hwan.study.measure import held_out, held_out_truths, strip
     from hwan.study.probe import steps

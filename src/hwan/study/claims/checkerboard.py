@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hwan.netconfig import Upsampling
+from hwan.config.networks import Upsampling
 from hwan.study.claim import (
     Cell,
     Claim,

@@ -65,7 +65,7 @@ def slope(name: Gan, judged: float) -> float:
     """|d loss / d D's raw output| where D says ``judged`` (of least squares that is the output)."""
     import torch
 
-    from hwan.losses import GAN_OBJECTIVES
+    from hwan.methods.losses import GAN_OBJECTIVES
 
     raw = judged if name == "lsgan" else math.log(judged / (1 - judged))
     logit = torch.full((1, 1, 1, 1), raw, requires_grad=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hwan.netconfig import Init
+from hwan.config.networks import Init
 from hwan.study.claim import (
     Cell,
     Claim,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hwan.netconfig import Norm
+from hwan.config.networks import Norm
 from hwan.study.claim import (
     Cell,
     Claim,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hwan.netconfig import Padding
+from hwan.config.networks import Padding
 from hwan.study.claim import (
     Cell,
     Claim,

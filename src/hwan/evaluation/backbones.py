@@ -1,0 +1,125 @@
+"""What a test sees with: the feature network, LPIPS, the colours of label maps; looked for, given or made.
+
+Nothing is downloaded. Each finder returns what it found and, where that is nothing, a sentence that
+says what was left out and where to put the file.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from hwan.config import DataConfig, Kind
+from hwan.data.cache import open_cache
+from hwan.data.folders import Layout
+from hwan.errors import UsageError
+from hwan.evaluation.evaluate import Measure, sides, some_readings
+from hwan.evaluation.source import Subject
+from hwan.metrics.baselines import with_channels
+from hwan.metrics.features import (
+    ALEXNET,
+    INCEPTION,
+    Features,
+    Resizing,
+    find,
+    load_inception,
+    where_to_put,
+)
+from hwan.metrics.labels import NAMED, find_palette, flat_colours, read_palette, share_named
+from hwan.metrics.perceptual import load_lpips
+from hwan.metrics.selfnet import SIDE, self_features, train_selfnet
+
+PICTURES = 1000  # of each domain that the network of hwan's own learns from
+MAPS = 100  # training pictures whose colours are counted
+
+
+def pick_features(
+    wanted: str, layout: Layout, config: Subject, resizing: Resizing = "clean", device: str = "cpu"
+) -> tuple[Features | None, str]:
+    """The feature network for ``--features``, and a sentence on what is left out without one.
+
+    ``auto``: Inception where its weights are found; ``none``; ``self``: a network trained on the
+    data; else a weight file. Raises ``UsageError`` for a file that is none.
+    """
+    if wanted == "self":
+        return _self(layout, config.data), ""
+    if wanted == "none":
+        return (
+            None,
+            "FID, KID, precision, recall, density and coverage were left out: --features none.",
+        )
+    path = find(INCEPTION) if wanted == "auto" else Path(wanted)
+    if path is None:
+        return None, (
+            "FID, KID, precision, recall, density and coverage were left out: no Inception weights "
+            f"were found. To have them {where_to_put(INCEPTION)}, or give --features FILE; --features "
+            "self trains a small substitute on the data, which is no FID."
+        )
+    return load_inception(path, resizing, device), ""
+
+
+@lru_cache(maxsize=2)
+def _self(layout: Layout, data: DataConfig) -> Features:
+    kind = data.kind_b
+    squares = []
+    for source, own in ((layout.train_a, data.kind_a), (layout.train_b, kind)):
+        cache = open_cache(source, data, own)
+        some = min(PICTURES, len(cache))
+        chosen = (cache[i * len(cache) // some] for i in range(some))
+        # A of other channels is shown as B's baselines show it.
+        shown = (with_channels(p, kind.channels) for p in chosen)
+        probe = Features("", "", torch.nn.Identity(), SIDE, kind.channels)
+        depth = Kind(kind.channels, own.depth, own.range)
+        squares.append(torch.stack([probe.square(p, depth) for p in shown]))
+    net, _ = train_selfnet(squares[0], squares[1])
+    return self_features(net, kind.channels)
+
+
+def find_lpips(wanted: str, device: str = "cpu") -> tuple[Measure | None, str, str]:
+    """LPIPS for ``--lpips`` (auto, none or a file), the hash of its weights, and a sentence without it."""
+    if wanted == "none":
+        return None, "", "LPIPS was left out: --lpips none."
+    path = find(ALEXNET) if wanted == "auto" else Path(wanted)
+    if path is None:
+        return (
+            None,
+            "",
+            (
+                "LPIPS was left out: no AlexNet weights were found. To have it "
+                f"{where_to_put(ALEXNET)}, or give --lpips FILE."
+            ),
+        )
+    return *load_lpips(path, device), ""
+
+
+def find_palettes(wanted: str, layout: Layout, config: Subject) -> dict[str, np.ndarray]:
+    """The class colours of each direction whose target domain is label maps, for ``--labels``: auto
+    (their own colours, where training pictures look like label maps), none, or a file.
+
+    Raises ``UsageError`` for a file that is no palette, or one that no domain has the colours of.
+    """
+    if wanted == "none":
+        return {}
+    given = None if wanted == "auto" else read_palette(Path(wanted))
+    found, named = {}, []
+    for side in sides(layout, config):
+        maps = some_readings(side.trained, side.kind_out, MAPS)
+        try:
+            if given is None:
+                found[side.direction] = find_palette(maps)
+            else:
+                named.append(share_named(*flat_colours(maps), given))
+                if named[-1] >= NAMED:
+                    found[side.direction] = given
+        except UsageError:
+            continue
+    if given is not None and not found:
+        raise UsageError(
+            f"--labels has the colours of {NAMED:.0%} of the flat pixels of a target domain",
+            f"{max(named, default=0):.0%} by {wanted}",
+            "add the missing colours, or leave --labels out",
+        )
+    return found

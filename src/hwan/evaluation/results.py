@@ -1,0 +1,222 @@
+"""What a test found: rows of single images, one summary a direction, words on both, and the files.
+
+``results.json`` holds one object a direction ("ab", "ba"), the fields of ``Summary`` by their names;
+``results.csv`` its figures as lines; ``images.csv`` a line per image, system and figure.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from hwan.errors import UsageError
+from hwan.files import write_csv, write_json
+from hwan.imaging.pixels import Pixels, to_tensor
+from hwan.metrics.health import diversity
+from hwan.metrics.labels import label_figures
+from hwan.metrics.names import FIGURES as FIGURES
+
+OURS = "hwan"
+BEST = "hwan, best checkpoint"
+REAL = "real, trained on"
+"""Real pictures of the training, in the tables of distributions: what a perfect translator reaches."""
+NOT_BASELINES = (OURS, BEST, REAL)
+CHOICE = "best checkpoint"
+"""In a protocol: how it was chosen."""
+WORDS = {"ab": "A to B", "ba": "B to A"}
+LEADING = ("ssim", "lpips", "class_iou", "kid", "mmd_self", "mmd", "swd")
+"""The figures that words are made of: where hwan does not beat the baselines by one, it is said."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One test image. ``figures[system][metric]`` is empty where no truth is known; so is
+    ``confusion[system]``, of label maps: pixels of true class i taken as j at (i, j)."""
+
+    direction: str
+    name: str
+    figures: Mapping[str, Mapping[str, float]]
+    cycle_l1: float
+    source_small: Pixels
+    output_small: Pixels
+    confusion: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Distribution:
+    """One direction's outputs as a set, against the real test images of the target domain:
+    ``figures[system][metric]``; ``protocol`` says how they were taken, ``left_out`` what was not and why."""
+
+    figures: dict[str, dict[str, float]]
+    protocol: dict[str, str]
+    left_out: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Summary:
+    """One direction. ``systems``: means over its images of the figures that need the truth (of label
+    maps: of all pixels together), by system and metric. ``beaten`` says whether hwan's SSIM is above
+    every baseline's; None where no truth is known. ``distribution``: the figures of whole sets, by
+    system and metric, taken as ``protocol`` says. ``left_out``: sentences on what was not measured.
+    ``words``: sentences on whether hwan beats the baselines. ``health``: the figures of
+    ``hwan.metrics.signs`` for this direction."""
+
+    images: int
+    systems: dict[str, dict[str, float]]
+    cycle_l1: float
+    diversity: float
+    beaten: bool | None
+    distribution: dict[str, dict[str, float]] = field(default_factory=dict)
+    protocol: dict[str, str] = field(default_factory=dict)
+    left_out: tuple[str, ...] = ()
+    words: tuple[str, ...] = ()
+    health: dict[str, float] = field(default_factory=dict)
+
+
+def summarise(
+    rows: Sequence[Row],
+    reals: Sequence[Pixels] = (),
+    distributions: Mapping[str, Distribution] | None = None,
+    left_out: Sequence[str] = (),
+    protocol: Mapping[str, str] | None = None,
+    health: Mapping[str, float] | None = None,
+) -> dict[str, Summary]:
+    """Means by direction; ``left_out`` and ``protocol`` are of all of them.
+
+    Diversity is set against the real test images of the target domain: what the way back was tested
+    on, or (one-way methods) ``reals``, as ``real_thumbs`` reads them.
+    """
+    if not rows:
+        raise UsageError("the test folders hold readable images", "none",
+                         "`hwan data check` lists broken ones")  # fmt: skip
+    inputs = {d: [row.source_small for row in rows if row.direction == d] for d in ("ab", "ba")}
+    found = {}
+    for direction in dict.fromkeys(row.direction for row in rows):
+        here = [row for row in rows if row.direction == direction]
+        systems = _systems([row for row in here if row.figures])
+        beaten = None
+        if systems:
+            beaten = all(systems[OURS]["ssim"] > systems[k]["ssim"] for k in baselines(systems))
+        sets = (distributions or {}).get(direction, Distribution({}, {}))
+        found[direction] = Summary(
+            len(here),
+            systems,
+            mean([row.cycle_l1 for row in here]),
+            _diversity([row.output_small for row in here], inputs[direction[::-1]] or reals),
+            beaten,
+            sets.figures,
+            {**sets.protocol, **(protocol or {})},
+            (*left_out, *sets.left_out),
+            _words(direction, systems) + _words(direction, sets.figures),
+            {k: v for k, v in (health or {}).items() if k.endswith(f"_{direction}")},
+        )
+    return found
+
+
+def baselines(systems: Mapping[str, object]) -> list[str]:
+    """The systems that any translator must beat."""
+    return [name for name in systems if name not in NOT_BASELINES]
+
+
+def _systems(known: Sequence[Row]) -> dict[str, dict[str, float]]:
+    if not known:
+        return {}
+    found = {}
+    for system in known[0].figures:
+        figures = [row.figures[system] for row in known]
+        names = dict.fromkeys(name for figure in figures for name in figure)
+        found[system] = {
+            name: _mean_known([figure.get(name, np.nan) for figure in figures]) for name in names
+        }
+        if known[0].confusion:
+            found[system] |= label_figures(np.sum([row.confusion[system] for row in known], axis=0))
+    return found
+
+
+def _words(direction: str, systems: Mapping[str, Mapping[str, float]]) -> tuple[str, ...]:
+    """For each leading figure: does hwan, and its best checkpoint, beat the best baseline?"""
+    sentences = []
+    for metric in LEADING:
+        figure = FIGURES[metric]
+        values = {k: s[metric] for k, s in systems.items() if not math.isnan(s.get(metric, np.nan))}
+        rivals = baselines(values)
+        if OURS not in values or not rivals:
+            continue
+        sign = 1 if figure.better == "high" else -1
+        best = max(rivals, key=lambda name: sign * values[name])
+        for system in (OURS, BEST):
+            if system in values:
+                won = sign * values[system] > sign * values[best]
+                sentences.append(
+                    f"{WORDS[direction]}: {system}'s {figure.title} "
+                    f"{values[system]:.{figure.decimals}f} {'beats' if won else 'does not beat'} the "
+                    f"best baseline, {best} ({values[best]:.{figure.decimals}f})."
+                )
+    return tuple(sentences)
+
+
+def _diversity(outputs: Sequence[Pixels], reals: Sequence[Pixels]) -> float:
+    if min(len(outputs), len(reals)) < 2 or outputs[0].shape != reals[0].shape:
+        return float("nan")
+    return diversity(*(to_tensor(torch.from_numpy(np.stack(x))) for x in (outputs, reals)))
+
+
+def mean(values: Sequence[float]) -> float:
+    """The mean, summed without rounding."""
+    return math.fsum(values) / len(values)
+
+
+def _mean_known(values: Sequence[float]) -> float:
+    known = [value for value in values if not math.isnan(value)]
+    return mean(known) if known else float("nan")
+
+
+def write_results(rows: Sequence[Row], summaries: Mapping[str, Summary], folder: Path) -> None:
+    """``results.json``: the summaries; ``results.csv``: their figures, a line per direction, system and
+    metric; ``images.csv``: a line per image, system and metric.
+
+    JSON has no nan and no infinity (the PSNR of equal pictures): both become null there.
+    """
+    write_json(folder / "results.json", {d: vars(s) for d, s in summaries.items()})
+    lines: list[Sequence[object]] = [
+        [direction, *line] for direction, summary in summaries.items() for line in flat(summary)
+    ]
+    write_csv(folder / "results.csv", [["direction", "system", "metric", "value"], *lines])
+    lines = []
+    for row in rows:
+        lines.append([row.direction, row.name, OURS, "cycle_l1", row.cycle_l1])
+        for system, figures in row.figures.items():
+            lines += [[row.direction, row.name, system, *item] for item in figures.items()]
+    header = ["direction", "name", "system", "metric", "value"]
+    write_csv(folder / "images.csv", [header, *lines])
+
+
+def columns(systems: Mapping[str, Mapping[str, float]]) -> list[str]:
+    """The figures that any system has, in the order of ``FIGURES``; all-nan ones left out."""
+    there = {
+        name for figures in systems.values() for name, value in figures.items()
+        if not math.isnan(value)
+    }  # fmt: skip
+    return [name for name in FIGURES if name in there]
+
+
+def shown(metric: str, value: float) -> str:
+    """A figure as text; "-" of one that is not in ``FIGURES``, or unknown."""
+    known = metric in FIGURES and not math.isnan(value)
+    return f"{value:.{FIGURES[metric].decimals}f}" if known else "-"
+
+
+def flat(summary: Summary) -> list[tuple[str, str, float]]:
+    """Every figure of a summary as (system, metric, value)."""
+    alone = {"cycle_l1": summary.cycle_l1, "diversity": summary.diversity}
+    return [
+        (system, metric, value)
+        for systems in (summary.systems, summary.distribution, {OURS: alone})
+        for system, figures in systems.items()
+        for metric, value in figures.items()
+    ]

@@ -1,0 +1,273 @@
+"""What a run folder holds, as one page: verdict, samples over time, health, figures, every test image,
+curves, settings."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from hwan import __version__
+from hwan import config as configs
+from hwan.data.folders import Layout
+from hwan.data.sets import PAIRED_METHODS
+from hwan.evaluation.evaluate import sides, translation
+from hwan.evaluation.results import (
+    FIGURES,
+    LEADING,
+    OURS,
+    REAL,
+    WORDS,
+    Row,
+    Summary,
+    columns,
+    shown,
+)
+from hwan.evaluation.source import LoneGenerator, Subject, known_options, read_subject
+from hwan.evaluation.training_sections import checks, curves, health
+from hwan.evaluation.verdict import directions, judge, meaning, title
+from hwan.files import read_json
+from hwan.imaging.pixels import decode, view
+from hwan.inference.model_card import README
+from hwan.inference.translate import is_generator
+from hwan.metrics.signs import findings
+from hwan.nets.folder import load_generator
+from hwan.report.page import (
+    Compare,
+    CompareItem,
+    Facts,
+    Frames,
+    Report,
+    Section,
+    Table,
+    write,
+)
+from hwan.runtime import describe, pick_device
+
+EXTREMES = 3  # of the best and of the worst test images
+
+
+def write_run_report(
+    run: Path,
+    layout: Layout,
+    rows: Sequence[Row] = (),
+    summaries: Mapping[str, Summary] | None = None,
+) -> Path:
+    """Write ``run/report.html`` from the run folder (or the generator folder, which has no log and no
+    samples) and, after a test, its rows and summaries."""
+    config = read_subject(run)
+    summaries = summaries or {}
+    lone = isinstance(config, LoneGenerator)
+    told = "" if lone else (run / "log.jsonl").read_text("utf-8")
+    log = [json.loads(line) for line in told.splitlines()]
+    found = findings(health(log, summaries))
+    alarms = [finding for finding in found if finding.light == "bad"]
+    sections: list[Section] = [] if lone else [_samples(run, config)]
+    if found:
+        sections.append(checks(found, log, summaries))
+    if summaries:
+        sections.append(_alone(summaries))
+    for direction, summary in summaries.items():
+        words = WORDS[direction]
+        if summary.systems:
+            sections.append(_table(f"{words}, against the truth", summary.systems, summary, ""))
+        if summary.distribution:
+            protocol = "; ".join(f"{name}: {value}" for name, value in summary.protocol.items())
+            table = f"{words}, as a set of pictures"
+            sections.append(_table(table, summary.distribution, summary, protocol))
+        items = _items(run, layout, config, direction, rows)
+        sections += _extremes(direction, items)
+        if items:
+            sections.append(Compare(f"{words}, every test image", items))
+    sections += [*([] if lone else [curves(log)]), *_facts(run, config, summaries)]
+    text, verdict = judge(summaries, alarms)
+    return write(
+        Report(
+            run.resolve().name,
+            text,
+            verdict,
+            tuple(sections),
+            _strip(config, log, summaries),
+            tuple(str(finding) for finding in alarms),
+        ),
+        run / "report.html",
+    )
+
+
+def _strip(
+    config: Subject, log: Sequence[Mapping[str, Any]], summaries: Mapping[str, Summary]
+) -> dict[str, str]:
+    """The few facts under the title."""
+    found = {"method": config.method, "crops": f"{config.data.size} px"}
+    if isinstance(config, LoneGenerator):
+        found["images seen"] = f"{config.card.images:,}" if config.card.images else "not known"
+    else:
+        found["seed"] = f"{config.train.seed}"
+    if log:
+        seen, total = log[-1]["images"], log[-1]["total"]
+        found["images seen"] = f"{seen:,}" if seen >= total else f"{seen:,} of {total:,}"
+        times = [0, *(row["images"] for row in log)]
+        steps = zip(times, log, strict=False)
+        seconds = math.fsum(
+            (row["images"] - before) / row["images_per_second"]
+            for before, row in steps
+            if row["images_per_second"] > 0
+        )
+        found["time"] = f"{seconds / 60:.1f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+    return found | ({"tested on": directions(summaries)} if summaries else {})
+
+
+def _alone(summaries: Mapping[str, Summary]) -> Table:
+    rows = tuple(
+        (WORDS[d], s.images, None if math.isnan(s.cycle_l1) else s.cycle_l1, s.diversity)
+        for d, s in summaries.items()
+    )
+    left_out = dict.fromkeys(words for s in summaries.values() for words in s.left_out)
+    return Table(
+        "Without a truth",
+        ("direction", "test images", "cycle L1", "diversity"),
+        rows,
+        " ".join(left_out),
+        decimals={"cycle L1": 3, "diversity": 2},
+        meaning={title(metric): meaning(metric) for metric in ("cycle_l1", "diversity")},
+    )
+
+
+def _table(
+    name: str, systems: Mapping[str, Mapping[str, float]], summary: Summary, protocol: str
+) -> Table:
+    """One line a system, one column a figure, whatever figures there are."""
+    every = dict.fromkeys(metric for figures in systems.values() for metric in figures)
+    strange = [m for m in every if m not in FIGURES and not m.startswith("swd_")]  # scales of one
+    metrics = [*columns(systems), *strange]
+    known = {metric: FIGURES[metric] for metric in metrics if metric in FIGURES}
+    return Table(
+        name,
+        ("system", *map(title, metrics)),
+        tuple((k, *(figures.get(metric) for metric in metrics)) for k, figures in systems.items()),
+        protocol or f"Means over {summary.images} held-out images, as they are written.",
+        {title(m): f.better for m, f in known.items() if not m.endswith("_se")},
+        {title(m): f.decimals for m, f in known.items()},
+        {title(m): meaning(m) for m in metrics if meaning(m)},
+        aside=(REAL,),
+    )
+
+
+def _samples(run: Path, config: Subject) -> Frames:
+    files = sorted((run / "samples").glob("[0-9]*.png"), key=lambda file: int(file.stem))
+    frames = tuple((f"{int(file.stem):,} images", decode(file).pixels) for file in files)
+    heads: tuple[str, ...] = ("real A", "to B", "real B")
+    if "ba" in config.directions:
+        heads = ("real A", "to B", "back to A", "real B", "to A", "back to B")
+    paired = " The real B is the truth." if config.method in PAIRED_METHODS else ""
+    note = f"The same held-out images at every tick, drawn by the generators that are kept.{paired}"
+    return Frames("Samples over time", frames, note, heads)
+
+
+def _items(
+    run: Path, layout: Layout, config: Subject, direction: str, rows: Sequence[Row]
+) -> tuple[CompareItem, ...]:
+    side = next(s for s in sides(layout, config) if s.direction == direction)
+    items = []
+    for row in (r for r in rows if r.direction == direction):
+        name = Path(row.name)
+        before, truth = side.test.read(side.test.folder / name, side.kind_in), side.truth_of(name)
+        after = decode(translation(run, side, name), side.kind_out)
+        taken = {**row.figures.get(OURS, {}), "cycle_l1": row.cycle_l1}
+        figures = {metric: v for metric, v in taken.items() if not math.isnan(v)}
+        some = [m for m in ("ssim", "lpips", "pixel_accuracy", "cycle_l1") if m in figures]
+        items.append(
+            CompareItem(
+                row.name,
+                view(before.pixels, side.kind_in),
+                view(after.pixels, side.kind_out),
+                None if truth is None else view(truth, side.kind_out),
+                ", ".join(f"{title(m)} {figures[m]:.{FIGURES[m].decimals}f}" for m in some),
+                {title(metric): value for metric, value in figures.items()},
+            )
+        )
+    return tuple(items)
+
+
+def _extremes(direction: str, items: Sequence[CompareItem]) -> list[Section]:
+    """The best and the worst images by the first leading figure they have, else by the cycle error."""
+    metric = next(
+        (m for m in (*LEADING, "cycle_l1") if any(title(m) in i.figures for i in items)), ""
+    )
+    known = [item for item in items if title(metric) in item.figures]
+    if len(known) < 2 * EXTREMES:
+        return []
+    known.sort(key=lambda item: item.figures[title(metric)])
+    if FIGURES[metric].better == "high":
+        known.reverse()
+    ends = [("best", item) for item in known[:EXTREMES]]
+    ends += [("worst", item) for item in known[: -EXTREMES - 1 : -1]]
+    note = (
+        "No truth is known, so by the way there and back: a low error may also mean that little was "
+        "changed."
+    )
+    items = tuple(replace(item, caption=f"{end}: {item.caption}") for end, item in ends)
+    name = f"{WORDS[direction]}, best and worst by {title(metric)}"
+    return [Compare(name, items, note if metric == "cycle_l1" else "")]
+
+
+def _facts(run: Path, config: Subject, summaries: Mapping[str, Summary]) -> list[Section]:
+    if isinstance(config, LoneGenerator):
+        here = f"hwan {__version__}, {describe(pick_device())}"
+        facts = {"tested on": directions(summaries), "this page": here}
+        return [Facts("Configuration", known_options(config)), Facts("Environment", facts)]
+    recorded = read_json(run / "data.json")
+    trained = {name: str(value) for name, value in recorded.get("environment", {}).items()}
+    counts = recorded.get("counts", {})
+    here = f"hwan {__version__}, {describe(pick_device())}"
+    facts = {
+        "data": ", ".join(recorded["data"]),
+        **{f"trained on, {side.upper()}": f"{count:,} images" for side, count in counts.items()},
+        **({"tested on": directions(summaries)} if summaries else {}),
+        "seed": str(config.train.seed),
+        **trained,
+        "this page": f"{here}",
+    }
+    return [Facts("Configuration", known_options(config)), Facts("Environment", facts)]
+
+
+def describe_folder(folder: Path) -> str:
+    """What ``hwan info`` prints of a run folder or a generator folder: what it is, and what its test found.
+
+    Raises ``UsageError`` for a folder that is neither.
+    """
+    if is_generator(folder):
+        net, card = load_generator(folder)
+        weights = sum(p.numel() for p in net.parameters())
+        facts = {**asdict(card), "parameters": f"{weights:,}"}
+        lines = [f"{folder}: a generator", *(f"  {k:14}{v}" for k, v in facts.items())]
+        lines += _tested(folder)
+        if (folder / README).is_file():
+            lines += ["", (folder / README).read_text("utf-8")]
+        return "\n".join(lines)
+    config = configs.load(folder / "config.json")
+    lines = [f"{folder}: a run of {config.method}"]
+    log = folder / "log.jsonl"
+    if log.is_file() and (rows := log.read_text("utf-8").splitlines()):
+        last = json.loads(rows[-1])
+        lines.append(f"  {last['images']} of {last['total']} images seen")
+    lines += [f"  {key:24}{value}" for key, value in known_options(config).items()]
+    return "\n".join(lines + _tested(folder))
+
+
+def _tested(folder: Path) -> list[str]:
+    """What the last test found; earlier versions' results lack some of it."""
+    path = folder / "evaluation" / "results.json"
+    if not path.is_file():
+        return []
+    lines = ["", f"tested (`hwan evaluate`, {folder / 'report.html'}):"]
+    for direction, found in read_json(path).items():
+        parts = [found.get(part, {}).get(OURS, {}) for part in ("systems", "distribution")]
+        ours = {**parts[0], **parts[1], **found}
+        told = [f"{title(m)} {shown(m, ours[m])}" for m in FIGURES if ours.get(m) is not None]
+        lines.append(f"  {WORDS[direction]}, {found.get('images')} images: {', '.join(told)}")
+        lines += [f"  {sentence}" for sentence in found.get("words", ())]
+    return lines

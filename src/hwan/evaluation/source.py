@@ -1,0 +1,72 @@
+"""What a test is of: a run, whose config.json says everything, or a generator folder without its run."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from hwan import config as configs
+from hwan.config import Config, DataConfig, Pairing
+from hwan.config.applicability import options
+from hwan.inference.translate import is_generator
+from hwan.nets.folder import GeneratorCard, read_card
+
+
+@dataclass(frozen=True)
+class LoneGenerator:
+    """A generator without its run. ``data``: what its card says of the pixels and the size of crops; of
+    all else, how the images were prepared, nothing is known."""
+
+    card: GeneratorCard
+    data: DataConfig
+
+    @property
+    def method(self) -> str:
+        """What trained it."""
+        return self.card.method
+
+    @property
+    def directions(self) -> tuple[str, ...]:
+        """Its own, alone."""
+        return (self.card.direction,)
+
+
+Subject = Config | LoneGenerator
+"""Both say ``method``, ``directions`` and ``data``."""
+
+
+def read_subject(folder: Path, pairs: Pairing | None = None, swap: bool = False) -> Subject:
+    """The run or the generator in ``folder``; ``pairs`` and ``swap`` say how the data it is tested on
+    belong together, where they are not as the run's own.
+
+    Raises ``UsageError`` for a folder that is neither.
+    """
+    if not is_generator(folder):
+        config = configs.load(folder / "config.json")
+        return replace(config, data=_paired(config.data, pairs, swap))
+    card = read_card(folder)
+    kinds = (card.kind_in, card.kind_out)
+    a, b = kinds if card.direction == "ab" else kinds[::-1]
+    data = DataConfig(
+        size=card.size,
+        channels_a=a.channels, channels_b=b.channels,
+        depth_a=a.depth, depth_b=b.depth,
+        range_a=a.range, range_b=b.range,
+    )  # fmt: skip
+    return LoneGenerator(card, _paired(data, pairs, swap))
+
+
+def _paired(data: DataConfig, pairs: Pairing | None, swap: bool) -> DataConfig:
+    return replace(data, pairs=pairs or data.pairs, swap=data.swap or swap)
+
+
+def known_options(subject: Subject) -> dict[str, str]:
+    """Every option that is known, by its dotted name."""
+    if isinstance(subject, LoneGenerator):
+        card = subject.card
+        return {
+            "method": card.method,
+            "data.size": str(card.size),
+            **{f"generator.{key}": str(value) for key, value in asdict(card.generator).items()},
+        }
+    return options(subject)

@@ -1,0 +1,76 @@
+"""Files: written whole or not at all, JSON, CSV, and the folder of hwan's caches."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from hwan.errors import UsageError
+
+
+@contextmanager
+def part_of(path: Path) -> Iterator[Path]:
+    """A temporary name beside ``path``, with its suffix, renamed to ``path`` when the block ends well."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
+    try:
+        yield part
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def write_atomic(path: Path, data: bytes) -> None:
+    """Write ``data`` under a temporary name, flush it to the disk, then rename it to ``path``."""
+    with part_of(path) as part, part.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write ``value`` as indented JSON, whole or not at all. JSON knows no nan and no infinity: both
+    become null."""
+    text = json.dumps(_standard(value), indent=2, ensure_ascii=False)
+    write_atomic(path, (text + "\n").encode())
+
+
+def _standard(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _standard(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_standard(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def read_json(path: Path) -> Any:
+    """The JSON in ``path``. Raises ``UsageError`` if it is missing or not JSON."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UsageError(f"{path} is there", "no such file", "check the folder's name") from None
+    except OSError as error:  # a folder of that name, a file in place of a folder, no permission
+        raise UsageError(f"{path} is a readable file", error.strerror, "check the path") from error
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} is JSON", error, "restore the file") from error
+
+
+def write_csv(path: Path, rows: Iterable[Sequence[object]]) -> None:
+    """Write ``rows`` as CSV, whole or not at all."""
+    text = io.StringIO()
+    csv.writer(text).writerows(rows)
+    write_atomic(path, text.getvalue().encode())
+
+
+def cache_root() -> Path:
+    """``$HWAN_CACHE``, else ``hwan`` in the user's cache folder."""
+    if chosen := os.environ.get("HWAN_CACHE"):
+        return Path(chosen)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hwan"

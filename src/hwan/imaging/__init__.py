@@ -1,0 +1,1 @@
+"""Bytes of a file, pixels, and tensors in [-1, 1]: the only place that knows ranges, depths and formats."""

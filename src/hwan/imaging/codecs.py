@@ -1,0 +1,289 @@
+"""Image files <-> arrays as they are stored: the only place that knows formats, modes and EXIF.
+
+Pillow reads and writes all it can without loss, tifffile the other TIFFs, numpy NPY. What 16-bit
+colour PNG needs besides Pillow is here.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+import re
+import struct
+import sys
+import zlib
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import ExifTags, Image, ImageFile, ImageOps, TiffImagePlugin, UnidentifiedImageError
+
+from hwan.errors import UsageError
+from hwan.imaging.metadata import NO_TAGS, Tags, options
+
+SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".npy"})
+WRITERS = {
+    ".jpg": "JPEG",
+    ".jpeg": "JPEG",
+    ".png": "PNG",
+    ".webp": "WEBP",
+    ".bmp": "BMP",
+    ".tif": "TIFF",
+    ".tiff": "TIFF",
+    ".npy": "NPY",
+}
+NPY = b"\x93NUMPY"
+TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+BITS_PER_SAMPLE, SAMPLES_PER_PIXEL, PLANAR = 258, 277, 284  # TIFF tags
+ALPHA_NOTE = "alpha composited over white"
+TURNED_NOTE = "turned by its EXIF orientation"
+
+# Of a 16-bit colour value Pillow keeps the high byte. Told the other byte order, it keeps the low.
+LOW_BYTE = {"L": "B", "B": "L", "N": "B" if sys.byteorder == "little" else "L"}
+
+logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # what it logs of a file, it also raises
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A file's picture: ``values`` (H, W, C) of any real dtype, upright; its ``mode``; whether the
+    last channel is ``alpha``; ``notes`` on what reading had to change."""
+
+    values: np.ndarray
+    mode: str
+    alpha: bool = False
+    notes: tuple[str, ...] = ()
+
+
+def read(source: bytes | Image.Image | np.ndarray, channels: int) -> Stored:
+    """The picture in a file's bytes, or in memory.
+
+    Where ``channels`` is 1 or 3, 8-bit pictures come as grey or RGB, alpha composited over white;
+    otherwise with the channels they have. A TIFF of more than three one-channel pages, as many as
+    ``channels``, is read as those channels. Raises all that Pillow, tifffile and numpy raise.
+    """
+    if isinstance(source, np.ndarray):
+        return _array(source)
+    if isinstance(source, Image.Image):
+        return _pillow(source, channels)
+    if source.startswith(NPY):
+        return _array(np.load(io.BytesIO(source), allow_pickle=False))
+    try:
+        with Image.open(io.BytesIO(source)) as file:
+            if _halved(file):
+                return _sixteen_bit_colour(source)
+            if not (isinstance(file, TiffImagePlugin.TiffImageFile) and _beyond(file, channels)):
+                return _pillow(file, channels)
+    except UnidentifiedImageError:
+        if not source.startswith(TIFF):
+            raise
+    return _tiff(source, channels)
+
+
+def _array(values: np.ndarray) -> Stored:
+    if values.dtype == np.bool_:
+        values = values.astype(np.uint8) * np.uint8(255)
+    if values.ndim == 2:
+        values = values[:, :, None]
+    if values.ndim != 3 or not values.size or values.dtype.kind not in "uif":
+        raise ValueError(
+            f"an array of {values.dtype} {values.shape}; pictures are numbers (H, W) or (H, W, C)"
+        )
+    native = np.ascontiguousarray(values, values.dtype.newbyteorder("="))
+    return Stored(native, f"{native.shape[2]} x {native.dtype}")
+
+
+def _pillow(file: Image.Image, channels: int) -> Stored:
+    mode, notes, alpha = file.mode, [], False
+    if getattr(file, "n_frames", 1) > 1:  # only some of Pillow's classes have frames
+        notes.append("first frame of an animation")
+    if file.getexif().get(ExifTags.Base.Orientation, 1) in range(2, 9):  # before Pillow removes it
+        notes.append(TURNED_NOTE)
+    image = ImageOps.exif_transpose(file)
+    plain = channels in (1, 3)
+    if mode.startswith("I") or mode == "F":
+        return Stored(_array(np.array(image)).values, mode, notes=tuple(notes))
+    if image.has_transparency_data:
+        alpha = not plain
+        if plain or mode != "LA":
+            image = image.convert("RGBA")
+        if plain:
+            notes.append(ALPHA_NOTE)
+            image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    elif mode == "CMYK":
+        notes.append("CMYK converted without a profile")
+    if plain:
+        image = image.convert("RGB" if channels == 3 else "L")
+    elif not alpha:
+        image = image.convert("L" if mode in ("1", "L") else "RGB")
+    array = np.array(image)
+    return Stored(array.reshape(*array.shape[:2], -1), mode, alpha, tuple(notes))
+
+
+def _halved(file: Image.Image) -> bool:
+    """Whether Pillow would keep one byte of each 16-bit value."""
+    tiles = file.tile if isinstance(file, ImageFile.ImageFile) else []
+    if isinstance(file, TiffImagePlugin.TiffImageFile) and file.tag_v2.get(PLANAR, 1) == 2:
+        return False  # libtiff would give it band by band, in another mode
+    return bool(tiles) and all(
+        re.fullmatch(r"(RGBA?|LA);16[BLN]", _rawmode(tile.args)) for tile in tiles
+    )
+
+
+def _rawmode(args: object) -> str:
+    return str(args[0] if isinstance(args, tuple) else args)
+
+
+def _sixteen_bit_colour(data: bytes) -> Stored:
+    """A 16-bit RGB, RGBA or grey-and-alpha file, decoded twice by Pillow, one byte of a value each."""
+    with Image.open(io.BytesIO(data)) as file:
+        mode = _rawmode(file.tile[0].args)
+        orientation = file.getexif().get(ExifTags.Base.Orientation, 1)
+    if mode.startswith("LA"):  # the four bytes of a pixel, big-endian (PNG), as if they were RGBA
+        four = _decode_as(data, "RGBA").astype(np.uint16)
+        values = four[:, :, ::2] << 8 | four[:, :, 1::2]
+    else:
+        high, low = (_decode_as(data, raw) for raw in (mode, mode[:-1] + LOW_BYTE[mode[-1]]))
+        values = high.astype(np.uint16) << 8 | low
+    notes = (TURNED_NOTE,) if orientation in range(2, 9) else ()
+    return Stored(values, mode[:-1], mode.split(";")[0][-1] == "A", notes)
+
+
+def _decode_as(data: bytes, rawmode: str) -> np.ndarray:
+    with Image.open(io.BytesIO(data)) as file:
+        file.tile = [
+            tile._replace(
+                args=(rawmode, *tile.args[1:]) if isinstance(tile.args, tuple) else rawmode
+            )
+            for tile in file.tile
+        ]
+        # Pillow turns TIFFs while loading, and takes the orientation away.
+        return _upright(np.array(file), file.getexif().get(ExifTags.Base.Orientation, 1))
+
+
+def _upright(values: np.ndarray, orientation: int) -> np.ndarray:
+    """(H, W, C) turned as EXIF says."""
+    if orientation in (5, 6, 7, 8):
+        values = values.swapaxes(0, 1)
+    rows, columns = orientation in (3, 4, 7, 8), orientation in (2, 3, 6, 7)
+    return np.ascontiguousarray(values[:: -1 if rows else 1, :: -1 if columns else 1])
+
+
+def _beyond(file: TiffImagePlugin.TiffImageFile, channels: int) -> bool:
+    """Whether Pillow would lose some of this TIFF."""
+    samples = file.tag_v2.get(SAMPLES_PER_PIXEL, 1)
+    deep = max(file.tag_v2.get(BITS_PER_SAMPLE, (1,))) > 8
+    stack = channels > 3 and file.n_frames == channels
+    return stack or (samples > 1 and (deep or samples != len(file.getbands())))
+
+
+def _tiff(data: bytes, channels: int) -> Stored:
+    import tifffile  # 0.1 s, which most data sets need not pay
+
+    notes = []
+    with tifffile.TiffFile(io.BytesIO(data)) as file:
+        series = file.series[0]
+        page = file.pages.first
+        tag = page.tags.get(ExifTags.Base.Orientation)
+        alpha = tuple(page.extrasamples) == (2,)  # unassociated: not multiplied into the colours
+        values, axes = series.asarray(), series.axes
+    for axis in [axis for axis in axes if axis not in "YXS"]:  # pages, slices, times
+        place = axes.index(axis)
+        count = values.shape[place]
+        if channels > 3 and count == channels and "S" not in axes:
+            axes = axes.replace(axis, "S")
+            continue
+        if count > 1:
+            notes.append(f"first of {count} pages")
+        values, axes = values.take(0, place), axes.replace(axis, "", 1)
+    if "S" not in axes:
+        values, axes = values[..., None], axes + "S"
+    values = np.moveaxis(values, [axes.index(axis) for axis in "YXS"], (0, 1, 2))
+    stored = _array(values)
+    orientation = tag.value if tag else 1
+    if orientation in range(2, 9):
+        notes.append(TURNED_NOTE)
+    return Stored(_upright(stored.values, orientation), stored.mode, alpha, tuple(notes))
+
+
+def holds(suffix: str, channels: int, dtype: np.dtype) -> bool:
+    """Whether the format of ``suffix`` keeps pictures of so many channels of ``dtype``.
+
+    TIFF and NPY hold any; PNG 8 and 16 bit, the others 8 bit, of 1 or 3 channels. (JPEG and WebP
+    lose some of it all the same.)
+    """
+    kind = WRITERS[suffix.lower()]
+    if kind in ("TIFF", "NPY"):
+        return True
+    return channels in (1, 3) and (dtype == np.uint8 or (kind == "PNG" and dtype == np.uint16))
+
+
+def write(pixels: np.ndarray, suffix: str, tags: Tags = NO_TAGS) -> bytes:
+    """Pixels (H, W, C) of uint8, uint16 or float32 as a file's bytes, in the format of ``suffix``,
+    with the ``tags`` that the format has a place for.
+
+    JPEG and WebP at quality 95. Raises ``UsageError`` for a format that does not hold them.
+    """
+    if suffix.lower() not in WRITERS:
+        raise UsageError("an output format is one of " + ", ".join(WRITERS), suffix, "use .png")
+    kind, channels = WRITERS[suffix.lower()], pixels.shape[2]
+    if not holds(suffix, channels, pixels.dtype):
+        bits = "8 or 16 bit" if kind == "PNG" else "8 bit"
+        raise UsageError(
+            f"{kind} holds 1 or 3 channels of {bits}",
+            f"{channels} x {pixels.dtype}",
+            "use .tiff or .npy" + ("" if kind == "PNG" or channels not in (1, 3) else ", or .png"),
+        )
+    out, more = io.BytesIO(), options(tags, kind, channels)
+    if kind == "NPY":
+        np.save(out, pixels[:, :, 0] if channels == 1 else pixels, allow_pickle=False)
+    elif pixels.dtype == np.uint8 and channels in (1, 3):
+        to_pil(pixels).save(out, kind, quality=95, **more)
+    elif kind == "PNG":
+        return _png16(pixels, more)
+    else:
+        import tifffile
+
+        tifffile.imwrite(
+            out,
+            pixels[:, :, 0] if channels == 1 else pixels,
+            photometric="rgb" if channels == 3 else "minisblack",
+            planarconfig="contig" if channels > 1 else None,
+            extrasamples=[0] * (channels - 1) if channels not in (1, 3) else None,
+            compression="zlib",
+            metadata=None,
+            iccprofile=more.get("icc_profile"),
+        )
+    return out.getvalue()
+
+
+def _png16(pixels: np.ndarray, more: dict[str, bytes]) -> bytes:
+    """Grey or RGB uint16 as a PNG: big-endian rows, each filtered by the one above (type 2, "up")."""
+    height, width, channels = pixels.shape
+    rows = np.ascontiguousarray(pixels, ">u2").reshape(height, -1).view(np.uint8)
+    above = np.vstack([np.zeros_like(rows[:1]), rows[:-1]])
+    lines = np.hstack([np.full((height, 1), 2, np.uint8), rows - above])  # modulo 256
+    header = struct.pack(">IIBBBBB", width, height, 16, 0 if channels == 1 else 2, 0, 0, 0)
+    chunks = [(b"IHDR", header), (b"IDAT", zlib.compress(lines.tobytes())), (b"IEND", b"")]
+    if "icc_profile" in more:
+        chunks.insert(1, (b"iCCP", b"ICC profile\0\0" + zlib.compress(more["icc_profile"])))
+    if "exif" in more:
+        chunks.insert(1, (b"eXIf", more["exif"].removeprefix(b"Exif\0\0")))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+        for name, body in chunks
+    )
+
+
+def to_pil(pixels: np.ndarray) -> Image.Image:
+    """Pixels (H, W, C) as a Pillow image: mode L or RGB of 8 bit, I;16 or F of one deeper channel.
+
+    Raises ``UsageError`` for what Pillow has no mode for.
+    """
+    channels = pixels.shape[2]
+    if channels != 1 and (channels != 3 or pixels.dtype != np.uint8):
+        raise UsageError(
+            "a Pillow image holds 1 channel of any depth, or 3 of 8 bit",
+            f"{channels} x {pixels.dtype}",
+            "take the array instead, or write the file",
+        )
+    return Image.fromarray(pixels[:, :, 0] if channels == 1 else pixels)

@@ -1,0 +1,80 @@
+"""Generator folders on the Hugging Face hub, by its conventions: config.json, model.safetensors and a
+model card. huggingface_hub's mixin for PyTorch would do the same for a module's constructor, but it
+writes a config.json of its own and must be inherited from; a Translator is neither.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from hwan.errors import UsageError
+from hwan.files import write_atomic
+from hwan.inference.model_card import README, model_card
+from hwan.nets.folder import GeneratorCard
+from hwan.runtime import need
+
+FILES = ["config.json", "model.safetensors"]  # all that is fetched, whatever else is there
+
+
+def download(repo_id: str, revision: str | None = None, token: str | None = None) -> Path:
+    """The generator folder in the hub's repository ``repo_id`` ("user/name"), in the hub's cache.
+
+    Raises ``UsageError`` without the hub extra, and where it cannot be had.
+    """
+    hub = need("huggingface_hub", "hub", "the model hub")
+    try:
+        return Path(
+            hub.snapshot_download(repo_id, revision=revision, token=token, allow_patterns=FILES)
+        )
+    except (
+        OSError,
+        ValueError,
+    ) as error:  # no such repository, no access, no network, no such name
+        raise UsageError(
+            "a generator is a folder, or a repository of the hub (user/name)",
+            f"{repo_id}: {(str(error).strip() or type(error).__name__).splitlines()[0]}",
+            "check the name, the network and, of a private one, the token",
+        ) from error
+
+
+def upload(folder: Path, repo_id: str, private: bool | None, token: str | None) -> str:
+    """Make the hub's repository ``repo_id`` if need be, upload ``folder``, return its address.
+
+    A model card that is there stays as it is. Raises ``UsageError`` without the hub extra, and where
+    the hub refuses.
+    """
+    hub = need("huggingface_hub", "hub", "the model hub")
+    try:
+        address = hub.create_repo(repo_id, private=private, token=token, exist_ok=True)
+        described = hub.file_exists(repo_id, README, token=token)
+        hub.upload_folder(
+            repo_id=repo_id,
+            folder_path=folder,
+            token=token,
+            commit_message="Upload a generator",
+            ignore_patterns=[README] if described else None,
+        )
+    except (OSError, ValueError) as error:
+        raise UsageError(
+            "the hub takes the generator",
+            f"{repo_id}: {(str(error).strip() or type(error).__name__).splitlines()[0]}",
+            "check the name, the network and the token (hf auth login)",
+        ) from error
+    return str(address)
+
+
+def write_card(folder: Path, card: GeneratorCard, repo_id: str = "USER/NAME") -> None:
+    """Write the model card, ``folder``/README.md, unless there is one: its words are its owner's."""
+    path = folder / README
+    if not path.exists():
+        write_atomic(path, model_card(card, name=repo_id).encode())
+
+
+def licence(folder: Path) -> str:
+    """The licence that the folder's model card names in its front matter; "" where it names none."""
+    path = folder / README
+    if not path.is_file():
+        return ""
+    found = re.search(r"\A---\n(?:.*\n)*?license: *(.+)\n(?:.*\n)*?---", path.read_text("utf-8"))
+    return found[1].strip() if found else ""

@@ -1,0 +1,226 @@
+"""Video in, video out: every frame translated at its own time, the sound as it was. PyAV (FFmpeg)."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hwan.data.folders import list_images
+from hwan.errors import UsageError
+from hwan.files import part_of
+from hwan.imaging.pixels import Bytes, Pixels, decode, from_unit, to_unit, view
+from hwan.inference.flicker import Recursion, steady
+from hwan.inference.translate import WHOLE, Translator
+from hwan.runtime import need
+
+VIDEOS = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi")
+CODECS = {".webm": ("libvpx-vp9", {"crf": "24", "b": "0"})}
+H264 = ("libx264", {"crf": "17", "preset": "medium"})
+BT709, LIMITED = 1, 1  # FFmpeg's numbers: what every player takes unmarked HD video for
+# bicubic, full chroma, accurate rounding: the scaler's default darkens each way by more than a level
+EXACT = 0x4 | 0x2000 | 0x40000
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A video to translate: where it goes, how many frames it says it has (0: it does not say)."""
+
+    source: Path
+    target: Path
+    frames: int
+
+
+def find_videos(inputs: Sequence[Path], out: Path, overwrite: bool) -> list[tuple[Path, Path]]:
+    """(source, target) of the videos among ``inputs`` and in its folders; names and structure kept.
+
+    AVI becomes MP4. Raises ``UsageError`` for a target that is there, or is the source.
+    """
+    pairs = []
+    for item in inputs:
+        base = item if item.is_dir() else item.parent
+        files = sorted(p for p in item.rglob("*") if p.is_file()) if item.is_dir() else [item]
+        for file in files:
+            if is_video(file):
+                target = out / file.relative_to(base)
+                pairs.append(
+                    (
+                        file,
+                        target.with_suffix(".mp4") if target.suffix.lower() == ".avi" else target,
+                    )
+                )
+    for source, target in pairs:
+        if target.resolve() == source.resolve() or (target.exists() and not overwrite):
+            raise UsageError(
+                "a translation does not replace a file",
+                f"{target} is there already",
+                "give another --out, or --overwrite for earlier translations",
+            )
+    return pairs
+
+
+def is_video(path: Path) -> bool:
+    """Whether the name is a video's."""
+    return path.suffix.lower() in VIDEOS
+
+
+def has_images(path: Path) -> bool:
+    """Whether a folder holds images, or a file is there to be one."""
+    return bool(list_images(path)) if path.is_dir() else True
+
+
+def open_clip(source: Path, target: Path) -> Clip:
+    """What the file's header says. Raises ``UsageError`` for a file without a video."""
+    av = need("av", "video", "video")
+    try:
+        with av.open(str(source)) as file:
+            video = file.streams.video[0]
+            seconds = float(file.duration or 0) / av.time_base
+            return Clip(source, target, video.frames or round(seconds * (video.average_rate or 0)))
+    except (av.FFmpegError, IndexError) as error:
+        raise UsageError(
+            f"{source} is a video", str(error) or "no pictures in it", "replace or remove it"
+        ) from error
+
+
+def translate_video(
+    translator: Translator, clip: Clip, batch: int = 1, smooth: bool = False
+) -> Iterator[None]:
+    """Translate ``clip``, yielding after each frame; the file appears when it is whole.
+
+    Frames keep their times (also where the rate varies), a phone's rotation is applied, every sound
+    stream is copied as it is; subtitles are left out. The picture is H.264 (VP9 in WebM), BT.709, at
+    a constant visible quality. ``smooth`` works against flicker (hwan.inference.flicker). Other depths and
+    channels than 8-bit colour are decoded and shown as ``decode`` and ``view`` do.
+
+    Raises ``UsageError`` for a file that breaks off or whose sound its container cannot hold, and for
+    ``smooth`` of frames that are translated in strips.
+    """
+    av = need("av", "video", "video")
+    frame = _smoothly(translator) if smooth else None
+    with part_of(clip.target) as part:
+        try:
+            with av.open(str(clip.source)) as source, av.open(str(part), "w") as target:
+                writer = _Writer(av, target, clip.target.suffix.lower(), source)
+                held: list[tuple[Any, Bytes]] = []
+                for packet in source.demux(source.streams.video[0], *source.streams.audio):
+                    if packet.stream.type == "audio":
+                        writer.copy(packet)
+                        continue
+                    for shot in packet.decode():
+                        held.append((shot, upright(shot)))
+                        if len(held) == (1 if smooth else batch) or _turns(held):
+                            yield from writer.write(held, translator, frame)
+                            held = []
+                yield from writer.write(held, translator, frame)
+                writer.end()
+        except (av.FFmpegError, ValueError) as error:  # ValueError: a codec not of the container
+            raise UsageError(
+                f"{clip.source.name} can be read and written as {clip.target.suffix}",
+                str(error),
+                "check the file; MKV holds any sound",
+            ) from error
+
+
+def upright(frame: Any) -> Bytes:
+    """A decoded frame as (H, W, 3) uint8, turned as its display matrix says."""
+    pixels: Bytes = frame.reformat(format="rgb24", interpolation=EXACT).to_ndarray()
+    return np.ascontiguousarray(np.rot90(pixels, frame.rotation // 90))
+
+
+def _turns(held: list[tuple[Any, Bytes]]) -> bool:
+    return held[0][1].shape != held[-1][1].shape
+
+
+def _smoothly(translator: Translator) -> Callable[[Pixels], Pixels]:
+    """A function of successive frames with a memory; the translator is left as it is."""
+    own = copy.copy(translator)
+    own.generator, own.engine = copy.deepcopy(translator.generator), None
+    norms, past = steady(own.generator), Recursion()
+    kind_in, kind_out = translator.card.kind_in, translator.card.kind_out
+
+    def one(pixels: Pixels) -> Pixels:
+        if own.tile or pixels.shape[0] * pixels.shape[1] > WHOLE:
+            raise UsageError(
+                f"--smooth takes frames of up to {WHOLE} pixels, translated at once",
+                f"{pixels.shape[1]}x{pixels.shape[0]}, translated in strips",
+                "make the video smaller, or leave --smooth (or --tile) out",
+            )
+        source = to_unit(pixels, kind_in).astype(np.float32)
+        if fresh := past.cut(source):
+            for norm in norms:
+                norm.forget()
+        made = to_unit(own.pixels(pixels), kind_out).astype(np.float32)
+        return from_unit(past.settle(source, made, fresh).astype(np.float64), kind_out)
+
+    return one
+
+
+class _Writer:
+    """The file being written: its picture stream is set up at the first frame."""
+
+    def __init__(self, av: Any, target: Any, suffix: str, source: Any) -> None:
+        self.av, self.target = av, target
+        self.codec, self.options = CODECS.get(suffix, H264)
+        self.video = source.streams.video[0]
+        self.stream = target.add_stream(
+            self.codec, rate=self.video.average_rate or 25, options=self.options
+        )
+        self.sounds = {s.index: target.add_stream_from_template(s) for s in source.streams.audio}
+        self.waiting: list[Any] = []  # sound that came before the picture's size was known
+        self.started = False
+
+    def copy(self, packet: Any) -> None:
+        if packet.dts is None:
+            return
+        packet.stream = self.sounds[packet.stream.index]
+        if self.started:
+            self.target.mux(packet)
+        else:
+            self.waiting.append(packet)
+
+    def write(
+        self,
+        held: list[tuple[Any, Bytes]],
+        translator: Translator,
+        one: Callable[[Pixels], Pixels] | None,
+    ) -> Iterator[None]:
+        if not held:
+            return
+        read = [decode(pixels, translator.card.kind_in).pixels for _, pixels in held]
+        made = [one(pixels) for pixels in read] if one else translator.many(read)
+        for (shot, _), pixels in zip(held, made, strict=True):
+            shown = view(pixels, translator.card.kind_out)
+            self._frame(shot, shown.repeat(3, 2) if shown.shape[2] == 1 else shown)
+            yield
+
+    def _frame(self, shot: Any, pixels: Bytes) -> None:
+        height, width, _ = pixels.shape
+        stream, context = self.stream, self.stream.codec_context
+        if not self.started:
+            stream.width, stream.height = width, height
+            # Half the colour resolution, which everything plays, has no odd sides.
+            stream.pix_fmt = "yuv420p" if height % 2 == width % 2 == 0 else "yuv444p"
+            context.time_base = stream.time_base = self.video.time_base
+            context.colorspace = context.color_primaries = context.color_trc = BT709
+            context.color_range = LIMITED
+            self.started = True
+        frame = self.av.VideoFrame.from_ndarray(pixels, format="rgb24").reformat(
+            format=stream.pix_fmt,
+            dst_colorspace=BT709,
+            dst_color_range=LIMITED,
+            interpolation=EXACT,
+        )
+        frame.pts, frame.time_base = shot.pts, shot.time_base
+        self.target.mux(stream.encode(frame))
+        for packet in self.waiting:
+            self.target.mux(packet)
+        self.waiting = []
+
+    def end(self) -> None:
+        if self.started:
+            self.target.mux(self.stream.encode(None))

@@ -1,0 +1,1 @@
+"""The same layers in fewer operations, for CPUs."""

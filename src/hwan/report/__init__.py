@@ -1,0 +1,1 @@
+"""Rows and pictures in, one self-contained HTML page out."""

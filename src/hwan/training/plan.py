@@ -1,0 +1,210 @@
+"""Memory and time of a training, before it begins, and what would fit."""
+
+from __future__ import annotations
+
+import dataclasses
+import gc
+import os
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from hwan.config import Config, Precision
+from hwan.config.networks import TOGETHER
+from hwan.data.cache import fit
+from hwan.data.folders import list_images, locate
+from hwan.data.sets import could_lie_on, has_room
+from hwan.errors import UsageError
+from hwan.training import graph
+from hwan.training.estimate import Need, need, noise_batches
+from hwan.training.loop import Training, stepper
+
+PATIENCE = 60.0  # seconds that timing a step may take
+PROCESS = {"cpu": 0.3e9, "cuda": 0.8e9}  # torch itself; on a card its context and libraries
+HEAP, SHREDDED = 1.25, 1.6
+"""Bytes that glibc's heap grows to for a byte of tensors that live at once: blocks are freed in another
+order than they were taken, the more so with the short-lived tensors of ``speed.forms``. Measured by
+bench/memory.py."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A configuration that differs from the wanted one as ``options`` say, and the bytes it takes."""
+
+    options: str
+    config: Config
+    need: Need
+    total: float
+
+
+def memory_of(device: torch.device) -> float:
+    """Bytes of memory to plan for: the card's, or what the machine has available."""
+    if device.type == "cuda":
+        return float(torch.cuda.mem_get_info(device)[1])
+    info = Path("/proc/meminfo")
+    if info.exists():
+        lines = dict(line.split(":", 1) for line in info.read_text().splitlines() if ":" in line)
+        return float(lines["MemAvailable"].split()[0]) * 1024
+    return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+
+
+def pictures(config: Config, data: Sequence[Path], device: torch.device) -> float:
+    """Bytes of the decoded pictures that a training keeps on ``device``, told from a few of each domain."""
+    if not data or not could_lie_on(device, config):
+        return 0.0
+    layout, size = locate(data, config.data.pairs, config.data.swap), 0.0
+    domains = ((layout.train_a, config.data.kind_a), (layout.train_b, config.data.kind_b))
+    for source, kind in domains:
+        files = list_images(source.folder)
+        found = []
+        for file in files[:: len(files) // 12 + 1]:
+            with suppress(UsageError):  # a broken one, which a training skips
+                found.append(fit(source.read(file, kind).pixels, config.data).nbytes)
+        size += len(files) * sum(found) / max(1, len(found))
+    return size if has_room(device, config, size) else 0.0
+
+
+def choices(config: Config, device: torch.device, room: float, held: float = 0.0) -> list[Choice]:
+    """What was asked for; where it does not fit into ``room`` bytes, ways to need less up to the first
+    that fits, together from then on; where it does, the largest batch that fits too. ``held`` bytes are
+    taken anyway."""
+
+    def choice(options: str, config: Config) -> Choice:
+        needed = need(config)
+        return Choice(options, config, needed, held + total(config, needed, device))
+
+    asked = choice("as asked", config)
+    found = [asked]
+    if asked.total > room:
+        for options, less in _reductions(config):
+            found.append(choice(options, less))
+            if found[-1].total <= room:
+                break
+        return found
+    train = config.train
+    each = (asked.need.peak - asked.need.kept) / train.batch  # activations grow with the batch
+    each *= heap(config, device)
+    batch = min(256, 1 << int((room - asked.total + each * train.batch) / each).bit_length() - 1)
+    while batch > train.batch:  # not quite in proportion: what was estimated to fit may not
+        more = dataclasses.replace(config, train=dataclasses.replace(train, batch=batch))
+        larger = choice(f"--train.batch {batch}", more)
+        if larger.total <= room:
+            return [asked, larger]
+        batch //= 2
+    return found
+
+
+def total(config: Config, needed: Need, device: torch.device) -> float:
+    """Bytes that a training process will hold on ``device``."""
+    return PROCESS.get(device.type, 0.4e9) + needed.peak * heap(config, device)
+
+
+def heap(config: Config, device: torch.device) -> float:
+    """Bytes that memory grows to for a byte of tensors that live at once."""
+    if device.type != "cpu":
+        return 1.0
+    return SHREDDED if config.speed.forms and not config.generator.is_unet else HEAP
+
+
+def _reductions(config: Config) -> Iterator[tuple[str, Config]]:
+    """Ways to need less memory, each on top of those before, the ones that change no result first."""
+    options = ""
+    # (Batch norm and whitening would see other batches.)
+    norms = {config.generator.norm, config.discriminator.norm}
+    if config.train.batch > 1 and not norms & {"batch", "whitening"}:
+        batches = config.train.accumulate * config.train.batch
+        split = dataclasses.replace(config.train, batch=1, accumulate=batches)
+        config = dataclasses.replace(config, train=split)
+        options += f" --train.batch 1 --train.accumulate {batches}"
+        yield options.strip(), config
+    if not config.generator.is_unet and config.generator.norm not in TOGETHER:
+        forgetful = dataclasses.replace(config.speed, checkpoint=True)
+        config = dataclasses.replace(config, speed=forgetful)
+        options += " --speed.checkpoint"
+        yield options.strip(), config
+    while True:
+        try:
+            config = resized(config, config.data.size // 2)
+        except UsageError:
+            return  # the networks do not go that small
+        yield f"{options} --data.size {config.data.size}".strip(), config
+
+
+def resized(config: Config, size: int) -> Config:
+    """``config`` with crops of another size. Raises ``UsageError`` where the networks do not take it."""
+    return dataclasses.replace(config, data=dataclasses.replace(config.data, size=size, resize=0))
+
+
+def pace(config: Config, device: torch.device) -> tuple[float, int]:
+    """Seconds a step takes on ``device``, and the size of the crops it was measured at.
+
+    Steps on noise are timed: at the configuration's own size where three take ``PATIENCE`` seconds at
+    most, else at half of it, or less, and scaled by the arithmetic. The median is taken.
+    """
+    size, wanted = _trial_size(config, device), config.data.size
+    trial = resized(config, size)
+    seconds = seconds_a_step(trial, device, PATIENCE)
+    scale = 1.0 if size == wanted else need(config).flop / need(trial).flop
+    return seconds * scale, size
+
+
+def _trial_size(config: Config, device: torch.device) -> int:
+    """The largest of size, size/2, size/4 whose steps are short enough, told from the smallest."""
+    sizes = [config.data.size]
+    for _ in range(2):
+        try:
+            sizes.append(resized(config, sizes[-1] // 2).data.size)
+        except UsageError:
+            break
+    seconds = seconds_a_step(resized(config, sizes[-1]), device, 1.0)
+    return next(s for s in sizes if s == sizes[-1] or 3 * seconds * (s / sizes[-1]) ** 2 < PATIENCE)
+
+
+def seconds_a_step(config: Config, device: torch.device, limit: float) -> float:
+    """Median seconds of steps on noise, after those that prepare; ten, or fewer in ``limit`` seconds."""
+    untimed = graph.WARM + 1 if config.speed.graph else 2
+    gc.collect()  # a training before this one, whose parts know each other
+    take = stepper(Training(config, device))
+    micro = noise_batches(config)
+    begun, found = time.perf_counter(), list[float]()
+    while len(found) < untimed + 10 and (
+        len(found) <= untimed or time.perf_counter() - begun < limit
+    ):
+        before = time.perf_counter()
+        losses = take(micro, 0.0)
+        float(next(iter(losses.values())))  # until the device is done
+        found.append(time.perf_counter() - before)
+    timed = sorted(found[untimed:])
+    return timed[len(timed) // 2]
+
+
+def settled(config: Config, precision: Precision) -> Config:
+    """``config`` with its precision decided."""
+    return dataclasses.replace(config, train=dataclasses.replace(config.train, precision=precision))
+
+
+def length(config: Config, data: Sequence[Path]) -> int:
+    """Images a training on ``data`` sees, counting files; 1000 without data.
+
+    Raises ``UsageError`` for folders that are no data set, as a training does.
+    """
+    if not data:
+        return 1000
+    layout = locate(data, config.data.pairs, config.data.swap)
+    epoch = max(len(list_images(side.folder)) for side in (layout.train_a, layout.train_b))
+    return max(1, round(config.train.epochs * epoch))
+
+
+def words(seconds: float) -> str:
+    """ "3 h 20 min"."""
+    minutes = round(seconds / 60)
+    if minutes < 2:
+        return f"{seconds:.0f} s"
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    parts = [(days, "d"), (hours, "h"), (0 if days else minutes, "min")]
+    return " ".join(f"{number} {unit}" for number, unit in parts if number)

@@ -1,0 +1,84 @@
+"""An option that nothing reads is refused where it is given, and only there."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+import hwan.config
+import tiny
+from commands import say
+from hwan.config import Config, DataConfig, GeneratorConfig, LossConfig
+from hwan.config.applicability import READ, options, refuse_unread, unread
+from hwan.config.recipes import RECIPES
+from hwan.errors import UsageError
+
+
+def test_the_table_is_of_options_and_no_recipe_offends() -> None:
+    names = [name for key in READ for name in key.split()]
+    assert len(set(names)) == len(names)
+    assert set(names) <= set(options(Config()))
+    for recipe in RECIPES.values():
+        assert unread(recipe(), Config()) == {}
+
+
+@pytest.mark.parametrize(
+    ("recipe", "given", "of"),
+    [
+        ("pix2pix", ["--loss.identity", "0.5"], "loss.identity is of methods cyclegan and gan"),
+        ("cyclegan", ["--loss.l1", "10"], "loss.l1 is of method pix2pix"),
+        ("cut", ["--loss.cycle-a", "5"], "loss.cycle_a is of method cyclegan"),
+        ("cyclegan", ["--loss.gp", "5"], "loss.gp is of loss.gan wgan-gp"),
+        ("pix2pix", ["--generator.blocks", "4"], "generator.blocks is of generator.name resnet and plain"),
+        ("small", ["--discriminator.groups", "8"], "discriminator.groups is of discriminator.norm group"),
+    ],
+)  # fmt: skip
+def test_what_nothing_reads_is_refused(
+    recipe: str, given: list[str], of: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for verb in ("train", "plan"):
+        said = say(capsys, verb, recipe, "--data", tmp_path, *given)
+        assert said.code == 2
+        assert of in said.all
+        assert "leave it out" in said.all
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        # what a recipe has set for a network that is then exchanged is nobody's mistake
+        ["small", "--generator.name", "unet", "--generator.downs", "6"],
+        ["cyclegan", "--data.size", "128", "--generator.name", "unet", "--generator.downs", "7"],
+        ["pix2pix", "--loss.identity", "0"],
+        ["cyclegan", "--loss.gan", "wgan-gp", "--loss.gp", "5"],
+        ["cyclegan", "--discriminator.norm", "group", "--discriminator.groups", "8"],
+    ],
+)
+def test_what_is_read_or_off_or_a_recipes_passes(
+    given: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert "is of" not in say(capsys, "train", *given, "--data", "nowhere").all
+
+
+def test_a_file_is_warned_of_and_a_run_goes_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = replace(tiny.config(), loss=LossConfig(l1=7.0))
+    hwan.config.save(config, tmp_path / "mine.json")
+    said = say(capsys, "train", tmp_path / "mine.json", "--data", "nowhere")
+    assert "warning: loss.l1 in" in said.all
+    assert "no --out" in said.all  # and it went on to the next question
+    (tmp_path / "run").mkdir()
+    hwan.config.save(config, tmp_path / "run" / "config.json")
+    said = say(capsys, "train", tmp_path / "run", "--resume", "--data", "nowhere")
+    assert "loss.l1" not in said.all
+
+
+def test_values_that_differ_are_named_once() -> None:
+    base = Config(data=DataConfig(size=256))
+    config = replace(base, generator=GeneratorConfig(name="unet", downs=8, stem=3, blocks=2))
+    assert list(unread(config, base)) == ["generator.blocks", "generator.stem"]
+    with pytest.raises(UsageError, match=r"generator\.blocks 2"):
+        refuse_unread(config, base)

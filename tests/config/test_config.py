@@ -1,0 +1,301 @@
+"""Every rule of every option, and what a config file may and may not hold."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import inspect
+import json
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import hwan.config
+import tiny
+from hwan.cli.main import main
+from hwan.config import (
+    Config,
+    DataConfig,
+    DiscriminatorConfig,
+    GeneratorConfig,
+    LossConfig,
+    SpeedConfig,
+    TrainConfig,
+    from_dict,
+    load,
+    recipes,
+    save,
+    to_dict,
+)
+from hwan.errors import UsageError
+from hwan.nets import sizes
+
+NAN, INF = float("nan"), float("inf")
+# (section, option, value that breaks the rule, what the message must say)
+BROKEN: list[tuple[type[Any], str, Any, str]] = [
+    (SpeedConfig, "workers", -1, "speed.workers is at least 0"),
+    (DataConfig, "size", 7, "data.size is at least 8"),
+    (DataConfig, "resize", -1, "data.resize is at least 0"),
+    (DataConfig, "resize", 255, "data.resize is at least data.size"),
+    (DataConfig, "channels_a", 0, "data.channels_a is at least 1"),
+    (DataConfig, "channels_b", -1, "data.channels_b is at least 1"),
+    (DataConfig, "rotate", -1.0, "data.rotate is at least 0"),
+    (DataConfig, "jitter", -0.1, "data.jitter is at least 0"),
+    (DataConfig, "val", -0.1, "data.val is a share"),
+    (DataConfig, "val", 1.0, "data.val is a share"),
+    (DataConfig, "jitter", 1.1, "data.jitter is at most 1"),
+    (GeneratorConfig, "groups", 0, "generator.groups is at least 1"),
+    (GeneratorConfig, "whitened", 0, "generator.whitened is at least 1"),
+    (GeneratorConfig, "norm_eps", 0.0, "generator.norm_eps is above 0"),
+    (GeneratorConfig, "gamma_mean", NAN, "generator.gamma_mean is finite"),
+    (GeneratorConfig, "gamma_std", -0.1, "generator.gamma_std is at least 0"),
+    (DiscriminatorConfig, "scales", 0, "discriminator.scales is at least 1"),
+    (DiscriminatorConfig, "members", 0, "discriminator.members is at least 1"),
+    (DiscriminatorConfig, "groups", 0, "discriminator.groups is at least 1"),
+    (DiscriminatorConfig, "whitened", 0, "discriminator.whitened is at least 1"),
+    (DiscriminatorConfig, "norm_eps", -1.0, "discriminator.norm_eps is above 0"),
+    (DiscriminatorConfig, "gamma_mean", INF, "discriminator.gamma_mean is finite"),
+    (DiscriminatorConfig, "gamma_std", -0.1, "discriminator.gamma_std is at least 0"),
+    (LossConfig, "gp", -1.0, "loss.gp is at least 0"),
+    (LossConfig, "r1", -1.0, "loss.r1 is at least 0"),
+    (LossConfig, "adversarial", -1.0, "loss.adversarial is at least 0"),
+    (LossConfig, "l1", -1.0, "loss.l1 is at least 0"),
+    (LossConfig, "paired", -1.0, "loss.paired is at least 0"),
+    (LossConfig, "nce", -1.0, "loss.nce is at least 0"),
+    (LossConfig, "nce_patches", 1, "loss.nce_patches is at least 2"),
+    (GeneratorConfig, "filters", 0, "generator.filters is at least 1"),
+    (GeneratorConfig, "blocks", -1, "generator.blocks is at least 0"),
+    (GeneratorConfig, "downs", -1, "generator.downs is at least 0"),
+    (GeneratorConfig, "dropout", -0.1, "generator.dropout is at least 0"),
+    (GeneratorConfig, "dropout", 1.0, "generator.dropout is a probability below 1"),
+    (GeneratorConfig, "gain", -0.02, "generator.gain is at least 0"),
+    (GeneratorConfig, "gain", NAN, "generator.gain is at least 0"),
+    (GeneratorConfig, "stem", 4, "generator.stem is an odd kernel size"),
+    (GeneratorConfig, "stem", -3, "generator.stem is an odd kernel size"),
+    (DiscriminatorConfig, "filters", 0, "discriminator.filters is at least 1"),
+    (DiscriminatorConfig, "layers", 0, "discriminator.layers is at least 1"),
+    (DiscriminatorConfig, "gain", -1.0, "discriminator.gain is at least 0"),
+    (LossConfig, "cycle_a", -1.0, "loss.cycle_a is at least 0"),
+    (LossConfig, "cycle_b", -1.0, "loss.cycle_b is at least 0"),
+    (LossConfig, "identity", -0.5, "loss.identity is at least 0"),
+    (TrainConfig, "epochs", 0.0, "train.epochs is above 0"),
+    (TrainConfig, "epochs", INF, "train.epochs is above 0"),
+    (TrainConfig, "epochs", NAN, "train.epochs is above 0"),
+    (TrainConfig, "batch", 0, "train.batch is at least 1"),
+    (TrainConfig, "accumulate", 0, "train.accumulate is at least 1"),
+    (TrainConfig, "pool", -1, "train.pool is at least 0"),
+    (TrainConfig, "ema", -1.0, "train.ema is at least 0"),
+    (TrainConfig, "ticks", 0, "train.ticks is at least 1"),
+    (TrainConfig, "seed", -1, "train.seed is at least 0"),
+    (TrainConfig, "lr", 0.0, "train.lr is between 0 and 1"),
+    (TrainConfig, "lr", 1.0, "train.lr is between 0 and 1"),
+    (TrainConfig, "beta1", 1.0, "train.beta1 is at least 0 and below 1"),
+    (TrainConfig, "beta2", -0.1, "train.beta2 is at least 0 and below 1"),
+    (TrainConfig, "decay", 1.1, "train.decay is a share from 0 to 1"),
+    (TrainConfig, "decay", -0.1, "train.decay is a share from 0 to 1"),
+    (GeneratorConfig, "norm", "pixel", "generator.norm is a known name"),
+    (DiscriminatorConfig, "name", "patch", "discriminator.name is a known name"),
+    (DataConfig, "pairs", "name", "data.pairs is a known name"),
+    (LossConfig, "gan", "wgan", "loss.gan is a known name"),
+    (TrainConfig, "precision", "fp8", "train.precision is a known name"),
+    (SpeedConfig, "data", "gpu", "speed.data is a known name"),
+    (Config, "method", "cycle", "method is a known name"),
+]
+# Rules between sections: (the config, what the message must say)
+CROSSED: list[tuple[Callable[[], Config], str]] = [
+    (
+        lambda: Config(data=DataConfig(size=66)),
+        "data.size is a multiple of 4 (generator.downs 2)\n  received: 66\n  fix: give 64",
+    ),
+    (
+        lambda: Config(data=DataConfig(size=8), generator=GeneratorConfig(downs=4)),
+        "data.size is a multiple of 16 (generator.downs 4)\n  received: 8\n  fix: give 32",
+    ),
+    (
+        lambda: Config(
+            data=DataConfig(size=8),
+            generator=GeneratorConfig(downs=3),
+            discriminator=DiscriminatorConfig(layers=1),
+        ),
+        "generator.downs 3 and generator.stem 7 needs data.size of at least 16\n  received: 8",
+    ),
+    (
+        lambda: Config(
+            data=DataConfig(size=8),
+            generator=GeneratorConfig(stem=17),
+            discriminator=DiscriminatorConfig(layers=1),
+        ),
+        "needs data.size of at least 12",
+    ),
+    (
+        lambda: Config(data=DataConfig(channels_a=1)),
+        "as many channels in A as in B\n  received: A 1, B 3\n  fix: give --loss.identity 0",
+    ),
+    (
+        lambda: Config(data=DataConfig(size=32), discriminator=DiscriminatorConfig(layers=4)),
+        "a patchgan discriminator of 4 layers needs data.size of at least 48\n  received: 32\n"
+        "  fix: give a larger size or --discriminator.layers 3",
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("section", "option", "value", "rule"), BROKEN, ids=[f"{b[1]}={b[2]}" for b in BROKEN]
+)
+def test_a_broken_rule_says_rule_value_and_fix(
+    section: type[Any], option: str, value: Any, rule: str
+) -> None:
+    with pytest.raises(UsageError) as caught:
+        section(**{option: value})
+    text = str(caught.value)
+    assert text.startswith(rule)
+    received = text.split("\n  received: ")[1].split("\n")[0]
+    assert str(value) in received
+    assert len(text.split("\n  fix: ")[1]) > 4
+
+
+@pytest.mark.parametrize(("make", "text"), CROSSED)
+def test_sections_must_fit_one_another(make: Callable[[], Config], text: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        make()
+    assert text in str(caught.value)
+
+
+def test_following_the_advice_helps() -> None:
+    """What the messages above tell to give is accepted."""
+    generator = GeneratorConfig(downs=4)
+    assert Config(data=DataConfig(size=32), generator=generator).data.size == 32
+    data = DataConfig(channels_a=1)
+    assert Config(data=data, loss=LossConfig(identity=0)).data.channels_a == 1
+    assert DataConfig(size=256, resize=256).resized == 256
+
+
+@pytest.mark.parametrize(("downs", "stem"), [(0, 1), (0, 7), (2, 7), (3, 3), (2, 31)])
+def test_the_least_size_is_the_networks_own(downs: int, stem: int) -> None:
+    config = GeneratorConfig(downs=downs, stem=stem)
+    assert config.sizes == sizes(config)
+
+
+def test_every_option_with_a_bound_is_in_the_table() -> None:
+    """A number without a rule would be found out hours into a training."""
+    listed = {(section, option) for section, option, _, _ in BROKEN}
+    for section in sections():
+        for field in dataclasses.fields(section):
+            if field.type in ("int", "float"):
+                assert (section, field.name) in listed
+
+
+def sections() -> Iterator[type[Any]]:
+    for field in dataclasses.fields(Config):
+        if dataclasses.is_dataclass(field.default_factory):
+            assert isinstance(field.default_factory, type)
+            yield field.default_factory
+
+
+@pytest.mark.parametrize("name", recipes.RECIPES)
+def test_every_recipe_makes_a_config_that_a_file_keeps(name: str, tmp_path: Path) -> None:
+    config = recipes.RECIPES[name]()
+    save(config, tmp_path / "config.json")
+    assert load(tmp_path / "config.json") == config
+
+
+def test_a_changed_value_is_kept_and_a_missing_one_is_the_default(tmp_path: Path) -> None:
+    path = tmp_path / "config.json"
+    config = tiny.config(lr=3e-3, seed=9)
+    save(config, path)
+    assert load(path) == config
+    values = json.loads(path.read_text())
+    assert values == to_dict(config)
+    del values["train"]["lr"], values["loss"]
+    path.write_text(json.dumps(values))
+    assert load(path).train.lr == TrainConfig().lr
+    assert load(path).train.seed == 9
+    assert load(path).loss == LossConfig()
+
+
+@pytest.mark.parametrize(
+    ("values", "texts"),
+    [
+        ({"train": {"epoch": 3}}, ["received: train.epoch", "perhaps you meant 'epochs'"]),
+        ({"trian": {}}, ["received: trian", "perhaps you meant 'train'"]),
+        ({"train": {"epochs": "many"}}, ["train.epochs", "received: many"]),
+        ({"train": {"batch": 1.5}}, ["train.batch", "received: 1.5"]),
+        ({"data": {"flip": "perhaps"}}, ["data.flip", "received: perhaps"]),
+        ({"generator": {"norm": "layr"}}, ["generator.norm", "'instance'", "received: layr"]),
+        ({"method": "gun"}, ["method", "'cyclegan'", "received: gun"]),
+        ({"train": 3}, ["train. is a JSON object", "received: 3"]),
+        ({"train": {"lr": 7}}, ["train.lr is between 0 and 1", "received: 7"]),
+        ([], ["the file is a JSON object", "received: []"]),
+    ],
+)
+def test_a_wrong_file_is_refused_by_its_key(tmp_path: Path, values: Any, texts: list[str]) -> None:
+    path = tmp_path / "mine.json"
+    path.write_text(json.dumps(values))
+    with pytest.raises(UsageError) as caught:
+        load(path)
+    for text in texts:
+        assert text in str(caught.value)
+
+
+def test_a_wrong_key_names_the_file() -> None:
+    with pytest.raises(UsageError, match=r"somewhere: every key"):
+        from_dict(Config, {"epochs": 3}, "somewhere")
+
+
+def test_an_unreadable_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"none.json is there\n  received: no such file"):
+        load(tmp_path / "none.json")
+    (tmp_path / "folder.json").mkdir()
+    with pytest.raises(UsageError, match=r"folder.json is a readable file"):
+        load(tmp_path / "folder.json")
+    (tmp_path / "picture.png").write_bytes(b"\x89PNG")
+    with pytest.raises(UsageError, match=r"picture.png.config.json is"):
+        load(tmp_path / "picture.png" / "config.json")
+    with pytest.raises(UsageError, match=r"picture.png is JSON"):
+        load(tmp_path / "picture.png")
+    (tmp_path / "cut.json").write_text('{"train": {')
+    with pytest.raises(UsageError, match=r"cut.json is JSON\n  received: .*line 1"):
+        load(tmp_path / "cut.json")
+
+
+def texts() -> Iterator[tuple[str, str]]:
+    """Each option's flag, and the text under it in the source."""
+    everything: list[type[Any]] = [Config, *sections()]
+    for section in everything:
+        body = ast.parse(inspect.getsource(section)).body[0]
+        assert isinstance(body, ast.ClassDef)
+        prefix = "" if section is Config else f"{section.__name__.removesuffix('Config').lower()}."
+        for field, below in zip(body.body, [*body.body[1:], None], strict=True):
+            if isinstance(field, ast.AnnAssign) and not ast.unparse(field.annotation).endswith(
+                "Config"
+            ):
+                assert isinstance(field.target, ast.Name)
+                flag = f"--{prefix}{field.target.id}".replace("_", "-")
+                assert isinstance(below, ast.Expr), f"{flag} has no text"
+                assert isinstance(below.value, ast.Constant)
+                yield flag, str(below.value.value)
+
+
+def test_the_help_of_train_has_every_option_and_its_text(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
+    with pytest.raises(SystemExit) as left:
+        main(["train", "small", "--help"])
+    assert left.value.code == 0
+    shown = " ".join(re.sub("[│╭╮╰╯─]", " ", capsys.readouterr().out).split())
+    found = list(texts())
+    assert len(found) == sum(len(dataclasses.fields(s)) for s in sections()) + 1
+    for flag, text in found:
+        assert f"{flag} " in shown.replace(",", " "), flag
+        assert " ".join(text.split()) in shown, flag
+    assert "(default: 0.0004)" in shown  # the recipe's, not the section's
+
+
+def test_the_module_imports_no_torch() -> None:
+    tree = ast.parse(inspect.getsource(hwan.config))
+    top = [n for n in tree.body if isinstance(n, ast.Import | ast.ImportFrom)]
+    assert not any("torch" in ast.unparse(n) or "pydantic" in ast.unparse(n) for n in top)

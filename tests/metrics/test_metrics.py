@@ -1,0 +1,294 @@
+"""Every figure against its closed form or an implementation of its own."""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+from torchmetrics.functional.image import structural_similarity_index_measure
+
+from hwan.errors import UsageError
+from hwan.imaging.pixels import Pixels
+from hwan.metrics.baselines import Statistics, lab_statistics, mean_image, reinhard
+from hwan.metrics.health import diversity
+from hwan.metrics.pairwise import l1, ms_ssim, psnr, ssim
+
+
+def unchecked(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Without the test run's own check of shapes, which would refuse before the function does."""
+    inner: Callable[..., Any] = inspect.unwrap(function)
+    return inner
+
+
+def noise(seed: int, *shape: int) -> Tensor:
+    return torch.rand(shape, generator=torch.Generator().manual_seed(seed)) * 2 - 1
+
+
+def pixels(seed: int, low: int, high: int, channels: int = 3, size: int = 24) -> Pixels:
+    rng = np.random.default_rng(seed)
+    return rng.integers(low, high, (size, size, channels), dtype=np.uint8)
+
+
+def test_psnr_closed_form_per_image() -> None:
+    a = noise(0, 3, 3, 8, 9) / 2
+    b = a + torch.tensor([0.0, 0.02, -0.2])[:, None, None, None]
+    expected = torch.tensor([math.inf, 20 * math.log10(2 / 0.02), 20.0])
+    torch.testing.assert_close(psnr(a, b), expected, rtol=1e-5, atol=1e-5)
+
+
+def test_black_against_white() -> None:
+    black, white = -torch.ones(1, 1, 16, 16), torch.ones(1, 1, 16, 16)
+    assert psnr(black, white).item() == pytest.approx(0, abs=1e-6)
+    assert l1(black, white).item() == 1
+    # Eq. 13 with no variance: (2 mx my + c1) / (mx^2 + my^2 + c1), c1 = (0.01 * 2)^2.
+    assert ssim(black, white).item() == pytest.approx(1e-4 / (1 + 1e-4), rel=1e-3)
+
+
+def test_l1_is_a_share_of_the_range_per_image() -> None:
+    a = torch.zeros(2, 3, 4, 4)
+    b = torch.stack([torch.full((3, 4, 4), 0.5), torch.zeros(3, 4, 4)])
+    b[1, 0] = -1
+    torch.testing.assert_close(l1(a, b), torch.tensor([0.25, 1 / 6]))
+
+
+def reference_ssim(a: np.ndarray, b: np.ndarray) -> float:
+    """Wang et al. 2004, eq. 13 to 17, window by window, the moments about the mean."""
+    line = np.exp(-((np.arange(11) - 5) ** 2) / (2 * 1.5**2))
+    weights = np.outer(line, line) / line.sum() ** 2
+    c1, c2, values = 0.01**2, 0.03**2, []
+    for channel in range(a.shape[0]):
+        for y in range(a.shape[1] - 10):
+            for x in range(a.shape[2] - 10):
+                p, q = (
+                    (i[channel, y : y + 11, x : x + 11].astype(np.float64) + 1) / 2 for i in (a, b)
+                )
+                mp, mq = (weights * p).sum(), (weights * q).sum()
+                vp, vq = (weights * (p - mp) ** 2).sum(), (weights * (q - mq) ** 2).sum()
+                both = (weights * (p - mp) * (q - mq)).sum()
+                values.append(
+                    (2 * mp * mq + c1) * (2 * both + c2) / ((mp**2 + mq**2 + c1) * (vp + vq + c2))
+                )
+    return float(np.mean(values))
+
+
+@pytest.mark.parametrize("shape", [(3, 16, 21), (1, 11, 11)])
+def test_ssim_against_the_definition(shape: tuple[int, ...]) -> None:
+    smooth = torch.linspace(-1, 1, shape[2]).expand(shape)
+    a = torch.stack([noise(0, *shape), 0.9 + 0.001 * noise(1, *shape), smooth])
+    b = torch.stack([0.7 * a[0] + 0.3 * noise(2, *shape), 0.9 + 0.001 * noise(3, *shape), -smooth])
+    expected = [reference_ssim(p.numpy(), q.numpy()) for p, q in zip(a, b, strict=True)]
+    np.testing.assert_allclose(ssim(a, b).numpy(), expected, rtol=0, atol=1e-6)
+    assert expected[0] < 0.95
+    assert expected[2] < 0.95
+    torch.testing.assert_close(ssim(a, a), torch.ones(3))
+
+
+def test_ssim_is_torchmetrics_but_for_its_mirrored_border() -> None:
+    a, b = noise(0, 2, 3, 40, 52), 0.8 * noise(1, 2, 3, 40, 52)
+    _, full = structural_similarity_index_measure(
+        (a.double() + 1) / 2, (b.double() + 1) / 2, sigma=1.5, kernel_size=11, data_range=1.0,
+        return_full_image=True,
+    )  # fmt: skip
+    inside = full[:, :, 5:-5, 5:-5].mean(dim=(1, 2, 3)).float()
+    torch.testing.assert_close(ssim(a, b), inside, rtol=0, atol=1e-6)
+
+
+def reference_ms_ssim(a: np.ndarray, b: np.ndarray) -> float:
+    """Wang et al. 2003, eq. 7, every moment about its window's own mean; grey images in 0..1."""
+    line = np.exp(-((np.arange(11) - 5) ** 2) / (2 * 1.5**2))
+    weights = np.outer(line, line) / line.sum() ** 2
+    product = 1.0
+    for scale, exponent in enumerate((0.0448, 0.2856, 0.3001, 0.2363, 0.1333)):
+        p, q = (np.lib.stride_tricks.sliding_window_view(x, (11, 11)) for x in (a, b))
+        mp, mq = ((x * weights).sum((2, 3), keepdims=True) for x in (p, q))
+        vp, vq = ((weights * (x - m) ** 2).sum((2, 3)) for x, m in ((p, mp), (q, mq)))
+        both = (weights * (p - mp) * (q - mq)).sum((2, 3))
+        value = (2 * both + 0.03**2) / (vp + vq + 0.03**2)
+        if scale == 4:
+            mp, mq = mp[..., 0, 0], mq[..., 0, 0]
+            value = value * (2 * mp * mq + 0.01**2) / (mp**2 + mq**2 + 0.01**2)
+        product *= max(0.0, float(value.mean())) ** exponent
+        half = [x // 2 * 2 for x in a.shape]
+        a, b = (
+            x[: half[0], : half[1]].reshape(half[0] // 2, 2, half[1] // 2, 2).mean((1, 3))
+            for x in (a, b)
+        )
+    return product
+
+
+def test_ms_ssim_against_the_definition() -> None:
+    rng = np.random.default_rng(0)
+    a = rng.random((178, 189))
+    b = np.clip(0.7 * a + 0.3 * rng.random(a.shape), 0, 1)
+    tensors = [torch.from_numpy(np.stack([x, 1 - x]))[:, None] * 2 - 1 for x in (a, b)]
+    expected = reference_ms_ssim(a, b)
+    found = ms_ssim(*tensors)
+    assert found[0].item() == pytest.approx(expected, abs=1e-6)
+    assert 0.5 < expected < 0.99
+    torch.testing.assert_close(ms_ssim(tensors[0], tensors[0]), torch.ones(2))
+    assert ms_ssim(tensors[0], -tensors[0]).tolist() == [0, 0]  # structure inverted
+    with pytest.raises(UsageError, match="176x176"):
+        ms_ssim(torch.zeros(1, 3, 175, 200), torch.zeros(1, 3, 175, 200))
+
+
+def test_pairwise_figures_take_half_precision_and_no_gradient() -> None:
+    a = noise(0, 2, 3, 12, 12).half().requires_grad_()
+    b = noise(1, 2, 3, 12, 12).half()
+    for figure in (psnr, ssim, l1):
+        value = figure(a, b)
+        assert value.shape == (2,)
+        assert value.dtype == torch.float32
+        assert not value.requires_grad
+
+
+def test_pairwise_figures_refuse_other_shapes() -> None:
+    for figure in (psnr, ssim, l1):
+        with pytest.raises(UsageError, match="one shape"):
+            unchecked(figure)(torch.zeros(1, 3, 16, 16), torch.zeros(1, 1, 16, 16))
+    with pytest.raises(UsageError, match="11x11"):
+        ssim(torch.zeros(1, 3, 10, 16), torch.zeros(1, 3, 10, 16))
+
+
+def test_diversity_of_one_output_for_all_is_0() -> None:
+    assert diversity(noise(0, 1, 3, 64, 64).expand(5, -1, -1, -1), noise(1, 5, 3, 64, 64)) == 0
+
+
+def test_diversity_of_the_reals_is_1() -> None:
+    reals = noise(0, 6, 3, 40, 50)
+    assert diversity(reals, reals) == 1
+    assert diversity(reals.flip(0) * 0.5, reals) == pytest.approx(0.5)
+
+
+def test_diversity_closed_form() -> None:
+    # Levels 0, 1, 3: pair distances 1, 3, 2, mean 2. Levels 0, 0, 1: 0, 1, 1, mean 2/3.
+    reals = torch.tensor([0.0, 1, 3])[:, None, None, None].expand(-1, 3, 48, 48)
+    outputs = torch.tensor([0.0, 0, 1])[:, None, None, None].expand(-1, 3, 48, 48)
+    assert diversity(outputs, reals) == pytest.approx(1 / 3)
+    assert diversity(reals[:2], reals) == pytest.approx(1 / 2)
+
+
+def test_diversity_of_two_near_modes_is_small_and_noise_does_not_count() -> None:
+    reals = torch.nn.functional.interpolate(noise(0, 16, 3, 4, 4), size=(256, 256))
+    modes = (
+        reals[:1] + 0.05 * (reals[1:2] - reals[:1]) * (torch.arange(16) % 2)[:, None, None, None]
+    )
+    grain = 0.3 * noise(1, 16, 3, 256, 256)
+    assert 0 < diversity(modes, reals) < 0.05
+    assert diversity(modes + grain, reals) < 0.1
+
+
+def test_diversity_takes_other_counts_and_sizes() -> None:
+    reals = torch.nn.functional.interpolate(noise(0, 4, 1, 4, 4), size=(64, 64))
+    small = torch.nn.functional.interpolate(noise(0, 4, 1, 4, 4), size=(16, 16))
+    assert diversity(small, reals) == pytest.approx(1)
+    assert diversity(small[:2], reals) > 0
+
+
+def test_diversity_of_equal_reals_is_unknown() -> None:
+    assert math.isnan(diversity(noise(0, 3, 1, 8, 8), torch.zeros(3, 1, 8, 8)))
+
+
+@pytest.mark.parametrize(("n", "m"), [(1, 4), (4, 1), (0, 4)])
+def test_diversity_needs_two(n: int, m: int) -> None:
+    with pytest.raises(UsageError, match="at least 2"):
+        diversity(noise(0, n, 3, 8, 8), noise(1, m, 3, 8, 8))
+
+
+def test_diversity_needs_one_domain() -> None:
+    with pytest.raises(UsageError, match="channels"):
+        unchecked(diversity)(noise(0, 3, 1, 8, 8), noise(1, 3, 3, 8, 8))
+
+
+def test_mean_image() -> None:
+    black, grey = np.zeros((4, 6, 3), np.uint8), np.full((8, 5, 3), 100, np.uint8)
+    assert (mean_image([black, grey, grey], 3, 2) == 67).all()  # 200 / 3 = 66.7
+    assert mean_image([black], 3, 2).shape == (3, 2, 3)
+    pair = [pixels(0, 0, 256), pixels(1, 0, 256)]
+    expected = (pair[0].astype(float) + pair[1]) / 2
+    assert np.abs(mean_image(iter(pair), 24, 24) - expected).max() <= 0.5
+
+
+@pytest.mark.parametrize("call", [lambda p: mean_image(p, 4, 4), lab_statistics])
+def test_a_domain_is_not_empty_nor_mixed(call: Callable[[Sequence[Pixels]], object]) -> None:
+    with pytest.raises(UsageError, match="at least one picture"):
+        call([])
+    for first, second in ((1, 3), (3, 1)):
+        with pytest.raises(UsageError, match="one number of channels"):
+            call([pixels(0, 0, 9, first), pixels(0, 0, 9, second)])
+
+
+def test_lab_of_one_colour_by_hand() -> None:
+    r, g, b = 200 / 255, 100 / 255, 1 / 255  # black counts as one level
+    long = math.log10(0.3811 * r + 0.5783 * g + 0.0402 * b)
+    medium = math.log10(0.1967 * r + 0.7244 * g + 0.0782 * b)
+    short = math.log10(0.0241 * r + 0.1288 * g + 0.8444 * b)
+    expected = (
+        (long + medium + short) / math.sqrt(3),
+        (long + medium - 2 * short) / math.sqrt(6),
+        (long - medium) / math.sqrt(2),
+    )
+    flat = lab_statistics([np.full((3, 4, 3), (200, 100, 0), np.uint8)])
+    assert flat.mean == pytest.approx(expected)
+    assert flat.sd == pytest.approx((0, 0, 0), abs=1e-7)
+
+
+def test_statistics_count_every_pixel_the_same() -> None:
+    small, large = np.full((2, 2, 1), 51, np.uint8), np.full((2, 6, 1), 255, np.uint8)
+    found = lab_statistics([small, large])
+    assert found.mean == pytest.approx((0.8,))
+    assert found.sd == pytest.approx((math.sqrt(0.25 * 0.6**2 + 0.75 * 0.2**2),))
+
+
+def test_reinhard_gives_the_domains_mean_and_sd() -> None:
+    domain = [pixels(k, 90 + 10 * k, 150 + 10 * k) for k in range(3)]
+    wanted = lab_statistics(domain)
+    source = pixels(9, 20, 60)
+    assert lab_statistics([source]).mean != pytest.approx(wanted.mean, abs=0.2)
+    result = reinhard(source, wanted)
+    assert set(result.ravel()).isdisjoint({0, 255})  # nothing was clipped
+    found = lab_statistics([result])
+    assert found.mean == pytest.approx(wanted.mean, abs=2e-3)
+    assert found.sd == pytest.approx(wanted.sd, abs=2e-3)
+
+
+def test_reinhard_with_its_own_statistics_changes_nothing() -> None:
+    for channels in (1, 3):
+        picture = pixels(0, 1, 256, channels)
+        np.testing.assert_array_equal(reinhard(picture, lab_statistics([picture])), picture)
+
+
+def test_reinhard_on_grey_matches_brightness() -> None:
+    result = reinhard(pixels(0, 20, 60, 1), Statistics((0.5,), (0.1,)))
+    assert result.shape == (24, 24, 1)
+    assert result.mean() / 255 == pytest.approx(0.5, abs=2e-3)
+    assert result.std() / 255 == pytest.approx(0.1, abs=2e-3)
+
+
+def test_reinhard_between_grey_and_colour() -> None:
+    colour, grey = pixels(0, 60, 200), pixels(1, 60, 200, 1)
+    wanted = lab_statistics([np.full((4, 4, 3), (120, 100, 60), np.uint8)])
+    tinted = reinhard(grey, Statistics(wanted.mean, (0.05, 0.2, 0.2)))
+    found = lab_statistics([tinted])
+    # Grey has no colour to scale: rounding error must not be blown up into noise.
+    assert found.mean == pytest.approx(wanted.mean, abs=5e-3)
+    assert max(found.sd[1:]) < 5e-3
+    luma = colour @ [0.299, 0.587, 0.114]
+    itself = reinhard(colour, Statistics((luma.mean() / 255,), (luma.std() / 255,)))
+    assert itself.shape == (24, 24, 1)
+    assert np.abs(itself[..., 0] - luma).max() <= 1
+
+
+def test_reinhard_of_a_flat_picture_takes_the_mean() -> None:
+    wanted = lab_statistics([np.full((4, 4, 3), (200, 100, 50), np.uint8)])
+    flat = np.full((5, 5, 3), 30, np.uint8)
+    assert (reinhard(flat, Statistics(wanted.mean, (1.0, 1.0, 1.0))) == (200, 100, 50)).all()
+    extreme = reinhard(pixels(0, 0, 256), Statistics((0.0, 0.0, 0.0), (5.0, 5.0, 5.0)))
+    assert extreme.dtype == np.uint8
+    assert extreme.min() == 0
+    assert extreme.max() == 255
