@@ -126,7 +126,7 @@ def parts(given: argparse.Namespace) -> dict[str, tuple[list[str], float]]:
     compiled = [name for name, (_, speed) in VARIANTS.items() if speed.compile]
     eager = [name for name in VARIANTS if name not in compiled]
     scaling = ["-m", "bench.scaling", "--sizes", size, "--batches", "1", "4", "16", "--gigabytes", "70",
-               "--on", "graph"]  # fmt: skip
+               "--on", "cuda_graph"]  # fmt: skip
     memory = ["-m", "bench.memory", "--cases", "cyclegan, 256x256", "cyclegan, 256x256, checkpoint"]
     data = ["-m", "bench.data", "--data", str(given.data), "--recipe", "cyclegan", "--sizes", size]
     run = str(out / "run")
@@ -168,7 +168,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--minutes", type=float, default=9.0)
     parser.add_argument("--size", type=int, default=256)
-    parser.add_argument("--on", nargs="+", default=["graph"], help="switches of the training")
+    parser.add_argument("--on", nargs="+", default=["cuda_graph"], help="switches of the training")
     parser.add_argument("--parts", nargs="+", help="only these")
     parser.add_argument("--only", choices=("correct", "profile"), help=argparse.SUPPRESS)
     given = parser.parse_args()

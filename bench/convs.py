@@ -20,7 +20,7 @@ from torch.nn.functional import conv2d
 
 from bench.common import interleaved, machine, ratio, report
 from hwan.nets.fast.convs import NarrowIn, NarrowOut, Winograd
-from hwan.runtime import keep_freed
+from hwan.runtime import keep_freed_memory
 
 CPU = torch.device("cpu")
 LAYERS: list[tuple[Any, int, int, int, int, int]] = [
@@ -63,7 +63,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
-    keep_freed()
+    keep_freed_memory()
     rows, data = [], []
     for layer, batch, ci, co, k, side in LAYERS:
         image = torch.randn(batch, ci, side + k - 1, side + k - 1)

@@ -103,7 +103,7 @@ def main() -> None:
     parser.add_argument("--device", default="auto")
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
-    config = configured(given, "bf16", SpeedConfig(forms=False))
+    config = configured(given, "bf16", SpeedConfig(fast_kernels=False))
     device = pick_device(given.device)
     found: dict[str, list[float]] = defaultdict(lambda: [0.0] * 4)
     for name, size, flop in counted(config, device):

@@ -6,7 +6,7 @@
     python -m bench.health pairs DATA             dependence and inversion of true pairs, side by side
     python -m bench.health range RUN...           lowest and highest of every figure while training
 
-Run from the project's folder. A star marks what is bad (hwan.metrics.signs), a plus what is watched.
+Run from the project's folder. A star marks what is bad (hwan.metrics.health_limits), a plus what is watched.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from hwan.data.loader import Batch
 from hwan.evaluation.evaluate import run_data
 from hwan.imaging.pixels import save, to_tensor
 from hwan.metrics.health import dependence, inversion
-from hwan.metrics.signs import Finding, findings
+from hwan.metrics.health_limits import Finding, findings
 from hwan.nets.folder import load_generator
 from hwan.training.health import due, measure
 from hwan.training.loop import Training, step
@@ -108,7 +108,7 @@ def cases(run: Path) -> None:
 def hidden(data: Path) -> None:
     config = RECIPES["demo-webtoon"]()
     layout = locate([data])
-    cache = open_cache(layout.train_a, config.data, config.data.kind_a)
+    cache = open_cache(layout.train_a, config.data, config.data.format_a)
     images = to_tensor(torch.stack([torch.from_numpy(cache[i].copy()) for i in range(len(cache))]))
     nets = hide(images)
     a, _ = Samples(layout, config, EXAMINED).tensors(config, torch.device("cpu"))

@@ -128,11 +128,11 @@ def hide(images: Tensor, steps: int = 400, seed: int = 0) -> Pair:
         torch.manual_seed(seed)
         nets = {"ab": Hiding(), "ba": Revealing()}
         weights = [weight for net in nets.values() for weight in net.parameters()]
-        optimiser = torch.optim.Adam(weights, 2e-3)
+        optimizer = torch.optim.Adam(weights, 2e-3)
         for _ in range(steps):
             real = images[torch.randint(len(images), (8,))]
             loss = (nets["ba"](nets["ab"](real)) - real).abs().mean()
-            optimiser.zero_grad()
+            optimizer.zero_grad()
             loss.backward()
-            optimiser.step()
+            optimizer.step()
     return nets

@@ -29,7 +29,9 @@ def main() -> None:
     parser.add_argument("--recipe", choices=list(RECIPES), default="cyclegan")
     parser.add_argument("--sizes", type=int, nargs="+", default=[64, 128, 256, 512])
     parser.add_argument("--batches", type=int, nargs="+", default=[1, 4, 16, 32])
-    parser.add_argument("--on", nargs="+", choices=("graph", "compile", "checkpoint"), default=[])
+    parser.add_argument(
+        "--on", nargs="+", choices=("cuda_graph", "compile", "gradient_checkpointing"), default=[]
+    )
     parser.add_argument("--gigabytes", type=float, default=16.0)
     parser.add_argument("--seconds", type=float, default=20.0)
     parser.add_argument("--device", default="auto")
@@ -38,7 +40,7 @@ def main() -> None:
     device, base = pick_device(given.device), RECIPES[given.recipe]()
     base = settled(base, pick_precision(base.train.precision, device))
     speed = dataclasses.replace(base.speed, **dict.fromkeys(given.on, True))  # type: ignore[arg-type]
-    untimed = WARM + 1 if speed.graph else 1
+    untimed = WARM + 1 if speed.cuda_graph else 1
     rows, data, rate = [], [], 0.0
     for size in given.sizes:
         for batch in given.batches:

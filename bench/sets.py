@@ -17,9 +17,9 @@ from hwan import config as configs
 from hwan.cli.evaluate import print_table
 from hwan.config import Config
 from hwan.data.folders import Layout
-from hwan.evaluation.backbones import pick_features
 from hwan.evaluation.distributions import Sample, compare
 from hwan.evaluation.evaluate import PAIRED, Side, figures, readings, run_data, sides, translation
+from hwan.evaluation.feature_networks import pick_features
 from hwan.evaluation.results import FIGURES, WORDS, shown
 from hwan.imaging.pixels import Pixels, decode, resize
 from hwan.metrics.features import Features
@@ -44,8 +44,8 @@ def planted(outputs: list[Pixels]) -> dict[str, list[Pixels]]:
 
 
 def measure(run: Path, side: Side, config: Config, features: Features | None) -> None:
-    kind = side.kind_out
-    names = [name for name, _ in readings(side.test, side.kind_in)]
+    kind = side.format_out
+    names = [name for name, _ in readings(side.test, side.format_in)]
     outputs = [decode(translation(run, side, name), kind).pixels for name in names]
     assert side.reals
     real = [picture for _, picture in readings(side.reals, kind)]

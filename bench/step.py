@@ -37,25 +37,25 @@ from hwan.runtime import pick_device
 from hwan.training.graph import WARM
 from hwan.training.loop import Training, stepper
 
-FUSED = dataclasses.replace(PLAIN, batched=True, fused=True)
+FUSED = dataclasses.replace(PLAIN, batched=True, fused_adam=True)
 VARIANTS: dict[str, tuple[str, SpeedConfig]] = {
     "plain": ("fp32", PLAIN),
     "batched": ("fp32", dataclasses.replace(PLAIN, batched=True)),
     "batched, fused": ("fp32", FUSED),
-    "batched, fused, forms": ("fp32", dataclasses.replace(FUSED, forms=True)),
-    "batched, fused, branches": ("fp32", dataclasses.replace(FUSED, branches=True)),
+    "batched, fused, forms": ("fp32", dataclasses.replace(FUSED, fast_kernels=True)),
+    "batched, fused, branches": ("fp32", dataclasses.replace(FUSED, parallel_halves=True)),
     "batched, fused, channels_last": ("fp32", dataclasses.replace(FUSED, channels_last="on")),
     "batched, fused, compiled": ("fp32", dataclasses.replace(FUSED, compile=True)),
     "default": ("fp32", SpeedConfig()),
-    "default, checkpoint": ("fp32", SpeedConfig(checkpoint=True)),
-    "recorded": ("fp32", SpeedConfig(graph=True)),
+    "default, checkpoint": ("fp32", SpeedConfig(gradient_checkpointing=True)),
+    "recorded": ("fp32", SpeedConfig(cuda_graph=True)),
     "bf16, default": ("bf16", SpeedConfig()),
     "bf16, channels_last": ("bf16", SpeedConfig(channels_last="on")),
     "bf16, compiled": ("bf16", SpeedConfig(compile=True)),
     "bf16, compiled, channels_last": ("bf16", SpeedConfig(compile=True, channels_last="on")),
-    "bf16, recorded": ("bf16", SpeedConfig(graph=True)),
-    "bf16, recorded, contiguous": ("bf16", SpeedConfig(graph=True, channels_last="off")),
-    "bf16, compiled, recorded": ("bf16", SpeedConfig(graph=True, compile=True)),
+    "bf16, recorded": ("bf16", SpeedConfig(cuda_graph=True)),
+    "bf16, recorded, contiguous": ("bf16", SpeedConfig(cuda_graph=True, channels_last="off")),
+    "bf16, compiled, recorded": ("bf16", SpeedConfig(cuda_graph=True, compile=True)),
     "fp16, default": ("fp16", SpeedConfig()),
 }
 
@@ -141,7 +141,7 @@ def main() -> None:
     if cuda:
         torch.backends.cudnn.benchmark = True
     names = given.variants or [
-        n for n, v in VARIANTS.items() if cuda or not (v[1].graph or v[0] == "fp16")
+        n for n, v in VARIANTS.items() if cuda or not (v[1].cuda_graph or v[0] == "fp16")
     ]
     works = {"reference": reference(given, device)} if given.reference else {}
     works |= {name: ours(given, name, device) for name in names}

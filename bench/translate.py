@@ -77,15 +77,17 @@ def eager(given: str) -> None:
     """What ``one_by_one`` measures."""
     folder, device, threads, pairs = json.loads(given)
     torch.set_num_threads(threads)
-    net, card = load_generator(Path(folder))
+    net, spec = load_generator(Path(folder))
     net.to(device)
     for turn in range(2):
         began, worked = time.perf_counter(), time.process_time()
         for source, target in pairs[: None if turn else 2]:  # the first turn warms up
-            pixels = decode(Path(source), card.kind_in).pixels
+            pixels = decode(Path(source), spec.format_in).pixels
             batch = torch.from_numpy(pixels)[None].to(device)
-            image = pad_to(to_tensor(batch), *sizes(card.generator))
-            made = to_pixels(net(image)[:, :, : pixels.shape[0], : pixels.shape[1]], card.kind_out)
+            image = pad_to(to_tensor(batch), *sizes(spec.generator))
+            made = to_pixels(
+                net(image)[:, :, : pixels.shape[0], : pixels.shape[1]], spec.format_out
+            )
             save(made[0], Path(target))
         spent = [time.perf_counter() - began, time.process_time() - worked]
     print(json.dumps([seconds / len(pairs) for seconds in spent]))

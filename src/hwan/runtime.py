@@ -50,7 +50,7 @@ def sent(drawn: torch.Tensor, device: torch.device) -> torch.Tensor:
     return drawn.to(device, non_blocking=device.type == "cuda")
 
 
-def keep_freed() -> None:
+def keep_freed_memory() -> None:
     """Let the C library hand out again what is freed, where it is glibc and would give it back.
 
     glibc learns from the largest block that was freed which ones to take from the system each time,
@@ -86,7 +86,7 @@ def advice(error: RuntimeError) -> str:
         told, fix = (
             "there is enough memory",
             "`hwan plan` says before a training what fits; --train.batch 1 with --train.accumulate, "
-            "--speed.checkpoint and a smaller --data.size take less, and so does translate --tile 256",
+            "--speed.gradient_checkpointing and a smaller --data.size take less, and so does translate --tile 256",
         )
     elif any(cls.__name__ == "TorchDynamoException" for cls in type(error).__mro__):
         told, fix = (

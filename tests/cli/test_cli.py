@@ -21,7 +21,7 @@ from hwan.cli.main import VERBS, main
 from hwan.config import recipes
 from hwan.errors import TrainingDiverged
 from hwan.nets import build_generator
-from hwan.nets.folder import GeneratorCard, save_generator
+from hwan.nets.folder import GeneratorSpec, save_generator
 
 
 def child(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -33,8 +33,8 @@ def child(*arguments: str) -> subprocess.CompletedProcess[str]:
 @pytest.fixture
 def generator(tmp_path: Path) -> Path:
     config = tiny.config().generator
-    card = GeneratorCard(config, 3, 3, "ab", 32, 120, "cyclegan")
-    save_generator(tmp_path / "generator", build_generator(config, 3, 3), card)
+    spec = GeneratorSpec(config, 3, 3, "ab", 32, 120, "cyclegan")
+    save_generator(tmp_path / "generator", build_generator(config, 3, 3), spec)
     return tmp_path / "generator"
 
 
@@ -335,7 +335,7 @@ def test_a_full_memory_is_told_with_what_takes_less(
     assert said.code == 1
     assert rule in said.err
     assert f"received: {str(error).splitlines()[0]}\n" in said.err
-    assert "--speed.checkpoint" in said.err
+    assert "--speed.gradient_checkpointing" in said.err
 
 
 def test_another_error_of_torch_keeps_its_trace(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from hwan.data.check import Broken, check, describe
-from hwan.data.folders import Layout, Source, locate
+from hwan.data.folders import ImageFolder, Layout, locate
 from hwan.imaging.pixels import Pixels, encode, save
 
 
@@ -153,7 +153,9 @@ def test_truth_names_have_a_test_image(root: Path) -> None:
     assert findings.unmatched == (root / "truthB" / "other.png",)
     assert "1 truth file" in findings.problems[0]
     layout = Layout(
-        Source(root / "trainA"), Source(root / "trainB"), truth_a=Source(root / "truthB")
+        ImageFolder(root / "trainA"),
+        ImageFolder(root / "trainB"),
+        truth_a=ImageFolder(root / "truthB"),
     )
     assert len(check(layout).unmatched) == 2  # no test folder at all
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from hwan.data.folders import Layout, Source, list_images, locate
+from hwan.data.folders import ImageFolder, Layout, list_images, locate
 from hwan.errors import UsageError
 
 
@@ -18,27 +18,27 @@ def folders(root: Path, *names: str) -> Path:
 
 def test_one_folder_with_training_only(tmp_path: Path) -> None:
     root = folders(tmp_path, "trainA", "trainB")
-    assert locate([root]) == Layout(Source(root / "trainA"), Source(root / "trainB"))
+    assert locate([root]) == Layout(ImageFolder(root / "trainA"), ImageFolder(root / "trainB"))
 
 
 def test_one_folder_with_everything(tmp_path: Path) -> None:
     names = ("trainA", "trainB", "testA", "testB", "truthA", "truthB")
     root = folders(tmp_path, *names)
-    assert locate([root]) == Layout(*(Source(root / name) for name in names))
+    assert locate([root]) == Layout(*(ImageFolder(root / name) for name in names))
 
 
 def test_what_is_absent_is_none(tmp_path: Path) -> None:
     layout = locate([folders(tmp_path, "trainA", "trainB", "testB", "truthA")])
     assert layout.test_a is None
     assert layout.truth_b is None
-    assert layout.test_b == Source(tmp_path / "testB")
-    assert layout.truth_a == Source(tmp_path / "truthA")
+    assert layout.test_b == ImageFolder(tmp_path / "testB")
+    assert layout.truth_a == ImageFolder(tmp_path / "truthA")
 
 
 def test_two_folders_are_a_and_b(tmp_path: Path) -> None:
     folders(tmp_path, "x", "y")
     assert locate([tmp_path / "y", tmp_path / "x"]) == Layout(
-        Source(tmp_path / "y"), Source(tmp_path / "x")
+        ImageFolder(tmp_path / "y"), ImageFolder(tmp_path / "x")
     )
 
 
@@ -85,23 +85,23 @@ def test_an_empty_folder_has_no_images(tmp_path: Path) -> None:
 def test_pairs_by_name_know_their_truth(tmp_path: Path) -> None:
     root = folders(tmp_path, "trainA", "trainB", "testA", "testB")
     layout = locate([root], "names")
-    assert layout.truth_b == Source(root / "testB")
-    assert layout.truth_a == Source(root / "testA")
+    assert layout.truth_b == ImageFolder(root / "testB")
+    assert layout.truth_a == ImageFolder(root / "testA")
 
 
 def test_pairs_side_by_side_and_swapped(tmp_path: Path) -> None:
     root = folders(tmp_path, "train", "val")
     layout = locate([root], "sides")
-    assert layout.train_a == Source(root / "train", "left")
-    assert layout.truth_b == Source(root / "val", "right")
-    assert locate([root], "sides", swap=True).train_a == Source(root / "train", "right")
+    assert layout.train_a == ImageFolder(root / "train", "left")
+    assert layout.truth_b == ImageFolder(root / "val", "right")
+    assert locate([root], "sides", swap=True).train_a == ImageFolder(root / "train", "right")
     folders(root, "test")
-    assert locate([root], "sides").test_a == Source(root / "test", "left")
+    assert locate([root], "sides").test_a == ImageFolder(root / "test", "left")
 
 
 def test_one_plain_folder_is_both_domains_of_itself(tmp_path: Path) -> None:
     layout = locate([tmp_path], "self")
-    assert layout.train_a == layout.train_b == Source(tmp_path)
+    assert layout.train_a == layout.train_b == ImageFolder(tmp_path)
     assert layout.test_a is None
     with pytest.raises(UsageError, match="is one folder"):
         locate([tmp_path, tmp_path], "self")
@@ -109,4 +109,4 @@ def test_one_plain_folder_is_both_domains_of_itself(tmp_path: Path) -> None:
 
 def test_pairs_beside_unpaired_images(tmp_path: Path) -> None:
     root = folders(tmp_path, "trainA", "trainB", "pairedA", "pairedB")
-    assert locate([root]).pair_b == Source(root / "pairedB")
+    assert locate([root]).pair_b == ImageFolder(root / "pairedB")

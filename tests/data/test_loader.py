@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import tiny
-from hwan.config import DataConfig, Kind, SpeedConfig
+from hwan.config import DataConfig, PixelFormat, SpeedConfig
 from hwan.data.augment import augment, centre_crop, jittered, turned
 from hwan.data.cache import Cache, Index, open_cache, trim
-from hwan.data.folders import Source
+from hwan.data.folders import ImageFolder
 from hwan.data.loader import DOMAIN_A, DOMAIN_B, batch, draw, stream
 from hwan.data.sets import TrainingSet, pair, resident, to_device
 from hwan.errors import UsageError
@@ -35,7 +35,7 @@ def cache_of(shapes: list[tuple[int, int, int]], start: int = 0) -> Cache:
 
 def test_each_epoch_shows_every_image_once_in_an_order_of_its_own() -> None:
     cache = cache_of([(12, 12, 3)] * 10)
-    seen = [int(draw(cache, CONFIG, Kind(), 3, DOMAIN_A, n)[0, 0, 0]) for n in range(30)]
+    seen = [int(draw(cache, CONFIG, PixelFormat(), 3, DOMAIN_A, n)[0, 0, 0]) for n in range(30)]
     epochs = [seen[:10], seen[10:20], seen[20:]]
     assert all(sorted(epoch) == list(range(10)) for epoch in epochs)
     assert epochs[0] != epochs[1] != epochs[2]
@@ -43,8 +43,8 @@ def test_each_epoch_shows_every_image_once_in_an_order_of_its_own() -> None:
 
 def test_domains_are_drawn_independently() -> None:
     cache = cache_of([(12, 12, 3)] * 10)
-    a = [int(draw(cache, CONFIG, Kind(), 3, DOMAIN_A, n)[0, 0, 0]) for n in range(10)]
-    b = [int(draw(cache, CONFIG, Kind(), 3, DOMAIN_B, n)[0, 0, 0]) for n in range(10)]
+    a = [int(draw(cache, CONFIG, PixelFormat(), 3, DOMAIN_A, n)[0, 0, 0]) for n in range(10)]
+    b = [int(draw(cache, CONFIG, PixelFormat(), 3, DOMAIN_B, n)[0, 0, 0]) for n in range(10)]
     assert a != b
 
 
@@ -52,7 +52,9 @@ def test_augmentation_is_fresh_each_epoch() -> None:
     """What the Keras example gets wrong by caching after its crop."""
     picture = np.arange(20 * 20 * 3, dtype=np.uint32).astype(np.uint8).reshape(20, 20, 3)
     cache = Cache(picture.reshape(-1), [0], Index([(20, 20, 3)], ["x"], [], 0))
-    crops = {bytes(np.asarray(draw(cache, CONFIG, Kind(), 0, DOMAIN_A, n))) for n in range(40)}
+    crops = {
+        bytes(np.asarray(draw(cache, CONFIG, PixelFormat(), 0, DOMAIN_A, n))) for n in range(40)
+    }
     assert len(crops) > 30
 
 
@@ -73,7 +75,7 @@ def test_a_stream_begins_anywhere(start: int, size: int, seed: int) -> None:
 @settings(max_examples=30, deadline=None)
 def test_a_crop_is_a_window_or_its_mirror(height: int, width: int, seed: int) -> None:
     picture = np.random.default_rng(1).integers(0, 256, (height, width, 1), dtype=np.uint8)
-    crop = augment(picture, DataConfig(size=8), Kind(1), np.random.default_rng(seed))
+    crop = augment(picture, DataConfig(size=8), PixelFormat(1), np.random.default_rng(seed))
     windows = [picture[y : y + 8, x : x + 8] for y in range(height - 7) for x in range(width - 7)]
     assert any((crop == w).all() or (crop == w[:, ::-1]).all() for w in windows)
     assert any((centre_crop(picture, 8) == w).all() for w in windows)
@@ -87,40 +89,46 @@ def write(path: Path, height: int, width: int, value: int = 90) -> None:
 def test_cache_resizes_once_keeps_shape_and_is_reused(tmp_path: Path) -> None:
     for i, (height, width) in enumerate([(40, 60), (30, 24), (6, 6)]):
         write(tmp_path / "deep" / f"{i}.png", height, width, 10 * i)
-    first = open_cache(Source(tmp_path), CONFIG, Kind())
+    first = open_cache(ImageFolder(tmp_path), CONFIG, PixelFormat())
     assert [tuple(s) for s in first.index.shapes] == [(12, 18, 3), (15, 12, 3), (12, 12, 3)]
     assert first.index.enlarged == 1
     assert [int(first[i][0, 0, 0]) for i in range(3)] == [0, 10, 20]
     made = {path: path.stat().st_mtime_ns for path in cache_root().rglob("pixels.bin")}
-    open_cache(Source(tmp_path), CONFIG, Kind())
+    open_cache(ImageFolder(tmp_path), CONFIG, PixelFormat())
     assert {path: path.stat().st_mtime_ns for path in cache_root().rglob("pixels.bin")} == made
-    stretched = open_cache(Source(tmp_path), DataConfig(size=8, resize=12, fit="stretch"), Kind(1))
+    stretched = open_cache(
+        ImageFolder(tmp_path), DataConfig(size=8, resize=12, fit="stretch"), PixelFormat(1)
+    )
     assert [tuple(s) for s in stretched.index.shapes] == [(12, 12, 1)] * 3
 
 
 def test_cache_notices_a_changed_file(tmp_path: Path) -> None:
     write(tmp_path / "x.png", 20, 20, 50)
-    assert int(open_cache(Source(tmp_path), CONFIG, Kind())[0][0, 0, 0]) == 50
+    assert int(open_cache(ImageFolder(tmp_path), CONFIG, PixelFormat())[0][0, 0, 0]) == 50
     write(tmp_path / "x.png", 20, 20, 70)
-    assert int(open_cache(Source(tmp_path), CONFIG, Kind())[0][0, 0, 0]) == 70
+    assert int(open_cache(ImageFolder(tmp_path), CONFIG, PixelFormat())[0][0, 0, 0]) == 70
 
 
 def test_broken_files_are_named_and_skipped_or_fail_when_strict(tmp_path: Path) -> None:
     write(tmp_path / "good.png", 20, 20)
     (tmp_path / "bad.jpg").write_bytes(b"not an image")
-    assert open_cache(Source(tmp_path), CONFIG, Kind()).index.names == ["good.png"]
-    assert open_cache(Source(tmp_path), CONFIG, Kind()).index.broken[0].startswith("bad.jpg: ")
+    assert open_cache(ImageFolder(tmp_path), CONFIG, PixelFormat()).index.names == ["good.png"]
+    assert (
+        open_cache(ImageFolder(tmp_path), CONFIG, PixelFormat())
+        .index.broken[0]
+        .startswith("bad.jpg: ")
+    )
     strict = DataConfig(size=8, resize=12, strict=True)
     with pytest.raises(UsageError, match=r"bad\.jpg"):
-        open_cache(Source(tmp_path), strict, Kind())
+        open_cache(ImageFolder(tmp_path), strict, PixelFormat())
 
 
 def test_an_empty_domain_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="at least one image"):
-        open_cache(Source(tmp_path), CONFIG, Kind())
+        open_cache(ImageFolder(tmp_path), CONFIG, PixelFormat())
     (tmp_path / "bad.png").write_bytes(b"")
     with pytest.raises(UsageError, match="at least one readable image"):
-        open_cache(Source(tmp_path), CONFIG, Kind())
+        open_cache(ImageFolder(tmp_path), CONFIG, PixelFormat())
 
 
 def pairs(shapes: list[tuple[int, int, int]], other: list[tuple[int, int, int]]) -> TrainingSet:
@@ -161,19 +169,19 @@ def test_pairs_of_two_shapes_or_no_common_name_are_refused() -> None:
 
 def test_a_turn_by_nothing_is_the_window_and_a_full_turn_too() -> None:
     picture = np.random.default_rng(1).integers(0, 256, (20, 26, 3), dtype=np.uint8)
-    assert (turned(picture, Kind(), 4, 9, 8, 0.0) == picture[4:12, 9:17]).all()
-    assert (turned(picture, Kind(), 4, 9, 8, 2 * np.pi) == picture[4:12, 9:17]).all()
-    quarter = turned(picture, Kind(), 4, 9, 8, np.pi / 2)
+    assert (turned(picture, PixelFormat(), 4, 9, 8, 0.0) == picture[4:12, 9:17]).all()
+    assert (turned(picture, PixelFormat(), 4, 9, 8, 2 * np.pi) == picture[4:12, 9:17]).all()
+    quarter = turned(picture, PixelFormat(), 4, 9, 8, np.pi / 2)
     windows = [np.rot90(picture[4:12, 9:17], k) for k in (1, 3)]
     assert any((quarter == window).all() for window in windows)
 
 
 def test_jitter_by_ones_changes_nothing_and_keeps_the_range() -> None:
     picture = np.random.default_rng(1).integers(0, 256, (9, 9, 3), dtype=np.uint8)
-    assert (jittered(picture, Kind(), 1, 1, 1) == picture).all()
-    grey = jittered(picture, Kind(), 1, 1, 0)
+    assert (jittered(picture, PixelFormat(), 1, 1, 1) == picture).all()
+    grey = jittered(picture, PixelFormat(), 1, 1, 0)
     assert (grey[..., 0] == grey[..., 2]).all()
-    assert jittered(picture, Kind(), 2, 1, 1).mean() > picture.mean()
+    assert jittered(picture, PixelFormat(), 2, 1, 1).mean() > picture.mean()
 
 
 def test_sides_are_the_halves_of_a_file(tmp_path: Path) -> None:
@@ -181,7 +189,8 @@ def test_sides_are_the_halves_of_a_file(tmp_path: Path) -> None:
     picture[:, :10], picture[:, 11:] = 50, 200
     Image.fromarray(picture).save(tmp_path / "x.png")
     left, right = (
-        Source(tmp_path, view).read(tmp_path / "x.png", Kind()) for view in ("left", "right")
+        ImageFolder(tmp_path, view).read(tmp_path / "x.png", PixelFormat())
+        for view in ("left", "right")
     )
     assert left.pixels.shape == right.pixels.shape == (10, 10, 3)
     assert (left.pixels == 50).all()
@@ -227,11 +236,11 @@ def test_loading_runs_further_ahead_when_the_network_waits() -> None:
         assert next(running).a.equal(batch(data, slow, 1, 4 * i, 4).a)
 
 
-def write_images(folder: Path, count: int, shade: int) -> Source:
+def write_images(folder: Path, count: int, shade: int) -> ImageFolder:
     folder.mkdir()
     for i in range(count):
         Image.new("RGB", (40, 40), (shade, i, 0)).save(folder / f"{i}.png")
-    return Source(folder)
+    return ImageFolder(folder)
 
 
 def test_caches_are_bounded_and_the_one_not_used_for_longest_goes(
@@ -247,31 +256,33 @@ def test_caches_are_bounded_and_the_one_not_used_for_longest_goes(
         for index in (tmp_path / "cache").glob("*/index.json"):
             os.utime(index, (index.stat().st_atime, index.stat().st_mtime - seconds))
 
-    first = open_cache(sources[0], config, Kind())
+    first = open_cache(sources[0], config, PixelFormat())
     age(100)
-    open_cache(sources[1], config, Kind())
+    open_cache(sources[1], config, PixelFormat())
     age(100)
-    open_cache(sources[0], config, Kind())  # used again: b is now the one not used for longest
+    open_cache(
+        sources[0], config, PixelFormat()
+    )  # used again: b is now the one not used for longest
     age(100)
     left_over = tmp_path / "cache" / ".part-old"
     left_over.mkdir()
     os.utime(left_over, (0, 0))
-    open_cache(sources[2], config, Kind())
+    open_cache(sources[2], config, PixelFormat())
     kept = list((tmp_path / "cache").iterdir())
     assert len(kept) == 2
     assert not left_over.exists()
     made = {folder: folder.stat().st_ctime_ns for folder in kept}
-    open_cache(sources[0], config, Kind())
+    open_cache(sources[0], config, PixelFormat())
     assert {folder: folder.stat().st_ctime_ns for folder in (tmp_path / "cache").iterdir()} == made
     monkeypatch.setenv("HWAN_CACHE_GB", str(0.5 * one / 1e9))
     last = open_cache(
-        sources[3], config, Kind()
+        sources[3], config, PixelFormat()
     )  # larger than all may be: kept while it is the newest
     assert len(list((tmp_path / "cache").iterdir())) == 1
     assert (first[0][0, 0, 0], last[0][0, 0, 0]) == (0, 3)
     monkeypatch.setenv("HWAN_CACHE_GB", "much")
     with pytest.raises(UsageError, match="HWAN_CACHE_GB"):
-        open_cache(write_images(tmp_path / "e", 1, 9), config, Kind())
+        open_cache(write_images(tmp_path / "e", 1, 9), config, PixelFormat())
 
 
 def test_a_cache_that_another_process_is_making_is_let_be(tmp_path: Path) -> None:

@@ -186,7 +186,7 @@ def test_recolouring_brings_photographs_to_one_palette() -> None:
     found = photos()
     names = samples.PALETTES
 
-    def apart(means: list[np.ndarray]) -> float:
+    def per_sample(means: list[np.ndarray]) -> float:
         return float(np.ptp(means, axis=0).max())
 
     rng = np.random.default_rng(0)
@@ -195,8 +195,8 @@ def test_recolouring_brings_photographs_to_one_palette() -> None:
         np.mean([samples._recolour(found[n], like, rng).mean((0, 1)) for _ in range(8)], axis=0)
         for n in names
     ]
-    assert apart([found[n].mean((0, 1)) for n in names]) > 60
-    assert apart(after) < 30
+    assert per_sample([found[n].mean((0, 1)) for n in names]) > 60
+    assert per_sample(after) < 30
 
 
 @pytest.mark.parametrize("name", sorted(TASKS))

@@ -15,11 +15,11 @@ import pytest
 import hwan.config
 import tiny
 from hwan.cli.main import main
-from hwan.data.folders import Layout, Source, locate
-from hwan.evaluation import backbones as instruments
-from hwan.evaluation.backbones import find_palettes, pick_features
+from hwan.data.folders import ImageFolder, Layout, locate
+from hwan.evaluation import feature_networks
 from hwan.evaluation.distributions import distributions
-from hwan.evaluation.evaluate import OURS, Row, evaluate, run_data, summarise
+from hwan.evaluation.evaluate import OURS, ImageRow, evaluate, run_data, summarise
+from hwan.evaluation.feature_networks import find_palettes, pick_features
 from hwan.evaluation.results import REAL, Distribution
 from hwan.imaging.pixels import save
 from hwan.metrics.features import Features
@@ -31,7 +31,7 @@ FLAT = Features("flat", "0f", lambda x: x.flatten(1), 8, distances=("frechet_sel
 
 @pytest.fixture(autouse=True)
 def _quick(fewer_patches: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(instruments, "train_selfnet", lambda a, b: train_selfnet(a, b, 3))
+    monkeypatch.setattr(feature_networks, "train_selfnet", lambda a, b: train_selfnet(a, b, 3))
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def data(tmp_path: Path) -> Path:
     return tiny.write_data(tmp_path / "data", n=8, size=40, truth=False)
 
 
-def measured(run: Path, features: Features | None = FLAT) -> tuple[list[Row], Any]:
+def measured(run: Path, features: Features | None = FLAT) -> tuple[list[ImageRow], Any]:
     layout = run_data(run)
     rows = list(evaluate(run, layout, "cpu"))
     return rows, distributions(run, layout, rows, features)
@@ -177,7 +177,7 @@ def test_from_the_command_line_with_a_file_and_without(
         tested.append(resizing)
         return FLAT
 
-    monkeypatch.setattr(instruments, "load_inception", loaded)
+    monkeypatch.setattr(feature_networks, "load_inception", loaded)
     assert main(["evaluate", str(run), "--features", "x.pth", "--resizing", "legacy"]) == 0
     assert tested == ["legacy"]
     results = json.loads((run / "evaluation" / "results.json").read_text())
@@ -191,7 +191,9 @@ def test_from_the_command_line_with_a_file_and_without(
 def test_one_way_runs_use_the_test_images_of_b(tmp_path: Path, data: Path) -> None:
     run = make_run(tmp_path / "run", data)
     config = hwan.config.load(run / "config.json")
-    layout = Layout(Source(data / "trainA"), Source(data / "trainB"), Source(data / "testA"))
+    layout = Layout(
+        ImageFolder(data / "trainA"), ImageFolder(data / "trainB"), ImageFolder(data / "testA")
+    )
     assert config.directions == ("ab", "ba")
     one_way = dataclasses.replace(config, method="gan")
     hwan.config.save(one_way, run / "config.json")

@@ -13,10 +13,10 @@ import torch
 
 import tiny
 from hwan.cli.main import main
-from hwan.config import DataConfig, Kind
+from hwan.config import DataConfig, PixelFormat
 from hwan.data.cache import open_cache
 from hwan.data.check import check, describe
-from hwan.data.folders import Source, locate
+from hwan.data.folders import ImageFolder, locate
 from hwan.errors import UsageError
 from hwan.evaluation import evaluate as test
 from hwan.evaluation.run_page import write_run_report
@@ -24,7 +24,7 @@ from hwan.imaging.pixels import decode
 from hwan.inference.batch import plan, translate_files
 from hwan.inference.translate import Translator, load
 from hwan.nets import build_generator
-from hwan.nets.folder import GeneratorCard, load_generator, save_generator
+from hwan.nets.folder import GeneratorSpec, load_generator, save_generator
 from hwan.training.run import train
 
 CT = (-1000.0, 2000.0)
@@ -70,8 +70,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_cache_holds_each_domain_in_its_depth(run: Path) -> None:
     layout = locate([run.parent / "data"])
     for folder, kind, dtype in (
-        (layout.train_a, DATA.kind_a, np.uint16),
-        (layout.train_b, DATA.kind_b, np.float32),
+        (layout.train_a, DATA.format_a, np.uint16),
+        (layout.train_b, DATA.format_b, np.float32),
     ):
         same = dataclasses.replace(DATA, resize=40)
         cache = open_cache(folder, same, kind)
@@ -83,18 +83,18 @@ def test_the_cache_holds_each_domain_in_its_depth(run: Path) -> None:
 
 def test_the_generators_say_what_they_read_and_write(run: Path) -> None:
     cards = [load_generator(run / f"generator_{d}")[1] for d in ("ab", "ba")]
-    assert (cards[0].kind_in, cards[0].kind_out) == (DATA.kind_a, DATA.kind_b)
-    assert (cards[1].kind_in, cards[1].kind_out) == (DATA.kind_b, DATA.kind_a)
+    assert (cards[0].format_in, cards[0].format_out) == (DATA.format_a, DATA.format_b)
+    assert (cards[1].format_in, cards[1].format_out) == (DATA.format_b, DATA.format_a)
 
 
 def test_it_is_translated_in_the_exact_depth(run: Path, tmp_path: Path) -> None:
     data = run.parent / "data"
     for direction, source, kind, ending in (
-        ("ab", "testA", DATA.kind_b, ".tif"),
-        ("ba", "testB", DATA.kind_a, ".npy"),
+        ("ab", "testA", DATA.format_b, ".tif"),
+        ("ba", "testB", DATA.format_a, ".npy"),
     ):
         translator = load(run / f"generator_{direction}", "cpu")
-        pairs = plan([data / source], tmp_path / direction, kind=kind)
+        pairs = plan([data / source], tmp_path / direction, pixel_format=kind)
         outcomes = list(translate_files(translator, pairs))
         assert [(o.error, o.notes) for o in outcomes] == [("", ())] * 4
         for outcome in outcomes:
@@ -126,8 +126,8 @@ def test_it_is_evaluated_and_reported(run: Path) -> None:
     assert set(summaries["ab"].systems) == {test.OURS, "mean picture", "Reinhard"}
     assert all(0 < s["l1"] < 1 for d in summaries.values() for s in d.systems.values())
     # The metric is of the file as written: a share of Hounsfield's 3000.
-    own = decode(run / "evaluation/ab/0.tif.tiff", DATA.kind_b).pixels
-    true = decode(run.parent / "data/truthB/0.npy", DATA.kind_b)
+    own = decode(run / "evaluation/ab/0.tif.tiff", DATA.format_b).pixels
+    true = decode(run.parent / "data/truthB/0.npy", DATA.format_b)
     first = next(r for r in rows if (r.direction, r.name) == ("ab", "0.tif"))
     expected = np.abs(own - true.pixels).mean() / 3000
     assert first.figures[test.OURS]["l1"] == pytest.approx(expected, rel=1e-4)
@@ -148,62 +148,69 @@ def test_the_data_check_says_what_is_there(run: Path) -> None:
 def test_the_wrong_options_say_what_the_files_have(run: Path) -> None:
     train_a = run.parent / "data" / "trainA"
     with pytest.raises(UsageError, match="5 x uint16, where the domain has 3 channels"):
-        open_cache(Source(train_a), DATA, Kind())
+        open_cache(ImageFolder(train_a), DATA, PixelFormat())
     with pytest.raises(UsageError, match="where the range is 0 to 1"):
-        open_cache(Source(train_a), DATA, Kind(5, "float"))
+        open_cache(ImageFolder(train_a), DATA, PixelFormat(5, "float"))
 
 
 @pytest.mark.parametrize(
-    ("name", "kind", "suffix", "target"),
+    ("name", "pixel_format", "suffix", "target"),
     [
-        ("x.jpg", Kind(1, "16"), "", "x.png"),
-        ("x.jpg", Kind(), "", "x.jpg"),
-        ("x.png", Kind(3, "16"), "", "x.png"),
-        ("x.png", Kind(1, "float"), "", "x.tiff"),
-        ("x.png", Kind(5), "", "x.tiff"),
-        ("x.npy", Kind(5, "float"), "", "x.npy"),
-        ("x.tif", Kind(5, "float"), "", "x.tif"),
-        ("x.tif", Kind(5, "float"), ".npy", "x.npy"),
+        ("x.jpg", PixelFormat(1, "16"), "", "x.png"),
+        ("x.jpg", PixelFormat(), "", "x.jpg"),
+        ("x.png", PixelFormat(3, "16"), "", "x.png"),
+        ("x.png", PixelFormat(1, "float"), "", "x.tiff"),
+        ("x.png", PixelFormat(5), "", "x.tiff"),
+        ("x.npy", PixelFormat(5, "float"), "", "x.npy"),
+        ("x.tif", PixelFormat(5, "float"), "", "x.tif"),
+        ("x.tif", PixelFormat(5, "float"), ".npy", "x.npy"),
     ],
 )
 def test_a_translation_goes_into_a_format_that_holds_it(
-    tmp_path: Path, name: str, kind: Kind, suffix: str, target: str
+    tmp_path: Path, name: str, pixel_format: PixelFormat, suffix: str, target: str
 ) -> None:
     (tmp_path / name).touch()
-    planned = plan([tmp_path / name], tmp_path / "out", suffix, kind=kind)
+    planned = plan([tmp_path / name], tmp_path / "out", suffix, pixel_format=pixel_format)
     assert planned == [(tmp_path / name, tmp_path / "out" / target)]
 
 
 @pytest.mark.parametrize(
-    ("kind", "suffix"),
-    [(Kind(1, "16"), ".jpg"), (Kind(5), ".png"), (Kind(1, "float"), ".png"), (Kind(2), ".bmp")],
+    ("pixel_format", "suffix"),
+    [
+        (PixelFormat(1, "16"), ".jpg"),
+        (PixelFormat(5), ".png"),
+        (PixelFormat(1, "float"), ".png"),
+        (PixelFormat(2), ".bmp"),
+    ],
 )
-def test_a_format_that_does_not_hold_it_is_refused(tmp_path: Path, kind: Kind, suffix: str) -> None:
+def test_a_format_that_does_not_hold_it_is_refused(
+    tmp_path: Path, pixel_format: PixelFormat, suffix: str
+) -> None:
     (tmp_path / "x.png").touch()
     with pytest.raises(UsageError, match="--format holds what the generator writes"):
-        plan([tmp_path / "x.png"], tmp_path / "out", suffix, kind=kind)
+        plan([tmp_path / "x.png"], tmp_path / "out", suffix, pixel_format=pixel_format)
 
 
 def test_a_translator_gives_a_pillow_image_where_there_is_one(tmp_path: Path) -> None:
     config = tiny.config().generator
-    card = GeneratorCard(config, 5, 1, "ab", 32, 0, "cyclegan", depth_out="16")
+    spec = GeneratorSpec(config, 5, 1, "ab", 32, 0, "cyclegan", depth_out="16")
     net = torch.nn.Conv2d(5, 1, 1)
     bands = np.random.default_rng(0).integers(0, 256, (33, 35, 5), dtype=np.uint8)
-    picture = Translator(net, card)(bands)
+    picture = Translator(net, spec)(bands)
     assert (picture.mode, picture.size) == ("I;16", (35, 33))
-    card = dataclasses.replace(card, channels_out=2)
+    spec = dataclasses.replace(spec, channels_out=2)
     with pytest.raises(UsageError, match="a Pillow image holds"):
-        Translator(torch.nn.Conv2d(5, 2, 1), card)(bands)
+        Translator(torch.nn.Conv2d(5, 2, 1), spec)(bands)
     with pytest.raises(UsageError, match="reads 5 channels"):
-        Translator(net, card).pixels(bands.astype(np.uint16))
+        Translator(net, spec).pixels(bands.astype(np.uint16))
 
 
 def test_a_card_without_depths_is_an_8_bit_one(tmp_path: Path) -> None:
     config = tiny.config().generator
-    card = GeneratorCard(config, 3, 1, "ab", 32, 0, "cyclegan")
-    save_generator(tmp_path, build_generator(config, 3, 1), card)
+    spec = GeneratorSpec(config, 3, 1, "ab", 32, 0, "cyclegan")
+    save_generator(tmp_path, build_generator(config, 3, 1), spec)
     text = (tmp_path / "config.json").read_text()
     old = {k: v for k, v in json.loads(text).items() if not k.startswith(("depth", "range"))}
     (tmp_path / "config.json").write_text(json.dumps(old))
-    assert load_generator(tmp_path)[1] == card
-    assert (card.kind_in, card.kind_out) == (Kind(), Kind(1))
+    assert load_generator(tmp_path)[1] == spec
+    assert (spec.format_in, spec.format_out) == (PixelFormat(), PixelFormat(1))

@@ -17,9 +17,17 @@ from PIL import Image
 import hwan.config
 import tiny
 from browser import chromium, opened
-from hwan.data.folders import Layout, Source, locate
+from hwan.data.folders import ImageFolder, Layout, locate
 from hwan.errors import UsageError
-from hwan.evaluation.evaluate import OURS, Row, count, evaluate, run_data, summarise, write_results
+from hwan.evaluation.evaluate import (
+    OURS,
+    ImageRow,
+    count,
+    evaluate,
+    run_data,
+    summarise,
+    write_results,
+)
 from hwan.evaluation.run_page import write_run_report
 from hwan.evaluation.verdict import judge
 from hwan.imaging.pixels import decode, save
@@ -34,7 +42,7 @@ def data(tmp_path: Path) -> Path:
     return tiny.write_data(tmp_path / "data", n=3, size=40, truth=True)
 
 
-def measured(run: Path) -> list[Row]:
+def measured(run: Path) -> list[ImageRow]:
     return list(evaluate(run, run_data(run), "cpu"))
 
 
@@ -225,8 +233,12 @@ def test_a_truth_of_another_size_is_refused(tmp_path: Path, data: Path) -> None:
 def test_without_test_folders_it_says_what_to_do(tmp_path: Path, data: Path) -> None:
     run = make_run(tmp_path / "run", data)
     for layout in (
-        Layout(Source(data / "trainA"), Source(data / "trainB")),
-        Layout(Source(data / "trainA"), Source(data / "trainB"), test_a=Source(data / "testA")),
+        Layout(ImageFolder(data / "trainA"), ImageFolder(data / "trainB")),
+        Layout(
+            ImageFolder(data / "trainA"),
+            ImageFolder(data / "trainB"),
+            test_a=ImageFolder(data / "testA"),
+        ),
     ):
         with pytest.raises(UsageError, match="held-out images in testA and testB"):
             list(evaluate(run, layout, "cpu"))
@@ -248,8 +260,8 @@ def test_a_folder_that_is_no_run_is_refused(tmp_path: Path, data: Path) -> None:
 def test_another_data_set_may_be_given(tmp_path: Path, data: Path) -> None:
     run = make_run(tmp_path / "run", data)
     other = tiny.write_data(tmp_path / "other", n=1)
-    assert run_data(run).train_a == Source(data / "trainA")
-    assert run_data(run, [other]).train_a == Source(other / "trainA")
+    assert run_data(run).train_a == ImageFolder(data / "trainA")
+    assert run_data(run, [other]).train_a == ImageFolder(other / "trainA")
     shutil.rmtree(data)
     with pytest.raises(UsageError, match=r"--data is a folder\n  received: .*data"):
         run_data(run)

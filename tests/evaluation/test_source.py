@@ -15,7 +15,7 @@ import tiny
 from commands import say
 from hwan.config import Config, DataConfig
 from hwan.evaluation.results import OURS
-from hwan.evaluation.source import LoneGenerator, known_options, read_subject
+from hwan.evaluation.source import GeneratorSource, known_options, read_source
 from hwan.imaging.pixels import decode, save
 from hwan.inference.model_card import export_folder
 from hwan.nets.folder import load_generator, save_generator
@@ -72,22 +72,22 @@ def test_it_is_tested_as_in_its_run(
     assert f"3 images: SSIM {ssim:.3f}" in info
     assert "beat" in info
     assert f"SSIM {ssim:.3f}" in say(capsys, "info", run).out
-    card = (export_folder(ink, ink.parent / "card") / "README.md").read_text()
-    assert "on 3 held-out images" in card
-    assert f"| SSIM ↑ | {ssim:.3f} |" in card
+    spec = (export_folder(ink, ink.parent / "card") / "README.md").read_text()
+    assert "on 3 held-out images" in spec
+    assert f"| SSIM ↑ | {ssim:.3f} |" in spec
 
 
 def test_other_kinds_each_way(tmp_path: Path) -> None:
     """Of a generator from B to A, domain A is what it writes."""
     folder = make_run(tmp_path / "run", tmp_path, a=1) / "generator_ba"
-    subject = read_subject(folder)
-    assert isinstance(subject, LoneGenerator)
-    assert (subject.data.channels_a, subject.data.channels_b) == (1, 3)
-    assert (subject.method, subject.directions) == ("cyclegan", ("ba",))
-    assert known_options(subject)["generator.filters"] == "6"
-    net, card = load_generator(folder)
-    save_generator(folder, net, dataclasses.replace(card, depth_out="float", range_out=(-1.0, 2.0)))
-    data = read_subject(folder).data
+    tested = read_source(folder)
+    assert isinstance(tested, GeneratorSource)
+    assert (tested.data.channels_a, tested.data.channels_b) == (1, 3)
+    assert (tested.method, tested.directions) == ("cyclegan", ("ba",))
+    assert known_options(tested)["generator.filters"] == "6"
+    net, spec = load_generator(folder)
+    save_generator(folder, net, dataclasses.replace(spec, depth_out="float", range_out=(-1.0, 2.0)))
+    data = read_source(folder).data
     assert (data.depth_a, data.range_a, data.depth_b) == ("float", (-1, 2), "8")
 
 
@@ -130,9 +130,9 @@ def test_what_is_not_known_is_no_difference(run: Path, tmp_path: Path) -> None:
 
     other = Config(data=DataConfig(size=64), train=hwan.config.TrainConfig(lr=1e-4))
     tested = [
-        Entry(tmp_path / "lone", (), read_subject(run / "generator_ab"), {}),
+        Entry(tmp_path / "lone", (), read_source(run / "generator_ab"), {}),
         Entry(tmp_path / "a", (), other, {}),
-        Entry(tmp_path / "b", (), read_subject(run), {}),
+        Entry(tmp_path / "b", (), read_source(run), {}),
     ]
     found = differences(groups(tested))
     assert found["train.lr"] == ["not known", "0.0001", "0.0002"]

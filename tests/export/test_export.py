@@ -60,8 +60,8 @@ def test_the_model_equals_pytorch_at_sizes_never_checked(
     model = session(path)
     facts = {k: json.loads(v) for k, v in model.get_modelmeta().custom_metadata_map.items()}
     multiple, least = facts["hwan.multiple"], facts["hwan.least"]
-    net, card = load_generator(folder)
-    assert (multiple, least) == card.generator.sizes
+    net, spec = load_generator(folder)
+    assert (multiple, least) == spec.generator.sizes
     assert facts["hwan.range"] == "-1..1"
     assert facts["hwan.generator"]["norm"] == options["norm"]
     assert (facts["hwan.channels_in"], facts["hwan.channels_out"]) == (cin, cout)
@@ -155,21 +155,21 @@ def test_pixels_of_any_size_go_in_and_come_out(
     options: dict[str, Any], kinds: dict[str, Any], tmp_path: Path
 ) -> None:
     folder = generator(tmp_path / "g", **options)
-    net, card = load_generator(folder)
-    card = replace(card, **kinds)
-    save_generator(folder, net, card)
+    net, spec = load_generator(folder)
+    spec = replace(spec, **kinds)
+    save_generator(folder, net, spec)
     path, _ = export_onnx(folder, tmp_path / "out", images=True)
-    model, translator = session(path), Translator(net, card)
+    model, translator = session(path), Translator(net, spec)
     draw = np.random.default_rng(1)
     for height, width in [(3, 5), (37, 23), (64, 48)]:
-        low, high = (-9, 30) if card.depth_in == "float" else (0, 255)
+        low, high = (-9, 30) if spec.depth_in == "float" else (0, 255)
         shape = (2, height, width, 3)
-        pixels = draw.uniform(low, high, shape).astype(DTYPES[card.depth_in])
+        pixels = draw.uniform(low, high, shape).astype(DTYPES[spec.depth_in])
         (got,) = model.run(["translation"], {"image": pixels})
-        assert got.dtype == DTYPES[card.depth_out]
+        assert got.dtype == DTYPES[spec.depth_out]
         expected = np.stack([translator.pixels(one) for one in pixels])
         error = np.abs(got.astype(float) - expected)
-        assert error.max() <= (1e-5 if card.depth_out == "float" else 1)  # a level, by rounding
+        assert error.max() <= (1e-5 if spec.depth_out == "float" else 1)  # a level, by rounding
         assert error.mean() < 0.01
     facts = {k: json.loads(v) for k, v in model.get_modelmeta().custom_metadata_map.items()}
     assert (facts["hwan.layout"], facts["hwan.precision"]) == ("NHWC", "fp32")
@@ -192,8 +192,8 @@ def test_reduced_precisions_are_smaller_near_and_checked_on_data(
     assert report["precision"] == precision
     assert report["bytes"] == path.stat().st_size < 0.8 * report["bytes_safetensors"]
     assert all(p.max_error > 0 for p in found)  # another arithmetic it is
-    net, card = load_generator(folder)
-    held = crops([tmp_path / "data"], card)[-3:]
+    net, spec = load_generator(folder)
+    held = crops([tmp_path / "data"], spec)[-3:]
     (got,) = session(path).run(None, {"image": held.numpy()})
     assert got.dtype == np.float32
     assert np.abs(got - net(held).numpy()).mean() <= TOLERANCES[precision].mean
@@ -223,11 +223,11 @@ def test_int8_without_images_is_refused(tmp_path: Path) -> None:
 
 def test_calibration_takes_the_domain_that_the_generator_reads(tmp_path: Path) -> None:
     data = photos(tmp_path / "data")
-    card = load_generator(generator(tmp_path / "g"))[1]  # ba
-    read = crops([data], card)
+    spec = load_generator(generator(tmp_path / "g"))[1]  # ba
+    read = crops([data], spec)
     assert read.shape == (12, 3, 32, 32)
-    b = crops([data / "trainB"], card)
-    a = crops([data], replace(card, direction="ab"))
+    b = crops([data / "trainB"], spec)
+    a = crops([data], replace(spec, direction="ab"))
     assert torch.equal(read, b)
     assert not torch.equal(read, a)
 

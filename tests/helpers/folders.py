@@ -10,7 +10,7 @@ from torch import nn
 
 from hwan.config import GeneratorConfig
 from hwan.nets import build_generator
-from hwan.nets.folder import GeneratorCard, save_generator
+from hwan.nets.folder import GeneratorSpec, save_generator
 
 TINY: dict[str, Any] = {"filters": 2, "blocks": 1, "stem": 3}
 
@@ -24,5 +24,5 @@ def generator(folder: Path, cin: int = 3, cout: int = 3, **options: Any) -> Path
         nn.init.normal_(weight, 0.0, 0.3)
     with torch.no_grad():
         net.train()(torch.randn(2, cin, 16, 16))
-    save_generator(folder, net, GeneratorCard(config, cin, cout, "ba", 32, 7, "cyclegan"))
+    save_generator(folder, net, GeneratorSpec(config, cin, cout, "ba", 32, 7, "cyclegan"))
     return folder

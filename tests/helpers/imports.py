@@ -11,7 +11,7 @@ from hwan.config import GeneratorConfig
 from hwan.errors import UsageError
 from hwan.interop import import_weights
 from hwan.nets import build_generator
-from hwan.nets.folder import GeneratorCard, save_generator
+from hwan.nets.folder import GeneratorSpec, save_generator
 
 
 def refused(path: Path, *words: str) -> None:
@@ -27,5 +27,5 @@ def made(folder: Path, method: str = "cyclegan", **options: Any) -> Path:
     """A generator folder with ``options``."""
     config = GeneratorConfig(**{"filters": 1, "blocks": 1, **options})
     net = build_generator(config, 3, 3)
-    save_generator(folder, net, GeneratorCard(config, 3, 3, "ba", 64, 10, method))
+    save_generator(folder, net, GeneratorSpec(config, 3, 3, "ba", 64, 10, method))
     return folder

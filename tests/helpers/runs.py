@@ -14,7 +14,7 @@ import tiny
 from hwan.config import Config, DataConfig, GeneratorConfig, LossConfig
 from hwan.imaging.pixels import save
 from hwan.nets import build_generator
-from hwan.nets.folder import GeneratorCard, save_generator
+from hwan.nets.folder import GeneratorSpec, save_generator
 
 NET = GeneratorConfig(filters=6, blocks=0, downs=0, stem=1, norm="none")
 
@@ -59,6 +59,6 @@ def make_run(run: Path, data: Path, ab: str = "negative", ba: str = "negative", 
         cin, cout = (a, 3) if direction == "ab" else (3, a)
         net = build_generator(NET, cin, cout)
         fill(net, kind)
-        card = GeneratorCard(NET, cin, cout, direction, 32, 6, "cyclegan")
-        save_generator(run / f"generator_{direction}", net, card)
+        spec = GeneratorSpec(NET, cin, cout, direction, 32, 6, "cyclegan")
+        save_generator(run / f"generator_{direction}", net, spec)
     return run

@@ -13,17 +13,17 @@ from hwan.config import GeneratorConfig
 from hwan.imaging.pixels import Pixels
 from hwan.inference.translate import Translator
 from hwan.nets import build_generator
-from hwan.nets.folder import GeneratorCard
+from hwan.nets.folder import GeneratorSpec
 
 TINY = GeneratorConfig(filters=2, blocks=1, stem=3)
 
 
 def make(
     config: GeneratorConfig = TINY, cin: int = 3, cout: int = 3
-) -> tuple[nn.Module, GeneratorCard]:
+) -> tuple[nn.Module, GeneratorSpec]:
     torch.manual_seed(0)
-    card = GeneratorCard(config, cin, cout, "ab", 32, 7, "cyclegan")
-    return build_generator(config, cin, cout), card
+    spec = GeneratorSpec(config, cin, cout, "ab", 32, 7, "cyclegan")
+    return build_generator(config, cin, cout), spec
 
 
 NETS = {(cin, cout): Translator(*make(cin=cin, cout=cout)) for cin in (1, 3) for cout in (1, 3)}

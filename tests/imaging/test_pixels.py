@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 from PIL import Image
 
-from hwan.config import Kind
+from hwan.config import PixelFormat
 from hwan.errors import UsageError
 from hwan.imaging import pixels as image
 
@@ -146,7 +146,7 @@ def test_every_mode_is_read(
     assert picture.mode == mode
     assert picture.notes == (() if note is None else (note,))
     luma = picture.pixels @ [0.299, 0.587, 0.114]
-    assert np.abs(image.decode(source, Kind(1)).pixels[..., 0] - luma).max() <= 1.5
+    assert np.abs(image.decode(source, PixelFormat(1)).pixels[..., 0] - luma).max() <= 1.5
 
 
 ORIENT = {
@@ -181,7 +181,7 @@ def test_float_pixels_out_of_range_are_refused() -> None:
 @given(PICTURES, st.sampled_from([".png", ".bmp", ".tif", ".TIFF"]))
 @settings(deadline=None, max_examples=60)
 def test_lossless_formats_come_back_exactly(pixels: np.ndarray, suffix: str) -> None:
-    picture = image.decode(image.encode(pixels, suffix), Kind(pixels.shape[2]))
+    picture = image.decode(image.encode(pixels, suffix), PixelFormat(pixels.shape[2]))
     np.testing.assert_array_equal(picture.pixels, pixels)
     assert picture.notes == ()
 

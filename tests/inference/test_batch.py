@@ -15,7 +15,7 @@ import translators as translating
 from commands import say
 from hwan.config import GeneratorConfig
 from hwan.errors import UsageError
-from hwan.imaging.metadata import Tags, read_tags
+from hwan.imaging.metadata import Metadata, read_metadata
 from hwan.imaging.pixels import decode, encode, save
 from hwan.inference import batch as folder
 from hwan.inference.batch import plan, translate_files, unfinished
@@ -77,22 +77,22 @@ def test_a_profile_of_another_colour_space_is_left_out(tmp_path: Path) -> None:
 
 
 def test_sixteen_bit_png_has_them_too(tmp_path: Path) -> None:
-    tags = read_tags(photo(tmp_path / "a.jpg").read_bytes())
+    tags = read_metadata(photo(tmp_path / "a.jpg").read_bytes())
     pixels = np.arange(60, dtype=np.uint16).reshape(4, 5, 3) * 999
     data = encode(pixels, ".png", tags)
     with Image.open(io.BytesIO(data)) as made:
         assert made.getexif()[ExifTags.Base.Model] == "Pinhole"
         assert made.info["icc_profile"] == SRGB
-    assert read_tags(data) == tags
+    assert read_metadata(data) == tags
     for suffix in (".tif", ".npy"):
         assert encode(pixels, suffix, tags)
 
 
 def test_nothing_is_made_of_no_tags(tmp_path: Path) -> None:
     save(translating.noise(4, 4), tmp_path / "a.png")
-    assert read_tags((tmp_path / "a.png").read_bytes()) == Tags()
-    assert read_tags(b"no image") == Tags()
-    too_long = Tags(exif=b"Exif\0\0" + b"x" * 70_000)
+    assert read_metadata((tmp_path / "a.png").read_bytes()) == Metadata()
+    assert read_metadata(b"no image") == Metadata()
+    too_long = Metadata(exif=b"Exif\0\0" + b"x" * 70_000)
     assert encode(translating.noise(4, 4), ".jpg", too_long)  # which JPEG has no room for
 
 

@@ -68,9 +68,9 @@ def test_pretrained_folder(tmp_path: Path) -> None:
     picture = np.random.default_rng(0).integers(0, 256, (20, 24, 3), np.uint8)
     first = Translator.from_pretrained(made(tmp_path / "g", blocks=1), device="cpu")
     first.save_pretrained(tmp_path / "saved")
-    card = (tmp_path / "saved" / "README.md").read_text("utf-8")
-    assert card.startswith("---\nlibrary_name: hwan\npipeline_tag: image-to-image\n")
-    assert "domain B to domain A" in card
+    spec = (tmp_path / "saved" / "README.md").read_text("utf-8")
+    assert spec.startswith("---\nlibrary_name: hwan\npipeline_tag: image-to-image\n")
+    assert "domain B to domain A" in spec
     again = Translator.from_pretrained(str(tmp_path / "saved"), device="cpu")
     np.testing.assert_array_equal(again.pixels(picture), first.pixels(picture))
     (tmp_path / "saved" / "README.md").write_text("mine", "utf-8")
@@ -88,7 +88,7 @@ def test_hub(tmp_path: Path, hub: Hub) -> None:
     translator.push_to_hub("ann/zebra")
     assert (there / "README.md").read_text("utf-8") == "mine"
     fetched = Translator.from_pretrained("ann/zebra", "cpu", revision="v1", token="t")
-    assert fetched.card == translator.card
+    assert fetched.spec == translator.spec
     assert hub.calls[1:] == [
         "create ann/zebra True t",
         "create ann/zebra None None",

@@ -17,7 +17,7 @@ from hwan.errors import UsageError
 from hwan.inference.tiles import Rows, strips, window
 from hwan.inference.translate import Translator
 from hwan.nets import build_generator, sizes
-from hwan.nets.folder import GeneratorCard
+from hwan.nets.folder import GeneratorSpec
 from hwan.nets.initial import initialise
 
 
@@ -125,11 +125,11 @@ def test_a_reach_too_short_would_show(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("size", [(37, 50), (5, 90), (64, 64)])
 def test_a_translator_in_tiles_gives_the_same_picture(size: tuple[int, int]) -> None:
     net, config = network()
-    card = GeneratorCard(config, 3, 3, "ab", 32, 7, "cyclegan")
+    spec = GeneratorSpec(config, 3, 3, "ab", 32, 7, "cyclegan")
     pixels = np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8)
     whole, tiled = (
-        Translator(net, card).pixels(pixels),
-        Translator(net, card, tile=4).pixels(pixels),
+        Translator(net, spec).pixels(pixels),
+        Translator(net, spec, tile=4).pixels(pixels),
     )
     assert tiled.shape == whole.shape
     assert np.abs(tiled.astype(int) - whole).max() <= 1  # a rounding

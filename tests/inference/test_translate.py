@@ -49,19 +49,19 @@ def test_the_least_size_of_every_generator_is_enough(downs: int, stem: int) -> N
 
 
 def test_a_size_that_fits_goes_through_the_network_as_it_is() -> None:
-    net, card = make()
+    net, spec = make()
     pixels = noise(12, 20)
     with torch.no_grad():
         expected = to_pixels(net.eval()(to_tensor(torch.from_numpy(pixels)[None])))[0]
-    out = Translator(net, card).pixels(pixels)
+    out = Translator(net, spec).pixels(pixels)
     np.testing.assert_array_equal(out, expected)
 
 
 def test_another_size_is_padded_evenly_by_reflection_and_cropped_back() -> None:
-    net, card = make()
+    net, spec = make()
     pixels = noise(13, 22)
     padded = np.pad(pixels, ((1, 2), (1, 1), (0, 0)), mode="reflect")
-    translator = Translator(net, card)
+    translator = Translator(net, spec)
     np.testing.assert_array_equal(translator.pixels(pixels), translator.pixels(padded)[1:-2, 1:-1])
 
 
@@ -132,13 +132,13 @@ def test_the_input_is_not_changed() -> None:
 
 def test_half_precision_is_near() -> None:
     config = GeneratorConfig(filters=8, blocks=2)
-    net, card = make(config)
+    net, spec = make(config)
     pixels = noise(32, 40)
-    full, half = Translator(net, card), Translator(net, card, precision="bf16")
+    full, half = Translator(net, spec), Translator(net, spec, precision="bf16")
     error = np.abs(half.pixels(pixels).astype(int) - full.pixels(pixels))
     assert half.pixels(pixels).dtype == np.uint8
     assert 0 < error.mean() < 3
-    assert Translator(net, card, precision="auto").half is None  # on a CPU
+    assert Translator(net, spec, precision="auto").half is None  # on a CPU
 
 
 # The generator folder
@@ -147,12 +147,12 @@ def test_half_precision_is_near() -> None:
 @pytest.mark.parametrize("norm", ["instance", "batch"])
 def test_a_saved_generator_is_loaded_exactly(norm: Norm, tmp_path: Path) -> None:
     config = GeneratorConfig(filters=2, blocks=1, stem=3, norm=norm, dropout=0.5)
-    net, card = make(config, 1, 3)
+    net, spec = make(config, 1, 3)
     with torch.no_grad():
         net.train()(torch.randn(2, 1, 16, 16))  # moves batch norm's statistics
-    save_generator(tmp_path / "g", net, card)
+    save_generator(tmp_path / "g", net, spec)
     loaded, read = load_generator(tmp_path / "g")
-    assert read == card
+    assert read == spec
     assert not loaded.training
     assert not any(p.requires_grad for p in loaded.parameters())
     for (name, mine), (other, theirs) in zip(
@@ -161,7 +161,7 @@ def test_a_saved_generator_is_loaded_exactly(norm: Norm, tmp_path: Path) -> None
         assert name == other
         assert torch.equal(mine, theirs)
     pixels = noise(7, 9, 1)
-    expected = Translator(net, card).pixels(pixels)
+    expected = Translator(net, spec).pixels(pixels)
     np.testing.assert_array_equal(load(tmp_path / "g", "cpu").pixels(pixels), expected)
     np.testing.assert_array_equal(hwan.load(str(tmp_path / "g"), "cpu").pixels(pixels), expected)
 
@@ -174,9 +174,9 @@ def folder(tmp_path: Path) -> Path:
 
 def test_the_folder_holds_two_files_and_nothing_pickled(folder: Path) -> None:
     assert sorted(p.name for p in folder.iterdir()) == ["config.json", "model.safetensors"]
-    card = json.loads((folder / "config.json").read_text())
-    assert card["generator"]["filters"] == 2
-    assert (card["direction"], card["images"], card["size"]) == ("ab", 7, 32)
+    spec = json.loads((folder / "config.json").read_text())
+    assert spec["generator"]["filters"] == 2
+    assert (spec["direction"], spec["images"], spec["size"]) == ("ab", 7, 32)
 
 
 @pytest.mark.parametrize("name", ["config.json", "model.safetensors"])
@@ -221,9 +221,9 @@ def test_a_card_that_does_not_fit_is_refused(
 
 def test_a_card_without_a_fact_is_refused(folder: Path) -> None:
     path = folder / "config.json"
-    card = json.loads(path.read_text())
-    del card["channels_in"]
-    path.write_text(json.dumps(card))
+    spec = json.loads(path.read_text())
+    del spec["channels_in"]
+    path.write_text(json.dumps(spec))
     with pytest.raises(UsageError, match="channels_in"):
         load(folder)
 

@@ -22,9 +22,9 @@ from hwan.inference.flicker import Recursion, Steady, shift_between, steady
 from hwan.inference.translate import Translator
 from hwan.inference.video import EXACT, Clip, find_videos, open_clip, translate_video
 from hwan.nets import build_generator
-from hwan.nets.folder import GeneratorCard, save_generator
+from hwan.nets.folder import GeneratorSpec, save_generator
 
-CARD = GeneratorCard(GeneratorConfig(filters=2, blocks=1, stem=3), 3, 3, "ab", 32, 0, "cyclegan")
+CARD = GeneratorSpec(GeneratorConfig(filters=2, blocks=1, stem=3), 3, 3, "ab", 32, 0, "cyclegan")
 SAME = Translator(nn.Identity(), CARD)
 
 

@@ -17,7 +17,7 @@ from hwan.cli import main as cli
 from hwan.config import DiscriminatorConfig, GeneratorConfig
 from hwan.errors import UsageError
 from hwan.interop import export_reference, import_weights, load_discriminator
-from hwan.nets.folder import GeneratorCard, load_generator, save_generator
+from hwan.nets.folder import GeneratorSpec, load_generator, save_generator
 from imports import made, refused
 from shared import SHARED
 
@@ -41,7 +41,7 @@ def write(weights: dict[str, Tensor], path: Path) -> Path:
     return path
 
 
-def imported(weights: dict[str, Tensor], folder: Path) -> tuple[torch.nn.Module, GeneratorCard]:
+def imported(weights: dict[str, Tensor], folder: Path) -> tuple[torch.nn.Module, GeneratorSpec]:
     import_weights(write(weights, folder / "net.pth"), folder / "generator")
     return load_generator(folder / "generator")
 
@@ -52,10 +52,10 @@ def imported(weights: dict[str, Tensor], folder: Path) -> tuple[torch.nn.Module,
 @pytest.mark.parametrize("name", GENERATORS)
 def test_generator(name: str, tmp_path: Path) -> None:
     """Outputs, and the architecture, told from the tensors alone."""
-    net, card = imported(own(name), tmp_path)
+    net, spec = imported(own(name), tmp_path)
     expected = NETWORKS[name]
-    assert card.generator == expected
-    assert (card.channels_in, card.channels_out, card.direction) == (1, 3, "ab")
+    assert spec.generator == expected
+    assert (spec.channels_in, spec.channels_out, spec.direction) == (1, 3, "ab")
     out = net(TENSORS["input"])[:, :, ::4, ::4]
     torch.testing.assert_close(out, TENSORS[f"{name}/output"], atol=1e-5, rtol=0)
 
@@ -189,16 +189,16 @@ def test_other_networks(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", GENERATORS)
 def test_round_trip(name: str, tmp_path: Path) -> None:
     """import(export(import(x))) is exact, and the file is the reference's: names, order, values."""
-    net, card = imported(own(name), tmp_path)
+    net, spec = imported(own(name), tmp_path)
     exported = export_reference(tmp_path / "generator", tmp_path / "out")
     assert exported.path.name == "latest_net_G_A.pth"
-    assert f"--norm {card.generator.norm} --input_nc 1 --output_nc 3" in exported.options
-    assert ("--no_dropout" in exported.options) == (card.generator.dropout == 0)
+    assert f"--norm {spec.generator.norm} --input_nc 1 --output_nc 3" in exported.options
+    assert ("--no_dropout" in exported.options) == (spec.generator.dropout == 0)
     assert exported.options.endswith("--eval")
     back = torch.load(exported.path, weights_only=True)
     assert list(back) == list(own(name))
     assert all(torch.equal(back[key], value) for key, value in own(name).items())
-    assert import_weights(exported.path, tmp_path / "again") == card
+    assert import_weights(exported.path, tmp_path / "again") == spec
     again, _ = load_generator(tmp_path / "again")
     for one, other in zip(net.state_dict().values(), again.state_dict().values(), strict=True):
         assert torch.equal(one, other)
@@ -208,8 +208,8 @@ def test_without_eval(tmp_path: Path) -> None:
     """Batch norm by the batch's own statistics, dropout on; and back, to names the reference loads."""
     file = write(own("resnet_batch"), tmp_path / "net.pth")
     import_weights(file, tmp_path / "generator", evaluating=False)
-    net, card = load_generator(tmp_path / "generator")
-    assert card.generator.test_batch_statistics
+    net, spec = load_generator(tmp_path / "generator")
+    assert spec.generator.test_batch_statistics
     import_weights(file, tmp_path / "evaluating")
     training = load_generator(tmp_path / "evaluating")[0].train()
     with torch.no_grad():
@@ -262,9 +262,9 @@ def test_what_the_reference_has_not(options: dict[str, Any], word: str, tmp_path
 
 def test_biases_without_a_norm_are_not_dropped(tmp_path: Path) -> None:
     folder = made(tmp_path / "g", norm="none")
-    net, card = load_generator(folder)
+    net, spec = load_generator(folder)
     torch.nn.init.ones_(net.state_dict()["1.bias"])
-    save_generator(folder, net, card)
+    save_generator(folder, net, spec)
     with pytest.raises(UsageError, match=r"1\.bias is not 0"):
         export_reference(folder, tmp_path)
 

@@ -26,8 +26,8 @@ def compare(folder: Path, tmp_path: Path, files: dict[str, str]) -> None:
     images = torch.from_numpy(io["input"]).permute(0, 3, 1, 2)
     for file, name in files.items():
         out = tmp_path / f"{file}-{name}"
-        card = import_weights(folder / file, out, "ba" if name == "gen_F" else "ab")
-        assert card.generator.norm_eps == pytest.approx(1e-3)
+        spec = import_weights(folder / file, out, "ba" if name == "gen_F" else "ab")
+        assert spec.generator.norm_eps == pytest.approx(1e-3)
         net, _ = load_generator(out)
         with torch.no_grad():
             got = net(images).permute(0, 2, 3, 1).numpy()

@@ -48,8 +48,8 @@ CROSS_ENTROPY = -(mean([log_d(x) for x in REAL]) + mean([log_not_d(x) for x in F
 )
 def test_closed_forms(name: Any, generator: float, discriminator: float) -> None:
     objective = GAN_OBJECTIVES[name]
-    assert float(objective.generator(logits(FAKE))) == pytest.approx(generator)
-    assert float(objective.discriminator(logits(REAL), logits(FAKE))) == pytest.approx(
+    assert float(objective.generator_loss(logits(FAKE))) == pytest.approx(generator)
+    assert float(objective.discriminator_loss(logits(REAL), logits(FAKE))) == pytest.approx(
         discriminator
     )
 
@@ -58,13 +58,15 @@ def test_closed_forms(name: Any, generator: float, discriminator: float) -> None
 def test_several_judgements_are_averaged_whatever_their_sizes(name: Any) -> None:
     objective, sizes = GAN_OBJECTIVES[name], (7, 3)
     real, fake = (tuple(torch.randn(2, 1, n, n) for n in sizes) for _ in range(2))
-    one_by_one = [float(objective.discriminator(r, f)) for r, f in zip(real, fake, strict=True)]
-    assert float(objective.discriminator(real, fake)) == pytest.approx(mean(one_by_one))
-    assert float(objective.generator(fake)) == pytest.approx(
-        mean([float(objective.generator(f)) for f in fake])
+    one_by_one = [
+        float(objective.discriminator_loss(r, f)) for r, f in zip(real, fake, strict=True)
+    ]
+    assert float(objective.discriminator_loss(real, fake)) == pytest.approx(mean(one_by_one))
+    assert float(objective.generator_loss(fake)) == pytest.approx(
+        mean([float(objective.generator_loss(f)) for f in fake])
     )
     with pytest.raises(ValueError, match="zip"):
-        objective.discriminator(real, fake[:1])
+        objective.discriminator_loss(real, fake[:1])
 
 
 @pytest.mark.parametrize("name", GAN_OBJECTIVES)
@@ -73,7 +75,7 @@ def test_sure_discriminators_give_finite_losses_and_gradients(name: Any, dtype: 
     objective = GAN_OBJECTIVES[name]
     for value in (80.0, -80.0):
         real, fake = (torch.full((1, 1, 2, 2), value, dtype=dtype).requires_grad_() for _ in "rf")
-        losses = objective.generator(fake), objective.discriminator(real, fake)
+        losses = objective.generator_loss(fake), objective.discriminator_loss(real, fake)
         assert all(x.dtype == torch.float32 and bool(x.isfinite()) for x in losses)
         torch.stack(losses).sum().backward()  # type: ignore[no-untyped-call]
         assert real.grad is not None
@@ -90,7 +92,7 @@ def test_minimax_saturates_where_the_discriminator_is_sure_and_the_other_does_no
     slopes = {}
     for name in ("minimax", "nonsaturating"):
         fake = logits([logit]).requires_grad_()
-        GAN_OBJECTIVES[name].generator(fake).backward()  # type: ignore[no-untyped-call]
+        GAN_OBJECTIVES[name].generator_loss(fake).backward()  # type: ignore[no-untyped-call]
         slopes[name] = float(cast(Tensor, fake.grad))
     assert slopes["minimax"] == pytest.approx(-d, rel=1e-5)
     assert slopes["nonsaturating"] == pytest.approx(d - 1, rel=1e-5)

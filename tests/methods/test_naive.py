@@ -84,7 +84,7 @@ def test_three_steps_equal_those_written_from_the_papers() -> None:
     training = Training(config, torch.device("cpu"))
     method = training.method
     nets = [method.generator_ab, method.generator_ba,
-            method.adversary_a.discriminator, method.adversary_b.discriminator]  # fmt: skip
+            method.adversarial_a.discriminator, method.adversarial_b.discriminator]  # fmt: skip
     start = [[p.detach().clone() for p in net.parameters()] for net in nets]
     w = [[p.clone().requires_grad_() for p in weights] for weights in start]
     random = torch.Generator().manual_seed(3)

@@ -49,7 +49,7 @@ def sides(root: Path, n: int = 5) -> Path:
 
 def trip(config: Config, data: Path, out: Path) -> dict[str, Any]:
     events = list(runs.train(config, [data], out, "cpu"))
-    assert any(isinstance(event, runs.Row) for event in events)
+    assert any(isinstance(event, runs.LogRow) for event in events)
     rows = list(evaluate(out, run_data(out), "cpu"))
     summaries = summarise(rows)
     page = write_run_report(out, run_data(out), rows, summaries).read_text(encoding="utf-8")
@@ -114,16 +114,20 @@ def test_pairs_beside_unpaired_images_add_their_l1(tmp_path: Path) -> None:
         (data / f"test{name}").rename(data / f"paired{name}")
     config = small("cyclegan", {}, {"paired": 4.0})
     events = list(runs.train(config, [data], tmp_path / "run", "cpu"))
-    rows = [event for event in events if isinstance(event, runs.Row)]
+    rows = [event for event in events if isinstance(event, runs.LogRow)]
     assert {"paired_a", "paired_b"} <= set(rows[-1].losses)
     assert any("6 pairs beside" in e.text for e in events if isinstance(e, runs.Note))
     method = Training(config, torch.device("cpu")).method
     images = [torch.rand(1, 3, 32, 32) * 2 - 1 for _ in range(4)]
     with torch.no_grad():
         made = method(*images)
-        losses = method.fool(made)
-    assert float(losses["paired_b"]) == pytest.approx(4 * float(l1(made["made_b"], images[3])))
-    assert float(losses["paired_a"]) == pytest.approx(4 * float(l1(made["made_a"], images[2])))
+        losses = method.generator_loss(made)
+    assert float(losses["paired_b"]) == pytest.approx(
+        4 * float(l1(made["paired_fake_b"], images[3]))
+    )
+    assert float(losses["paired_a"]) == pytest.approx(
+        4 * float(l1(made["paired_fake_a"], images[2]))
+    )
     for folder in ("pairedA", "pairedB"):
         for file in (data / folder).iterdir():
             file.unlink()
@@ -245,8 +249,8 @@ def test_cuts_draws_are_part_of_its_state() -> None:
 def test_cut_teaches_the_projections_and_the_generator_together() -> None:
     method = cut()
     images = method(torch.rand(1, 3, 32, 32), torch.rand(1, 3, 32, 32))
-    torch.stack(list(method.fool(images).values())).sum().backward()  # type: ignore[no-untyped-call]
-    for network in method.players[1].networks:
+    torch.stack(list(method.generator_loss(images).values())).sum().backward()  # type: ignore[no-untyped-call]
+    for network in method.groups[1].networks:
         assert all(weight.grad is not None for weight in network.parameters())
 
 

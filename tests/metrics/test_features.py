@@ -16,7 +16,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from hwan.config import Kind
+from hwan.config import PixelFormat
 from hwan.errors import UsageError
 from hwan.metrics.features import (
     Features,
@@ -39,7 +39,7 @@ from hwan.metrics.labels import (
 from hwan.metrics.perceptual import AlexNet, load_lpips
 from hwan.metrics.selfnet import SelfNet, self_features, train_selfnet
 
-RGB = Kind()
+RGB = PixelFormat()
 
 
 def picture(seed: int, height: int = 40, width: int = 50) -> np.ndarray:
@@ -123,7 +123,7 @@ def test_a_weight_file_is_loaded_as_it_is(inception: nn.Module, tmp_path: Path) 
     torch.testing.assert_close(found[1:], expected, rtol=1e-4, atol=1e-5)
     grey = picture(2)[:, :, :1]
     torch.testing.assert_close(
-        features.of([grey], Kind(1)), features.of([grey.repeat(3, axis=2)], RGB)
+        features.of([grey], PixelFormat(1)), features.of([grey.repeat(3, axis=2)], RGB)
     )
 
 

@@ -38,14 +38,14 @@ from hwan.metrics.health import (
     saturation,
     steganography,
 )
-from hwan.metrics.signs import PLACES, SIGNS, Finding, findings, warnings
+from hwan.metrics.health_limits import HEALTH_LIMITS, PLACES, Finding, findings, warnings
 from hwan.training import run as runs
 from hwan.training.health import due, gradients, measure
 from hwan.training.health import saturation as certainty
 from hwan.training.loop import Training, loop
 from hwan.training.progress import changes, figures, in_brief, watch
-from hwan.training.run import Row
-from hwan.training.samples import Samples, examine
+from hwan.training.run import LogRow
+from hwan.training.samples import Samples, measure_test_health
 
 N = 16
 
@@ -161,7 +161,7 @@ def test_dependence_ignores_colour_contrast_and_sign(reals: Mapping[str, Tensor]
         assert dependence(outputs, a) > 0.95
     assert dependence(a[:1].expand(N, -1, -1, -1), a) == pytest.approx(0, abs=1e-6)
     rolled = [dependence(a.roll(shift, 0), a) for shift in range(1, N)]
-    assert max(rolled) < SIGNS["dependence"].limits[0]
+    assert max(rolled) < HEALTH_LIMITS["dependence"].limits[0]
     assert abs(float(np.mean(rolled))) < 0.15
     assert math.isnan(dependence(a[:1].expand(N, -1, -1, -1), a[:1].expand(N, -1, -1, -1)))
     assert math.isnan(dependence(a[:1], a[:1]))
@@ -202,7 +202,7 @@ def test_a_blind_judge_pays_what_the_table_says() -> None:
     blind = {"lsgan": 0.5, "nonsaturating": 0.0, "minimax": 0.0, "hinge": 0.0}
     for gan, loss in BLIND.items():
         logits = torch.full((1, 1, 2, 2), blind[gan])
-        assert float(GAN_OBJECTIVES[gan].discriminator(logits, logits)) == pytest.approx(loss)
+        assert float(GAN_OBJECTIVES[gan].discriminator_loss(logits, logits)) == pytest.approx(loss)
 
 
 def test_gradient_norm_is_of_all_together() -> None:
@@ -223,15 +223,15 @@ def test_pairs_decide_what_is_bright(
 
 
 def test_every_sign_is_complete_and_its_ranges_nest() -> None:
-    for sign in SIGNS.values():
+    for sign in HEALTH_LIMITS.values():
         assert sign.limits[0] <= sign.good[0] < sign.good[1] <= sign.limits[1]
         assert all((sign.title, sign.wrong, sign.advice, sign.meaning))
         assert not sign.advice.endswith(".")
-    assert SIGNS["diversity"].light(1.0) == "good"
-    assert SIGNS["diversity"].light(0.3) == "watch"
-    assert SIGNS["diversity"].light(0.1) == "bad"
-    assert SIGNS["gradient"].light(1e5) == SIGNS["gradient"].light(0.0) == "bad"
-    assert SIGNS["gradient"].light(float("nan")) == "unknown"
+    assert HEALTH_LIMITS["diversity"].light(1.0) == "good"
+    assert HEALTH_LIMITS["diversity"].light(0.3) == "watch"
+    assert HEALTH_LIMITS["diversity"].light(0.1) == "bad"
+    assert HEALTH_LIMITS["gradient"].light(1e5) == HEALTH_LIMITS["gradient"].light(0.0) == "bad"
+    assert HEALTH_LIMITS["gradient"].light(float("nan")) == "unknown"
 
 
 def test_advice_names_options_that_exist() -> None:
@@ -245,7 +245,7 @@ def test_advice_names_options_that_exist() -> None:
         if isinstance(part, dict)
         for b in part
     }
-    for sign in SIGNS.values():
+    for sign in HEALTH_LIMITS.values():
         assert set(re.findall(r"--[a-z]+\.[a-z0-9_]+", sign.advice)) <= options
 
 
@@ -268,19 +268,19 @@ def test_findings_name_sign_and_place() -> None:
 # While training
 
 
-def health_of(tmp_path: Path, **options: Any) -> list[Row]:
+def health_of(tmp_path: Path, **options: Any) -> list[LogRow]:
     data = tmp_path / "data"
     if not data.exists():
         tiny.write_data(data)
     config = tiny.config(**{"epochs": 2, "ticks": 2, **options})
     events = runs.train(config, [data], tmp_path / "run", "cpu")
-    return [event for event in events if isinstance(event, Row)]
+    return [event for event in events if isinstance(event, LogRow)]
 
 
 def test_a_training_measures_every_figure(tmp_path: Path) -> None:
     rows = health_of(tmp_path)
     health = rows[-1].health
-    ways = {f"{name}_{d}" for name in SIGNS for d in ("ab", "ba")} - {
+    ways = {f"{name}_{d}" for name in HEALTH_LIMITS for d in ("ab", "ba")} - {
         f"{name}_{d}" for name in ("saturation", "gradient") for d in ("ab", "ba")
     }
     rest = {"saturation_a", "saturation_b", "gradient_generators", "gradient_discriminators"}
@@ -301,7 +301,7 @@ def test_measuring_leaves_the_training_as_it_was(
         monkeypatch.setattr(runs, "due", lambda *_, always=always: always)
         config = tiny.config(epochs=3, ticks=6)
         events = runs.train(config, [tmp_path / "data"], tmp_path / name, "cpu")
-        rows = [event for event in events if isinstance(event, Row)]
+        rows = [event for event in events if isinstance(event, LogRow)]
         assert any(row.health for row in rows) == always
         curves.append([row.losses for row in rows])
     assert curves[0] == curves[1]
@@ -341,7 +341,7 @@ def test_a_finished_run_is_examined(tmp_path: Path) -> None:
     health_of(tmp_path, epochs=0.2)
     from hwan.evaluation.evaluate import run_data
 
-    found = examine(tmp_path / "run", run_data(tmp_path / "run"), "cpu")
+    found = measure_test_health(tmp_path / "run", run_data(tmp_path / "run"), "cpu")
     assert {"diversity_ab", "modes_ba", "hidden_jpeg_ab", "inversion_ba"} <= set(found)
     layout, config = run_data(tmp_path / "run"), tiny.config()
     assert len(Samples(layout, config, 3).a) == 3
@@ -368,7 +368,7 @@ def test_an_alarm_is_told_once_and_when_it_is_over() -> None:
 def told(capsys: pytest.CaptureFixture[str], *diversities: float, last: bool = False) -> list[str]:
     total = len(diversities) if last else len(diversities) + 1
     rows = [
-        Row(i, total, 1e-4, {"gan_ab": 1.0}, 3.0, True, {"diversity_ab": value})
+        LogRow(i, total, 1e-4, {"gan_ab": 1.0}, 3.0, True, {"diversity_ab": value})
         for i, value in enumerate(diversities, 1)
     ]
     assert watch(rows) is None
@@ -395,7 +395,7 @@ def test_the_progress_line_has_the_health_in_a_few_words() -> None:
     assert in_brief(good | {"diversity_ba": 0.3}) == "watch diversity B to A 0.30"
     bad = good | {"modes_ab": 0.1, "dependence_ab": 0.0}
     assert in_brief(bad) == "bad own outputs A to B 0.10 and 1 more"
-    row = Row(1, 2, 1e-4, {"gan_ab": 1.0, "d_a": 0.5}, 3.0, True, {})
+    row = LogRow(1, 2, 1e-4, {"gan_ab": 1.0, "d_a": 0.5}, 3.0, True, {})
     assert figures(row, {}) == "3.0 img/s  G 1.00  D 0.50"
     assert figures(row, good).endswith("health: good")
 

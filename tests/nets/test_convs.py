@@ -16,7 +16,7 @@ from hwan.nets import build_generator
 from hwan.nets.blocks import ReflectionPad2d
 from hwan.nets.fast import convs
 from hwan.nets.fast.convs import LARGE, WIDE, NarrowIn, NarrowOut, PaddedConv2d, Winograd
-from hwan.nets.fast.switch import quick_forms
+from hwan.nets.fast.switch import use_fast_kernels
 from hwan.nets.norms import InstanceNorm2d
 from tiny import two_threads
 
@@ -84,7 +84,7 @@ def test_winograds_rounding_is_near_the_sums() -> None:
 
 
 def chosen(conv: PaddedConv2d, image: Tensor) -> str:
-    conv.quick = True
+    conv.fast = True
     kind = type(conv(image).grad_fn.next_functions[0][0]).__name__  # before the bias is added
     return kind.removesuffix("Backward")
 
@@ -123,8 +123,8 @@ def test_a_network_by_forms_is_the_network(
     plain = net(image)
     found = {}
     for on in (True, False):
-        quick_forms(net, on)
-        switches = {m.quick for m in net.modules() if isinstance(m, QUICK)}
+        use_fast_kernels(net, on)
+        switches = {m.fast for m in net.modules() if isinstance(m, QUICK)}
         assert switches == {on}
         with torch.autocast("cpu", precision, enabled=precision is not None):
             found[on] = net(image)
@@ -140,7 +140,7 @@ def test_a_network_by_forms_is_the_network(
 def test_what_is_exported_keeps_the_layer() -> None:
     """A form is chosen by the size, and an exported network takes others."""
     conv = PaddedConv2d(WIDE, WIDE, 3)
-    conv.quick = True
+    conv.fast = True
     images = [torch.randn(2, WIDE, side, side) for side in (34, 38)]
     sides = {2: torch.export.Dim.DYNAMIC, 3: torch.export.Dim.DYNAMIC}
     program = torch.export.export(conv.eval(), (images[0],), dynamic_shapes=(sides,))
@@ -164,8 +164,8 @@ def test_padding_under_autocast_stays_in_its_own_type() -> None:
     image, layer = torch.randn(1, 2, 5, 6).bfloat16(), ReflectionPad2d(2)
     with torch.autocast("cpu", torch.bfloat16):
         slow = layer(image)
-        layer.quick = True
-        quick = layer(image)
-    assert quick.dtype == torch.bfloat16
-    assert torch.equal(quick.float(), slow.float())
+        layer.fast = True
+        fast = layer(image)
+    assert fast.dtype == torch.bfloat16
+    assert torch.equal(fast.float(), slow.float())
     assert isinstance(layer, nn.ReflectionPad2d)

@@ -155,11 +155,11 @@ def test_features_are_those_cut_compares() -> None:
 @pytest.mark.parametrize("name", ["resnet", "unet"])
 def test_a_training_with_each_norm_goes_on_exactly(norm: Any, name: Any) -> None:
     """Two steps equal one, a state's return, and one, averaged generators included."""
-    shape = generator(name=name, norm=norm, whitened=4)
+    shape = generator(name=name, norm=norm, whitening_channels=4)
     config = Config(
         data=DataConfig(size=32),
         generator=shape,
-        discriminator=DiscriminatorConfig(filters=2, layers=2, norm=norm, whitened=4),
+        discriminator=DiscriminatorConfig(filters=2, layers=2, norm=norm, whitening_channels=4),
         train=TrainConfig(pool=0, ema=2.0),
     )
     random = torch.Generator().manual_seed(0)
@@ -220,7 +220,7 @@ def test_what_cannot_work_is_said_at_once(make: Any, message: str) -> None:
 
 def test_whitening_takes_fewer_channels_or_a_larger_batch() -> None:
     for whitened, batch in ((3, 1), (16, 5)):
-        net = GeneratorConfig(name="unet", downs=6, norm="whitening", whitened=whitened)
+        net = GeneratorConfig(name="unet", downs=6, norm="whitening", whitening_channels=whitened)
         Config(data=DataConfig(size=64), generator=net, train=TrainConfig(batch=batch))
 
 

@@ -16,7 +16,7 @@ from hwan.export import export_onnx
 from hwan.inference.translate import Translator
 from hwan.nets import build_discriminator, build_generator
 from hwan.nets.blocks import UPSAMPLINGS
-from hwan.nets.folder import GeneratorCard, load_generator, save_generator
+from hwan.nets.folder import GeneratorSpec, load_generator, save_generator
 from hwan.nets.initial import initialise
 from hwan.nets.norms import InstanceNorm2d, divisor, norm_layer
 from hwan.nets.whitening import InverseRoot, Whitening2d
@@ -62,7 +62,7 @@ def test_batch_statistics_when_translating_are_declared_and_kept(tmp_path: Path)
         config = small(norm, test_batch_statistics=True)
         net = drawn(config).eval()
         assert not [name for name, _ in net.named_buffers()]
-        save_generator(tmp_path, net, GeneratorCard(config, 3, 3, "ab", 16, 0, "cyclegan"))
+        save_generator(tmp_path, net, GeneratorSpec(config, 3, 3, "ab", 16, 0, "cyclegan"))
         again = load_generator(tmp_path)[0]
         images = torch.randn(2, 3, 16, 16)
         assert again(images).equal(net.train()(images).detach())
@@ -73,8 +73,8 @@ def test_dropout_is_off_when_translating_unless_declared(tmp_path: Path) -> None
     image = torch.randn(1, 3, 16, 16)
     for declared in (False, True):
         config = small("instance", dropout=0.5, test_dropout=declared)
-        card = GeneratorCard(config, 3, 3, "ab", 16, 0, "cyclegan")
-        save_generator(tmp_path, drawn(config), card)
+        spec = GeneratorSpec(config, 3, 3, "ab", 16, 0, "cyclegan")
+        save_generator(tmp_path, drawn(config), spec)
         translator = Translator(*load_generator(tmp_path))
         assert translator.tensor(image).equal(translator.tensor(image)) != declared
 
@@ -86,18 +86,18 @@ def test_save_and_load_give_the_same_outputs_exactly(norm: Norm, name: str, tmp_
     net = drawn(config)
     for _ in range(3):
         net(torch.randn(3, 3, 16, 16))  # running statistics and spectral vectors move
-    save_generator(tmp_path, net, GeneratorCard(config, 3, 3, "ab", 16, 0, "cyclegan"))
-    again, card = load_generator(tmp_path)
+    save_generator(tmp_path, net, GeneratorSpec(config, 3, 3, "ab", 16, 0, "cyclegan"))
+    again, spec = load_generator(tmp_path)
     image = torch.randn(2, 3, 16, 16)
-    assert card.generator == config
+    assert spec.generator == config
     assert again(image).equal(net.eval()(image).detach())
 
 
 def test_an_export_refuses_dropout_when_translating(tmp_path: Path) -> None:
     pytest.importorskip("onnx")
     config = small("instance", dropout=0.5, test_dropout=True)
-    card = GeneratorCard(config, 3, 3, "ab", 16, 0, "cyclegan")
-    save_generator(tmp_path, drawn(config), card)
+    spec = GeneratorSpec(config, 3, 3, "ab", 16, 0, "cyclegan")
+    save_generator(tmp_path, drawn(config), spec)
     with pytest.raises(UsageError, match="one translation"):
         export_onnx(tmp_path, tmp_path / "out")
 
@@ -243,9 +243,9 @@ def test_pixel_shuffle_starts_as_nearest(norm: Norm) -> None:
 
 @pytest.mark.parametrize("norm", ["instance", "instance-affine", "group", "layer"])
 @pytest.mark.parametrize("batch", [1, 2])
-@pytest.mark.parametrize("quick", [False, True])
+@pytest.mark.parametrize("fast", [False, True])
 def test_a_penalty_has_the_right_gradient_in_any_memory_order(
-    norm: Norm, batch: int, quick: bool
+    norm: Norm, batch: int, fast: bool
 ) -> None:
     """The derivative of a derivative, by the first layer's weights through two norms, in double, held
     against finite differences. (torch's own of instance norm errs for one picture in channels last.)"""
@@ -259,7 +259,7 @@ def test_a_penalty_has_the_right_gradient_in_any_memory_order(
     ).double()  # fmt: skip
     for layer in net.modules():
         if isinstance(layer, InstanceNorm2d):
-            layer.quick = quick
+            layer.fast = fast
     weight = next(net.parameters())
     change = torch.randn_like(weight)
     pixels = torch.randn(batch, 32, 32, 3, dtype=torch.double).permute(0, 3, 1, 2)

@@ -159,13 +159,13 @@ def gradients(data: Path, count: int) -> tuple[Tensor, int]:
     """One image's gradient of the generators' objective a row, by the loop's own parts."""
     training = Training(CONFIG, torch.device("cpu"))
     images = open_set(locate([data]), CONFIG)
-    player = next(p for p in training.method.players if p.name == "generators")
+    group = next(p for p in training.method.groups if p.name == "generators")
     rows = []
     for n in range(count):
-        losses = player.objective(forward(training, batch(images, CONFIG.data, 0, n, 1)))
+        losses = group.objective(forward(training, batch(images, CONFIG.data, 0, n, 1)))
         training.method.zero_grad()
         torch.autograd.backward(torch.stack(list(losses.values())).sum())
-        rows.append(torch.cat([p.grad.flatten() for p in parameters(player) if p.grad is not None]))
+        rows.append(torch.cat([p.grad.flatten() for p in parameters(group) if p.grad is not None]))
     return torch.stack(rows).double(), images.epoch
 
 
@@ -184,10 +184,10 @@ def test_a_batchs_gradient_is_the_mean_of_its_images(hills: Path) -> None:
     """What the noise scale rests on: instance norm keeps images apart, and losses are means."""
     rows, _ = gradients(hills, 3)
     training = Training(CONFIG, torch.device("cpu"))
-    player = next(p for p in training.method.players if p.name == "generators")
+    group = next(p for p in training.method.groups if p.name == "generators")
     images = open_set(locate([hills]), CONFIG)
-    losses = player.objective(forward(training, batch(images, CONFIG.data, 0, 0, 3)))
-    found = torch.autograd.grad(torch.stack(list(losses.values())).sum(), parameters(player))
+    losses = group.objective(forward(training, batch(images, CONFIG.data, 0, 0, 3)))
+    found = torch.autograd.grad(torch.stack(list(losses.values())).sum(), parameters(group))
     together = torch.cat([g.flatten() for g in found]).double()
     assert torch.linalg.norm(together - rows.mean(0)) < 1e-4 * torch.linalg.norm(together)
 
@@ -211,7 +211,7 @@ def test_in_memory_keeps_the_first_pictures(hills: Path) -> None:
     data = vary(CONFIG, data={"flip": True}).data
     once = in_memory(few, 4, lambda pictures: [p[:, ::-1] for p in pictures])
     assert np.array_equal(once.b[2], images.b[2][:, ::-1])
-    crop = augment(once.b[2], data, data.kind_b, np.random.default_rng(0))
+    crop = augment(once.b[2], data, data.format_b, np.random.default_rng(0))
     assert crop.shape == (32, 32, 3)
 
 

@@ -27,9 +27,9 @@ from hwan.errors import UsageError
 from hwan.inference.translate import load
 from hwan.training import loop as loops
 from hwan.training import run
-from hwan.training.checkpoint import load_state
 from hwan.training.loop import Training, stepper
 from hwan.training.plan import choices, pictures
+from hwan.training.state_file import load_state
 from tiny import close
 
 CARD, CPU = torch.device("cuda:0"), torch.device("cpu")
@@ -96,7 +96,7 @@ CASES: dict[str, dict[str, Any]] = {
     "weight norm": {"generator": {"norm": "weight"}},
     "circular": {"generator": {"padding": "circular"}},
     "multiscale": {"data": {"size": 96}, "discriminator": {"name": "multiscale", "scales": 2}},
-    "checkpoint": {"speed": {"checkpoint": True}},
+    "checkpoint": {"speed": {"gradient_checkpointing": True}},
     "no pool": {"train": {"pool": 0}},
 }
 SINGLE: dict[str, dict[str, Any]] = {  # penalties take their gradients in fp32
@@ -121,7 +121,7 @@ def test_a_card_computes_what_the_cpu_computes_and_nobody_waits_for_it(case: str
 @pytest.mark.usefixtures("in_double")
 @pytest.mark.parametrize("case", CASES)
 def test_a_recorded_step_is_the_same_training(case: str) -> None:
-    speed = {**CASES[case].get("speed", {}), "graph": True}
+    speed = {**CASES[case].get("speed", {}), "cuda_graph": True}
     wanted = config(**{**CASES[case], "speed": speed})
     plain = dataclasses.replace(wanted, speed=PLAIN)
     close(curve(wanted, CARD, True), curve(plain, CPU, True))
@@ -134,13 +134,13 @@ def test_penalties_do_not_wait_for_the_card(case: str) -> None:
     exact = curve(dataclasses.replace(wanted, speed=PLAIN), CPU, False)
     assert eager[0] == pytest.approx(exact[0], rel=1e-3)  # rounding grows from step to step
     if case == "r1":
-        close(curve(config(**SINGLE[case], speed={"graph": True}), CARD, False), eager)
+        close(curve(config(**SINGLE[case], speed={"cuda_graph": True}), CARD, False), eager)
 
 
 def test_a_recorded_step_is_launched_once() -> None:
     counts = {}
     for graph in (False, True):
-        wanted = config(speed={"graph": graph})
+        wanted = config(speed={"cuda_graph": graph})
         training = Training(wanted, CARD)
         take = stepper(training)
         micro = noise(wanted)[:1]
@@ -161,7 +161,9 @@ def test_mixed_precision_trains_without_waiting_and_alike_when_recorded(
 ) -> None:
     """A scale that is too large at first: steps are skipped, it falls, and grows again."""
     eager, recorded = (
-        curve(config(train={"precision": precision}, speed={"graph": graph}), CARD, False, scale)
+        curve(
+            config(train={"precision": precision}, speed={"cuda_graph": graph}), CARD, False, scale
+        )
         for graph in (False, True)
     )
     close(recorded, eager)
@@ -234,7 +236,9 @@ def test_a_training_waits_for_the_card_only_to_tell_of_it(
     monkeypatch.setattr(run, "LOG_ROWS", 1)
     data = [tiny.write_data(tmp_path / "data")]
     wanted = config(train={"epochs": 2, "ticks": 1}, speed={"data": place})
-    rows = [x for x in run.train(wanted, data, tmp_path / "run", "cuda") if isinstance(x, run.Row)]
+    rows = [
+        x for x in run.train(wanted, data, tmp_path / "run", "cuda") if isinstance(x, run.LogRow)
+    ]
     assert len(rows) == 1
     assert len(found) == 12
     assert len(set(found)) == 1
@@ -258,10 +262,10 @@ def test_a_stopped_training_on_the_card_goes_on_to_the_same_weights(
     tmp_path: Path, graph: bool
 ) -> None:
     data = [tiny.write_data(tmp_path / "data")]
-    wanted = config(speed={"graph": graph}, train={"epochs": 2, "ticks": 2})
+    wanted = config(speed={"cuda_graph": graph}, train={"epochs": 2, "ticks": 2})
     assert len(list(run.train(wanted, data, tmp_path / "whole", "cuda"))) > 12
     stopped = run.train(wanted, data, tmp_path / "parts", "cuda")
-    assert any(isinstance(event, run.Row) and event.images == 8 for event in stopped)
+    assert any(isinstance(event, run.LogRow) and event.images == 8 for event in stopped)
     del stopped  # as a kill does, two images after the state at the sixth
     assert list(run.train(wanted, data, tmp_path / "parts", "cuda", resume=True))
     whole, parts = (load_state(tmp_path / name / "state", CPU)[0] for name in ("whole", "parts"))

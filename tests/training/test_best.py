@@ -20,11 +20,11 @@ from hwan.data.sets import open_set, open_validation
 from hwan.errors import UsageError
 from hwan.evaluation.evaluate import BEST, OURS, evaluate, run_data, summarise
 from hwan.nets import build_generator
-from hwan.nets.folder import GeneratorCard, load_generator, save_generator
+from hwan.nets.folder import GeneratorSpec, load_generator, save_generator
 from hwan.training import run as runs
-from hwan.training.best import Judge, ranked
+from hwan.training.best import ValidationFigures, ranked
 from hwan.training.loop import Training
-from hwan.training.run import Row, train
+from hwan.training.run import LogRow, train
 from runs import NET, fill, make_run
 
 
@@ -58,7 +58,7 @@ def ranking(run: Path) -> Any:
 
 
 def test_choosing_disturbs_no_training_and_keeps_the_best(tmp_path: Path, data: Path) -> None:
-    rows = [e for e in train(config(), [data], tmp_path / "best", "cpu") if isinstance(e, Row)]
+    rows = [e for e in train(config(), [data], tmp_path / "best", "cpu") if isinstance(e, LogRow)]
     plain = dataclasses.replace(config(), train=dataclasses.replace(config().train, best=""))
     list(train(plain, [data], tmp_path / "plain", "cpu"))
     for name in ("generator_ab", "generator_ba"):
@@ -74,8 +74,8 @@ def test_choosing_disturbs_no_training_and_keeps_the_best(tmp_path: Path, data: 
         table = found["ranking"][direction]
         assert {r["images"]: r["value"] for r in table} == by_images
         assert [r["value"] for r in table] == sorted(by_images.values())
-        _, card = load_generator(tmp_path / "best" / "best" / f"generator_{direction}")
-        assert card.images == table[0]["images"] == min(by_images, key=lambda k: by_images[k])
+        _, spec = load_generator(tmp_path / "best" / "best" / f"generator_{direction}")
+        assert spec.images == table[0]["images"] == min(by_images, key=lambda k: by_images[k])
     logged = [
         json.loads(line) for line in (tmp_path / "best" / "log.jsonl").read_text().splitlines()
     ]
@@ -98,7 +98,7 @@ def test_a_stopped_training_goes_on_to_the_same_best(
 
         def begin() -> None:
             for event in train(config(), [data], cut, "cpu"):
-                if isinstance(event, Row) and event.tick and event.images >= 6:
+                if isinstance(event, LogRow) and event.tick and event.images >= 6:
                     broken.setattr(runs, "save_state", fail)  # ranked, but its state is lost
 
         with pytest.raises(Cut):
@@ -150,7 +150,7 @@ def test_pairs_side_by_side_have_train_val_and_test(tmp_path: Path) -> None:
 @pytest.mark.parametrize("figure", ["l1", "ssim", "psnr"])
 def test_of_pairs_the_truth_decides(data: Path, figure: str) -> None:
     cut = config(figure, pairs="names")
-    judge = Judge(open_validation(locate([data], "names"), cut), cut)
+    judge = ValidationFigures(open_validation(locate([data], "names"), cut), cut)
     training = Training(dataclasses.replace(cut, generator=NET), torch.device("cpu"))
     values = []
     for kind in ("negative", "constant"):  # tiny's B is A's negative
@@ -202,8 +202,8 @@ def test_the_test_reports_both(tmp_path: Path) -> None:
     run = make_run(tmp_path / "run", data, ab="constant")
     net = build_generator(NET, 3, 3)
     fill(net, "negative")
-    card = GeneratorCard(NET, 3, 3, "ab", 32, 3, "cyclegan")
-    save_generator(run / "best" / "generator_ab", net, card)
+    spec = GeneratorSpec(NET, 3, 3, "ab", 32, 3, "cyclegan")
+    save_generator(run / "best" / "generator_ab", net, spec)
     rows = list(evaluate(run, run_data(run), "cpu"))
     summaries = summarise(rows)
     ab, ba = (summaries[d].systems for d in ("ab", "ba"))

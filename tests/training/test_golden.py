@@ -79,8 +79,8 @@ def test_cyclegan_losses_and_weights(monkeypatch: pytest.MonkeyPatch) -> None:
     networks = {
         "G_A": method.generator_ab,
         "G_B": method.generator_ba,
-        "D_A": method.adversary_b.discriminator,
-        "D_B": method.adversary_a.discriminator,
+        "D_A": method.adversarial_b.discriminator,
+        "D_B": method.adversarial_a.discriminator,
     }
     for name, net in networks.items():
         load_in_order(net, golden["init"][name])
@@ -121,7 +121,7 @@ def test_pix2pix_losses_and_weights(monkeypatch: pytest.MonkeyPatch) -> None:
     training = Training(config, torch.device("cpu"))
     nets: dict[str, tuple[torch.nn.Module, GeneratorConfig | DiscriminatorConfig]] = {
         "G": (training.method.generator_ab, config.generator),
-        "D": (training.method.adversary_b.discriminator, config.discriminator),
+        "D": (training.method.adversarial_b.discriminator, config.discriminator),
     }
     keys = {}
     for name, (net, shape) in nets.items():

@@ -53,7 +53,7 @@ REFUSED: dict[str, Callable[[str, str, str, str], bool]] = {
 
 
 def config(method: str, generator: str, norm: str, padding: str, gan: str) -> Config:
-    net: dict[str, Any] = {"norm": norm, "filters": 4, "whitened": 2}
+    net: dict[str, Any] = {"norm": norm, "filters": 4, "whitening_channels": 2}
     loss: dict[str, Any] = {"gan": gan, "nce_patches": 8}
     options: dict[str, Any] = {
         "method": method,

@@ -62,8 +62,10 @@ def test_memory_is_weights_moments_gradients_and_activations() -> None:
     }
     assert more[3].peak - more[2].peak == pytest.approx(more[2].peak - found.peak, rel=0.02)
     assert more[2].flop == 2 * found.flop
-    forgets = dataclasses.replace(cyclegan(128), speed=SpeedConfig(checkpoint=True))
-    few, all_ = need(forgets), need(cyclegan(128))
+    checkpointing = dataclasses.replace(
+        cyclegan(128), speed=SpeedConfig(gradient_checkpointing=True)
+    )
+    few, all_ = need(checkpointing), need(cyclegan(128))
     assert few.peak - few.kept < 0.5 * (all_.peak - all_.kept)
     assert all_.flop < few.flop < 1.4 * all_.flop
 
@@ -73,9 +75,11 @@ def test_memory_is_weights_moments_gradients_and_activations() -> None:
     [
         dataclasses.replace(
             tiny.config(),
-            generator=dataclasses.replace(tiny.config().generator, norm="whitening", whitened=2),
+            generator=dataclasses.replace(
+                tiny.config().generator, norm="whitening", whitening_channels=2
+            ),
         ),
-        dataclasses.replace(tiny.config(precision="fp16"), speed=SpeedConfig(fused=False)),
+        dataclasses.replace(tiny.config(precision="fp16"), speed=SpeedConfig(fused_adam=False)),
         tiny.config(accumulate=2),
         dataclasses.replace(
             tiny.config(), loss=LossConfig(diffaugment=("colour", "cutout"), r1=1.0)
@@ -90,7 +94,9 @@ def test_memory_is_weights_moments_gradients_and_activations() -> None:
         dataclasses.replace(
             cyclegan_keras(), data=tiny.config().data, generator=tiny.config().generator
         ),
-        dataclasses.replace(tiny.config(), speed=SpeedConfig(channels_last="on", checkpoint=True)),
+        dataclasses.replace(
+            tiny.config(), speed=SpeedConfig(channels_last="on", gradient_checkpointing=True)
+        ),
         dataclasses.replace(tiny.config(), loss=LossConfig(paired=1.0)),
         dataclasses.replace(
             tiny.config(), generator=dataclasses.replace(tiny.config().generator, init="truncated")
@@ -128,15 +134,15 @@ def test_what_does_not_fit_is_reduced_the_ways_that_change_nothing_first() -> No
     assert [c.options for c in choices(config, CPU, 1.0)] == [
         "as asked",
         "--train.batch 1 --train.accumulate 2",
-        "--train.batch 1 --train.accumulate 2 --speed.checkpoint",
-        "--train.batch 1 --train.accumulate 2 --speed.checkpoint --data.size 32",
+        "--train.batch 1 --train.accumulate 2 --speed.gradient_checkpointing",
+        "--train.batch 1 --train.accumulate 2 --speed.gradient_checkpointing --data.size 32",
     ]
 
 
 @pytest.mark.parametrize("norm", ["batch", "whitening"])
 def test_norms_over_the_batch_keep_it(norm: Any) -> None:
     base = tiny.config(batch=4)
-    net = dataclasses.replace(base.generator, norm=norm, whitened=2)
+    net = dataclasses.replace(base.generator, norm=norm, whitening_channels=2)
     found = choices(dataclasses.replace(base, generator=net), CPU, 1.0)
     assert len(found) > 1
     assert all(choice.config.train.batch == 4 for choice in found)

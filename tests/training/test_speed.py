@@ -72,10 +72,10 @@ def curve(config: Config, fakes: bool = False, batch: int = 1) -> list[dict[str,
     "switch",
     [
         {"batched": True},
-        {"fused": True},
-        {"checkpoint": True},
+        {"fused_adam": True},
+        {"gradient_checkpointing": True},
         {"channels_last": "on"},
-        {"forms": True},
+        {"fast_kernels": True},
     ],
 )
 def test_a_technique_keeps_the_losses_of_twenty_steps(method: str, switch: dict[str, Any]) -> None:
@@ -95,7 +95,7 @@ def test_halves_side_by_side_keep_the_losses_and_give_the_same_bits_again(
     with two_threads():
         plain = dataclasses.replace(config(PLAIN, decay=1.0), loss=LossConfig(**loss))
         fast = dataclasses.replace(
-            plain, speed=dataclasses.replace(PLAIN, batched=True, branches=True)
+            plain, speed=dataclasses.replace(PLAIN, batched=True, parallel_halves=True)
         )
         training = Training(fast, CPU)
         assert divides(training)
@@ -161,21 +161,21 @@ def test_the_defaults_batch_the_calls_of_a_network(monkeypatch: pytest.MonkeyPat
     [
         {"norm": "batch"},
         {"norm": "spectral"},
-        {"norm": "whitening", "whitened": 2},
+        {"norm": "whitening", "whitening_channels": 2},
         {"dropout": 0.5},
     ],
 )
 def test_networks_that_tie_images_keep_a_call_for_each(generator: dict[str, Any]) -> None:
     base = config(SpeedConfig())
     net = dataclasses.replace(base.generator, **generator)
-    assert not net.apart
+    assert not net.per_sample
     training = Training(dataclasses.replace(base, generator=net), CPU)
-    assert not training.method.together
+    assert not training.method.batched
 
 
 def test_checkpointing_forgets_and_says_where_it_cannot() -> None:
-    training = Training(config(SpeedConfig(checkpoint=True)), CPU)
-    assert all(net.forgets for net in training.method.generators.values())
+    training = Training(config(SpeedConfig(gradient_checkpointing=True)), CPU)
+    assert all(net.checkpointing for net in training.method.generators.values())
     held: list[int] = []
 
     def keep(x: Tensor) -> Tensor:
@@ -183,23 +183,23 @@ def test_checkpointing_forgets_and_says_where_it_cannot() -> None:
         return x
 
     kept: dict[bool, int] = {}
-    for forgets in (False, True):
+    for checkpointing in (False, True):
         held.clear()
-        training.method.generator_ab.forgets = forgets
+        training.method.generator_ab.checkpointing = checkpointing
         with torch.autograd.graph.saved_tensors_hooks(keep, lambda x: x):
             loops.forward(training, noise(1)[0])
-        kept[forgets] = sum(held)
+        kept[checkpointing] = sum(held)
     assert kept[True] < kept[False]
-    base = config(SpeedConfig(checkpoint=True))
+    base = config(SpeedConfig(gradient_checkpointing=True))
     for change in ({"name": "unet", "downs": 5}, {"norm": "batch"}):
         net = dataclasses.replace(base.generator, **change)
-        with pytest.raises(UsageError, match=r"speed\.checkpoint"):
+        with pytest.raises(UsageError, match=r"speed\.gradient_checkpointing"):
             Training(dataclasses.replace(base, generator=net), CPU)
 
 
 def test_a_recorded_step_needs_cuda_and_nothing_decided_on_the_host() -> None:
     with pytest.raises(UsageError, match="records CUDA work"):
-        Training(config(SpeedConfig(graph=True)), CPU)
+        Training(config(SpeedConfig(cuda_graph=True)), CPU)
 
 
 def test_a_state_goes_on_under_other_switches() -> None:
@@ -209,8 +209,8 @@ def test_a_state_goes_on_under_other_switches() -> None:
     for speed in (PLAIN, SpeedConfig(batched=False)):
         other = Training(config(speed), CPU)
         other.load_state_dict(first.state_dict())
-        group = other.optimisers["generators"].param_groups[0]
-        assert group["fused"] is (speed.fused or None)
+        group = other.optimizers["generators"].param_groups[0]
+        assert group["fused"] is (speed.fused_adam or None)
         found = list(loop(other, iter(noise(6)[3:]), 6))
         assert len(found) == 3
 

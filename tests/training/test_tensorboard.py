@@ -15,7 +15,7 @@ import tiny
 from hwan.errors import UsageError
 from hwan.training import run as runs
 from hwan.training import tensorboard as board
-from hwan.training.run import Event, Interrupted, Row
+from hwan.training.run import Event, Interrupted, LogRow
 
 
 def written(run: Path) -> dict[str, list[tuple[int, float]]]:
@@ -39,7 +39,7 @@ def written(run: Path) -> dict[str, list[tuple[int, float]]]:
 def test_every_row_is_in_the_event_file(tmp_path: Path) -> None:
     data, run = tiny.write_data(tmp_path / "data"), tmp_path / "run"
     events = list(board.record(runs.train(tiny.config(ticks=2), [data], run, "cpu"), run))
-    rows = [event for event in events if isinstance(event, Row)]
+    rows = [event for event in events if isinstance(event, LogRow)]
     found = written(run)
     for name in rows[0].losses:
         assert [step for step, _ in found[f"loss/{name}"]] == [row.images for row in rows]
@@ -61,7 +61,7 @@ def test_a_resumed_training_goes_on_in_the_same_curves(tmp_path: Path) -> None:
     def cut(events: Iterator[Event]) -> Iterator[Event]:
         for event in events:
             yield event
-            if isinstance(event, Row) and event.images == 8:
+            if isinstance(event, LogRow) and event.images == 8:
                 break  # as a power cut: what was written after the last save comes again
 
     list(board.record(cut(runs.train(config, [data], run, "cpu")), run))

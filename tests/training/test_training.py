@@ -19,10 +19,10 @@ from hwan.config.speed import PLAIN
 from hwan.data.loader import Batch
 from hwan.errors import TrainingDiverged, UsageError
 from hwan.training import run as runs
-from hwan.training.checkpoint import load_state, save_state
 from hwan.training.loop import Training, loop, parameters, step
-from hwan.training.run import Interrupted, Note, Row
+from hwan.training.run import Interrupted, LogRow, Note
 from hwan.training.schedule import Average, lr_factor
+from hwan.training.state_file import load_state, save_state
 
 CPU = torch.device("cpu")
 
@@ -104,9 +104,9 @@ def test_accumulated_batches_equal_one_large_batch() -> None:
     found = []
     for micro in (small, [large]):
         training = Training(tiny.config(pool=0), CPU)
-        training.optimisers = {
-            player.name: cast(Any, torch.optim.SGD(parameters(player), 1.0))
-            for player in training.method.players
+        training.optimizers = {
+            group.name: cast(Any, torch.optim.SGD(parameters(group), 1.0))
+            for group in training.method.groups
         }
         before = weights(training)
         losses = step(training, micro, lr=1.0)
@@ -172,7 +172,7 @@ def losses(run: Path) -> list[tuple[int, dict[str, float]]]:
 def test_a_run_folder_holds_what_it_should(tmp_path: Path) -> None:
     events = train(tmp_path, "run")
     run = tmp_path / "run"
-    rows = [event for event in events if isinstance(event, Row)]
+    rows = [event for event in events if isinstance(event, LogRow)]
     assert rows[-1].images == rows[-1].total == 18
     assert [row.images for row in rows if row.tick] == [6, 12, 18]
     assert {p.name for p in (run / "samples").iterdir()} == {f"{n:06d}.png" for n in (0, 6, 12, 18)}
@@ -209,7 +209,7 @@ def test_a_resume_says_which_changed_option_does_not_fit_the_pool(tmp_path: Path
 def stop_after(events: Any, images: int) -> None:
     """Take rows up to ``images``, then send this process the signal of Ctrl-C."""
     for event in events:
-        if isinstance(event, Row) and event.images == images:
+        if isinstance(event, LogRow) and event.images == images:
             signal.raise_signal(signal.SIGINT)
         if isinstance(event, Interrupted):
             return
@@ -367,7 +367,7 @@ def test_two_plain_folders_train_without_a_test_set(tmp_path: Path) -> None:
     events = runs.train(
         tiny.config(epochs=0.5), [data / "trainA", data / "trainB"], tmp_path / "r", "cpu"
     )
-    assert any(isinstance(event, Row) for event in events)
+    assert any(isinstance(event, LogRow) for event in events)
 
 
 def test_defaults_are_the_papers() -> None:

@@ -61,10 +61,10 @@ def evaluate(args: list[str]) -> int:
     from hwan.evaluation.compare import Entry, groups, write_comparison
     from hwan.evaluation.evaluate import data_folders
     from hwan.evaluation.results import FIGURES
-    from hwan.evaluation.source import read_subject
+    from hwan.evaluation.source import read_source
 
     tested = [
-        Entry(r, data_folders(r, given.data), read_subject(r, given.pairs, given.swap), {})
+        Entry(r, data_folders(r, given.data), read_source(r, given.pairs, given.swap), {})
         for r in given.runs
     ]
     groups(tested)  # what may be refused comes before what takes minutes
@@ -84,16 +84,16 @@ def evaluate(args: list[str]) -> int:
 def run_evaluation(run: Path, given: Evaluate) -> dict[str, Summary]:
     """Test one run or generator, write its results and its report, print the tables."""
     from hwan.evaluation import evaluate as test
-    from hwan.evaluation.backbones import find_lpips, find_palettes, pick_features
     from hwan.evaluation.distributions import distributions
+    from hwan.evaluation.feature_networks import find_lpips, find_palettes, pick_features
     from hwan.evaluation.run_page import write_run_report
-    from hwan.evaluation.source import read_subject
-    from hwan.metrics.signs import warnings
+    from hwan.evaluation.source import read_source
+    from hwan.metrics.health_limits import warnings
     from hwan.runtime import pick_device
     from hwan.training.progress import track
-    from hwan.training.samples import examine
+    from hwan.training.samples import measure_test_health
 
-    layout, config = test.run_data(run, given.data, given.pairs, given.swap), read_subject(run)
+    layout, config = test.run_data(run, given.data, given.pairs, given.swap), read_source(run)
     device = str(pick_device(given.device))
     total = test.count(layout, config)
     # What may be refused comes before what takes minutes.
@@ -110,7 +110,7 @@ def run_evaluation(run: Path, given: Evaluate) -> dict[str, Summary]:
     protocol = test.describe_best(run)
     if weights and known:
         protocol["LPIPS, SHA-256 of AlexNet"] = weights
-    health = examine(run, layout, given.device)
+    health = measure_test_health(run, layout, given.device)
     thumbs = test.real_thumbs(layout, config)
     summaries = test.summarise(rows, thumbs, sets, left_out, protocol, health)
     test.write_results(rows, summaries, run / "evaluation")

@@ -71,7 +71,7 @@ def translate(args: list[str]) -> int:
         from hwan.export import onnx_engine
 
         translator.engine = onnx_engine(translator)
-    kind, batch = translator.card.kind_out, given.batch or (1 if translator.on_cpu else 8)
+    kind, batch = translator.spec.format_out, given.batch or (1 if translator.on_cpu else 8)
     keep = given.overwrite or given.resume
     videos = find_videos(given.inputs, given.out, keep)
     stills = [i for i in given.inputs if not is_video(i) and (not videos or has_images(i))]

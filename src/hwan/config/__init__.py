@@ -15,11 +15,12 @@ from typing import Any, Literal, TypeVar, get_args, get_type_hints
 from hwan.config.data import UNIT as UNIT
 from hwan.config.data import DataConfig as DataConfig
 from hwan.config.data import Depth as Depth
-from hwan.config.data import Kind as Kind
-from hwan.config.data import Limits as Limits
 from hwan.config.data import Pairing as Pairing
+from hwan.config.data import PixelFormat as PixelFormat
+from hwan.config.data import ValueRange as ValueRange
 from hwan.config.networks import DiscriminatorConfig as DiscriminatorConfig
 from hwan.config.networks import GeneratorConfig as GeneratorConfig
+from hwan.config.renamed import with_new_names
 from hwan.config.speed import SpeedConfig as SpeedConfig
 from hwan.errors import UsageError, known_names, nearest
 from hwan.errors import at_least as _at_least
@@ -243,11 +244,11 @@ class Config:
         for section, net in (("generator", self.generator), ("discriminator", self.discriminator)):
             samples = self.train.batch * net.normed_side(size) ** 2
             _rule(
-                net.norm != "whitening" or samples > net.whitened,
-                f"whitening {net.whitened} channels needs more than {net.whitened} pixels in a "
+                net.norm != "whitening" or samples > net.whitening_channels,
+                f"whitening {net.whitening_channels} channels needs more than {net.whitening_channels} pixels in a "
                 f"batch, and the {section}'s smallest normalised layer has {samples}",
                 f"data.size {size}, train.batch {self.train.batch}",
-                f"give a larger size or batch, or --{section}.whitened {max(1, samples - 1)}",
+                f"give a larger size or batch, or --{section}.whitening_channels {max(1, samples - 1)}",
             )
 
 
@@ -265,6 +266,7 @@ def from_dict(cls: type[C], values: Any, where: str) -> C:
     """
     from pydantic import TypeAdapter, ValidationError
 
+    values = with_new_names(values, where)
     _check_keys(cls, values, where, "")
     try:
         return TypeAdapter(cls).validate_python(values, strict=False)

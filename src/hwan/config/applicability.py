@@ -28,7 +28,7 @@ READ: dict[str, tuple[str, Callable[[Config], bool]]] = {
         lambda c: not c.generator.is_unet or c.generator.up != "transposed",
     ),
     "generator.groups": ("generator.norm group", lambda c: c.generator.norm == "group"),
-    "generator.whitened": ("generator.norm whitening", lambda c: c.generator.norm == "whitening"),
+    "generator.whitening_channels": ("generator.norm whitening", lambda c: c.generator.norm == "whitening"),
     "generator.norm_eps": (
         "norms of activations", lambda c: c.generator.norm not in ("weight", "spectral", "none"),
     ),
@@ -42,7 +42,7 @@ READ: dict[str, tuple[str, Callable[[Config], bool]]] = {
         "discriminator.name multiscale", lambda c: c.discriminator.name == "multiscale",
     ),
     "discriminator.groups": ("discriminator.norm group", lambda c: c.discriminator.norm == "group"),
-    "discriminator.whitened": (
+    "discriminator.whitening_channels": (
         "discriminator.norm whitening", lambda c: c.discriminator.norm == "whitening",
     ),
     "discriminator.norm_eps": (

@@ -1,4 +1,4 @@
-"""The images' options: ``DataConfig``, and ``Kind``, what the pixels of a domain are. Imports no torch."""
+"""The images' options: ``DataConfig``, and ``PixelFormat``, what the pixels of a domain are. Imports no torch."""
 
 from __future__ import annotations
 
@@ -9,40 +9,40 @@ from typing import Literal
 from hwan.errors import at_least, rule
 
 Depth = Literal["8", "16", "float"]
-Limits = tuple[float, float]
-UNIT: Limits = (0.0, 1.0)
+ValueRange = tuple[float, float]
+UNIT: ValueRange = (0.0, 1.0)
 Pairing = Literal["none", "names", "sides", "self"]
 
 
-def _limits(name: str, depth: Depth, limits: Limits) -> None:
+def _check_range(name: str, depth: Depth, value_range: ValueRange) -> None:
     """A range of values rises, is finite, and is only declared of floats."""
-    low, high = limits
+    low, high = value_range
     rule(
         math.isfinite(high - low) and low < high,
         f"{name} is two numbers, the lower first",
-        limits,
+        value_range,
         "give -1000 2000, say",
     )
     rule(
-        depth == "float" or tuple(limits) == UNIT,
+        depth == "float" or tuple(value_range) == UNIT,
         f"{name} is declared for depth float; 8 bit is 0..255 and 16 bit 0..65535",
-        f"depth {depth}, range {limits}",
+        f"depth {depth}, range {value_range}",
         "give depth float, or leave the range out",
     )
 
 
 @dataclass(frozen=True)
-class Kind:
+class PixelFormat:
     """What the pixels of a domain are: arrays (H, W, ``channels``) of uint8 in 0..255 (depth 8), of
     uint16 in 0..65535 (16), or of float32 in ``range`` (float). All become -1..1 for a network."""
 
     channels: int = 3
     depth: Depth = "8"
-    range: Limits = UNIT
+    range: ValueRange = UNIT
 
     def __post_init__(self) -> None:
         at_least("kind", self, channels=1)
-        _limits("kind.range", self.depth, self.range)
+        _check_range("kind.range", self.depth, self.range)
 
     @property
     def limits(self) -> str:
@@ -79,9 +79,9 @@ class DataConfig:
     """Depth of domain A's values: 8 or 16 bit, or float."""
     depth_b: Depth = "8"
     """Depth of domain B's values: 8 or 16 bit, or float."""
-    range_a: Limits = UNIT
+    range_a: ValueRange = UNIT
     """Least and greatest value of domain A, where its depth is float (CT: -1000 2000)."""
-    range_b: Limits = UNIT
+    range_b: ValueRange = UNIT
     """Least and greatest value of domain B, where its depth is float."""
     pairs: Pairing = "none"
     """How A and B belong together: not at all; by file names; side by side in one file; or self: each
@@ -105,18 +105,18 @@ class DataConfig:
         )
         rule(0 <= self.val < 1, "data.val is a share, 0 or more and below 1", self.val, "give 0.1")
         at_least("data", self, channels_a=1, channels_b=1)
-        _limits("data.range_a", self.depth_a, self.range_a)
-        _limits("data.range_b", self.depth_b, self.range_b)
+        _check_range("data.range_a", self.depth_a, self.range_a)
+        _check_range("data.range_b", self.depth_b, self.range_b)
 
     @property
-    def kind_a(self) -> Kind:
+    def format_a(self) -> PixelFormat:
         """What domain A's pixels are."""
-        return Kind(self.channels_a, self.depth_a, self.range_a)
+        return PixelFormat(self.channels_a, self.depth_a, self.range_a)
 
     @property
-    def kind_b(self) -> Kind:
+    def format_b(self) -> PixelFormat:
         """What domain B's pixels are."""
-        return Kind(self.channels_b, self.depth_b, self.range_b)
+        return PixelFormat(self.channels_b, self.depth_b, self.range_b)
 
     @property
     def resized(self) -> int:

@@ -22,7 +22,7 @@ Norm = Literal[
     "spectral",
     "none",
 ]
-TOGETHER = ("batch", "whitening", "spectral")
+BATCH_DEPENDENT_NORMS = ("batch", "whitening", "spectral")
 """Norms that tie images of a batch, or whose estimate moves with every call."""
 Padding = Literal["reflect", "replicate", "zero", "circular"]
 Upsampling = Literal["transposed", "nearest", "bilinear", "shuffle"]
@@ -31,7 +31,7 @@ Init = Literal["normal", "truncated", "xavier", "kaiming", "orthogonal"]
 
 
 def _check_common(section: str, config: GeneratorConfig | DiscriminatorConfig) -> None:
-    at_least(section, config, filters=1, gain=0, groups=1, whitened=1, gamma_std=0)
+    at_least(section, config, filters=1, gain=0, groups=1, whitening_channels=1, gamma_std=0)
     rule(
         math.isfinite(config.gamma_mean),
         f"{section}.gamma_mean is finite",
@@ -62,7 +62,7 @@ class GeneratorConfig:
     convolution's weights instead."""
     groups: int = 32
     """Groups of channels under norm group: this many, or the next fewer that divide the channels."""
-    whitened: int = 16
+    whitening_channels: int = 16
     """Channels whitened together under norm whitening: this many, or the next fewer that divide."""
     norm_eps: float = 1e-5
     """What norms add to a variance (Keras' example: 1e-3)."""
@@ -136,10 +136,10 @@ class GeneratorConfig:
         )
 
     @property
-    def apart(self) -> bool:
+    def per_sample(self) -> bool:
         """Whether each image is treated by itself and nothing is drawn or counted in a call, so that
         one call on two batches equals two calls."""
-        return self.norm not in TOGETHER and not self.dropout
+        return self.norm not in BATCH_DEPENDENT_NORMS and not self.dropout
 
     @property
     def is_unet(self) -> bool:
@@ -188,7 +188,7 @@ class DiscriminatorConfig:
     normalise every convolution's weights instead."""
     groups: int = 32
     """Groups of channels under norm group: this many, or the next fewer that divide the channels."""
-    whitened: int = 16
+    whitening_channels: int = 16
     """Channels whitened together under norm whitening: this many, or the next fewer that divide."""
     norm_eps: float = 1e-5
     """What norms add to a variance (Keras' example: 1e-3)."""
@@ -212,10 +212,10 @@ class DiscriminatorConfig:
         _check_common("discriminator", self)
 
     @property
-    def apart(self) -> bool:
+    def per_sample(self) -> bool:
         """Whether each image is judged by itself and nothing is counted in a call, so that one call on
         two batches equals two calls."""
-        return self.norm not in TOGETHER
+        return self.norm not in BATCH_DEPENDENT_NORMS
 
     @property
     def least(self) -> int:

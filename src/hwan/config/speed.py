@@ -17,12 +17,12 @@ class SpeedConfig:
     batched: bool = True
     """One call of a network for images that go through it anyway (real and identity, real and fake),
     where it treats each by itself; batch norm, whitening, spectral norm and dropout keep two calls."""
-    branches: bool = True
+    parallel_halves: bool = True
     """CPU only: both halves of cyclegan's objective at once, on half of the cores each. Not of compiled
     networks."""
-    fused: bool = True
+    fused_adam: bool = True
     """Adam in one pass over all weights."""
-    forms: bool = True
+    fast_kernels: bool = True
     """CPU only: layers by formulas of fewer operations: wide 3x3 convolutions by Winograd's products
     (fp32), those from or to few channels row by row, instance norm as a group norm. Not in compiled
     networks, nor with channels_last."""
@@ -31,13 +31,13 @@ class SpeedConfig:
     compile: bool = False
     """torch.compile every network: a minute or more before the first step, faster ones after. Needs a
     C++ compiler on a CPU, Triton on a GPU."""
-    graph: bool = False
+    cuda_graph: bool = False
     """CUDA only: record the whole step once and replay it, so that small images do not wait for
     Python. Not with train.accumulate, cut, wgan-gp, diffaugment or whitening, which decide on the host
     within a step."""
     tf32: bool = True
     """CUDA only: ten bits of mantissa inside fp32 convolutions and products."""
-    checkpoint: bool = False
+    gradient_checkpointing: bool = False
     """Forget what is inside a resnet's blocks and ends, and compute it again on the way back: less
     memory, more time."""
     data: Literal["auto", "host", "device"] = "auto"
@@ -52,9 +52,9 @@ class SpeedConfig:
 
 PLAIN = SpeedConfig(
     batched=False,
-    branches=False,
-    fused=False,
-    forms=False,
+    parallel_halves=False,
+    fused_adam=False,
+    fast_kernels=False,
     channels_last="off",
     tf32=False,
     data="host",

@@ -10,13 +10,15 @@ import torch
 from torch import Tensor
 from torch.nn.functional import affine_grid, grid_sample
 
-from hwan.config import DataConfig, Kind
+from hwan.config import DataConfig, PixelFormat
 from hwan.imaging.pixels import LUMA, Pixels, from_unit, to_unit
 
 Crop = TypeVar("Crop", np.ndarray, Tensor)
 
 
-def augment(pixels: Crop, config: DataConfig, kind: Kind, rng: np.random.Generator) -> Crop:
+def augment(
+    pixels: Crop, config: DataConfig, pixel_format: PixelFormat, rng: np.random.Generator
+) -> Crop:
     """A random ``config.size`` window, as the options say turned, mirrored and changed in colour.
 
     Two images of one shape with equally seeded ``rng`` get the same of everything: pairs stay pairs.
@@ -31,13 +33,17 @@ def augment(pixels: Crop, config: DataConfig, kind: Kind, rng: np.random.Generat
         return window.flip(1) if mirrored else window
     if config.rotate:
         angle = math.radians(rng.uniform(-config.rotate, config.rotate))
-        window = turned(pixels, kind, int(y), int(x), size, angle)
+        window = turned(pixels, pixel_format, int(y), int(x), size, angle)
     if config.jitter:
-        window = jittered(window, kind, *rng.uniform(1 - config.jitter, 1 + config.jitter, 3))
+        window = jittered(
+            window, pixel_format, *rng.uniform(1 - config.jitter, 1 + config.jitter, 3)
+        )
     return window[:, ::-1] if mirrored else window
 
 
-def turned(pixels: Pixels, kind: Kind, y: int, x: int, size: int, angle: float) -> Pixels:
+def turned(
+    pixels: Pixels, pixel_format: PixelFormat, y: int, x: int, size: int, angle: float
+) -> Pixels:
     """The ``size`` window at (y, x) of the picture turned by ``angle`` radians about its middle.
 
     Bilinear; what lies outside the picture is its reflection.
@@ -49,21 +55,21 @@ def turned(pixels: Pixels, kind: Kind, y: int, x: int, size: int, angle: float) 
         [[[cos / width, -sin / width, middle_x], [sin / height, cos / height, middle_y]]]
     )
     grid = affine_grid(turn, [1, 1, size, size], align_corners=False)
-    image = torch.from_numpy(to_unit(pixels, kind)).permute(2, 0, 1)[None]
+    image = torch.from_numpy(to_unit(pixels, pixel_format)).permute(2, 0, 1)[None]
     out = grid_sample(image, grid.to(image.dtype), padding_mode="reflection", align_corners=False)
-    return from_unit(out[0].permute(1, 2, 0).numpy(), kind)
+    return from_unit(out[0].permute(1, 2, 0).numpy(), pixel_format)
 
 
 def jittered(
-    pixels: Pixels, kind: Kind, brightness: float, contrast: float, saturation: float
+    pixels: Pixels, pixel_format: PixelFormat, brightness: float, contrast: float, saturation: float
 ) -> Pixels:
     """Factors of brightness, contrast about the mean, and (of three channels) saturation, clipped."""
-    x = to_unit(pixels, kind)
+    x = to_unit(pixels, pixel_format)
     if x.shape[2] == 3:
         grey = (x @ LUMA)[..., None]
         x = grey + saturation * (x - grey)
     mean = x.mean()
-    return from_unit(np.clip(brightness * (mean + contrast * (x - mean)), 0, 1), kind)
+    return from_unit(np.clip(brightness * (mean + contrast * (x - mean)), 0, 1), pixel_format)
 
 
 def centre_crop(pixels: Pixels, size: int) -> Pixels:

@@ -24,8 +24,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hwan.config import DataConfig, Kind
-from hwan.data.folders import Source, list_images
+from hwan.config import DataConfig, PixelFormat
+from hwan.data.folders import ImageFolder, list_images
 from hwan.errors import UsageError, rule
 from hwan.files import cache_root, read_json
 from hwan.imaging.pixels import DTYPES, Pixels, resize
@@ -122,8 +122,8 @@ def part(cache: Cache, numbers: Sequence[int]) -> Cache:
     )
 
 
-def open_cache(source: Source, config: DataConfig, kind: Kind) -> Cache:
-    """The images of ``source`` as pixels of ``kind``, resized by ``config``; made on first use.
+def open_cache(source: ImageFolder, config: DataConfig, pixel_format: PixelFormat) -> Cache:
+    """The images of ``source`` as pixels of ``pixel_format``, resized by ``config``; made on first use.
 
     The cache's name is a hash of every file's path, size and time of change and of the settings, so
     a changed folder is decoded anew. Two processes may make the same cache: the first to finish
@@ -139,9 +139,9 @@ def open_cache(source: Source, config: DataConfig, kind: Kind) -> Cache:
             "no image file",
             "put JPEG, PNG, WebP, BMP, TIFF, GIF or NPY files there",
         )
-    place = cache_root() / _key(files, source, config, kind)
+    place = cache_root() / _key(files, source, config, pixel_format)
     if not place.is_dir():
-        _make(place, files, source, config, kind)
+        _make(place, files, source, config, pixel_format)
         trim(place.parent, keep=place)
     (place / "index.json").touch()  # used last: what is deleted last
     index = Index(**read_json(place / "index.json"))
@@ -163,7 +163,9 @@ def open_cache(source: Source, config: DataConfig, kind: Kind) -> Cache:
     return Cache(flat, [0, *(int(end) for end in ends[:-1])], index)
 
 
-def _key(files: Sequence[Path], source: Source, config: DataConfig, kind: Kind) -> str:
+def _key(
+    files: Sequence[Path], source: ImageFolder, config: DataConfig, pixel_format: PixelFormat
+) -> str:
     folder = source.folder
     stats = [(str(f.relative_to(folder)), f.stat().st_size, f.stat().st_mtime_ns) for f in files]
     settings = (
@@ -172,13 +174,17 @@ def _key(files: Sequence[Path], source: Source, config: DataConfig, kind: Kind) 
         source.view,
         config.resized,
         config.fit,
-        asdict(kind),
+        asdict(pixel_format),
     )
     return hashlib.sha256(json.dumps([settings, stats]).encode()).hexdigest()[:32]
 
 
 def _make(
-    place: Path, files: Sequence[Path], source: Source, config: DataConfig, kind: Kind
+    place: Path,
+    files: Sequence[Path],
+    source: ImageFolder,
+    config: DataConfig,
+    pixel_format: PixelFormat,
 ) -> None:
     folder = source.folder
     place.parent.mkdir(parents=True, exist_ok=True)
@@ -189,7 +195,9 @@ def _make(
         with ThreadPoolExecutor() as pool, (part / "pixels.bin").open("wb") as out:
             # Pillow lets other threads run while it decodes and resizes.
             for file, result in zip(
-                files, pool.map(lambda f: _read(f, source, config, kind), files), strict=True
+                files,
+                pool.map(lambda f: _read(f, source, config, pixel_format), files),
+                strict=True,
             ):
                 if isinstance(result, UsageError):
                     index.broken.append(f"{file.relative_to(folder)}: {result.received}")
@@ -200,7 +208,7 @@ def _make(
                 index.shapes.append(pixels.shape)
                 index.names.append(str(file.relative_to(folder)))
                 out.write(np.ascontiguousarray(pixels).data)
-        dtype = DTYPES[kind.depth].name
+        dtype = DTYPES[pixel_format.depth].name
         whole = Index(index.shapes, index.names, index.broken, enlarged, dtype, dict(notes))
         text = json.dumps(asdict(whole))
         (part / "index.json").write_text(text, encoding="utf-8")
@@ -214,10 +222,10 @@ def _make(
 
 
 def _read(
-    file: Path, source: Source, config: DataConfig, kind: Kind
+    file: Path, source: ImageFolder, config: DataConfig, pixel_format: PixelFormat
 ) -> tuple[Pixels, bool, tuple[str, ...]] | UsageError:
     try:
-        picture = source.read(file, kind)
+        picture = source.read(file, pixel_format)
     except UsageError as error:
         return error
     pixels = picture.pixels

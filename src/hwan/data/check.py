@@ -11,8 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from hwan.config import Kind, Limits
-from hwan.data.folders import Layout, Source, list_images
+from hwan.config import PixelFormat, ValueRange
+from hwan.data.folders import ImageFolder, Layout, list_images
 from hwan.errors import UsageError
 from hwan.imaging.pixels import inspect
 
@@ -48,7 +48,7 @@ class Folder:
     kinds: tuple[tuple[str, int], ...]
     """Channels and depth, "3 x 8 bit"; of floats and integers of any other width, the values' range
     over all of them is ``values``."""
-    values: Limits | None
+    values: ValueRange | None
     duplicates: tuple[tuple[Path, ...], ...]
     """Groups of files with identical decoded pixels."""
 
@@ -121,7 +121,7 @@ class _Look:
     mode: str
     size: tuple[int, int]
     notes: tuple[str, ...]
-    kind: Kind
+    kind: PixelFormat
     digest: bytes
 
 
@@ -208,7 +208,7 @@ def _folder(role: str, path: Path, looks: Sequence[_Look | Broken]) -> Folder:
     )
 
 
-def _unmatched(truth_in: Source | None, test_in: Source | None) -> tuple[Path, ...]:
+def _unmatched(truth_in: ImageFolder | None, test_in: ImageFolder | None) -> tuple[Path, ...]:
     if truth_in is None:
         return ()
     truth, test = truth_in.folder, test_in.folder if test_in else None

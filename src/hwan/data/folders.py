@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from hwan.config import Kind, Pairing
+from hwan.config import Pairing, PixelFormat
 from hwan.errors import UsageError
 from hwan.imaging.codecs import SUFFIXES
 from hwan.imaging.pixels import Picture, decode
@@ -16,15 +16,15 @@ View = Literal["whole", "left", "right"]
 
 
 @dataclass(frozen=True)
-class Source:
+class ImageFolder:
     """Images of one domain: a folder, and the part of each file that belongs to the domain."""
 
     folder: Path
     view: View = "whole"
 
-    def read(self, file: Path, kind: Kind) -> Picture:
+    def read(self, file: Path, pixel_format: PixelFormat) -> Picture:
         """Decode ``file`` and take this domain's part of it. Raises ``UsageError`` as ``decode``."""
-        picture = decode(file, kind)
+        picture = decode(file, pixel_format)
         if self.view == "whole":
             return picture
         width = picture.pixels.shape[1] // 2
@@ -40,16 +40,16 @@ class Layout:
     is known; ``truth_a`` mirrors it. ``pair_a`` and ``pair_b`` are pairs beside unpaired images;
     ``val_a`` and ``val_b`` are for choosing the best checkpoint."""
 
-    train_a: Source
-    train_b: Source
-    test_a: Source | None = None
-    test_b: Source | None = None
-    truth_a: Source | None = None
-    truth_b: Source | None = None
-    pair_a: Source | None = None
-    pair_b: Source | None = None
-    val_a: Source | None = None
-    val_b: Source | None = None
+    train_a: ImageFolder
+    train_b: ImageFolder
+    test_a: ImageFolder | None = None
+    test_b: ImageFolder | None = None
+    truth_a: ImageFolder | None = None
+    truth_b: ImageFolder | None = None
+    pair_a: ImageFolder | None = None
+    pair_b: ImageFolder | None = None
+    val_a: ImageFolder | None = None
+    val_b: ImageFolder | None = None
 
 
 def locate(data: Sequence[Path], pairs: Pairing = "none", swap: bool = False) -> Layout:
@@ -70,7 +70,7 @@ def locate(data: Sequence[Path], pairs: Pairing = "none", swap: bool = False) ->
     if pairs in ("sides", "self"):
         layout = _one_folder(data, pairs)
     elif len(data) == 2:
-        layout = Layout(Source(data[0]), Source(data[1]))
+        layout = Layout(ImageFolder(data[0]), ImageFolder(data[1]))
     else:
         layout = _two_domains(data, pairs == "names")
     return _swapped(layout) if swap else layout
@@ -88,12 +88,14 @@ def _one_folder(data: Sequence[Path], pairs: Pairing) -> Layout:
                          f"{root} with {test.name} but no train",
                          f"move the training images into {root / 'train'}")  # fmt: skip
     views: tuple[View, View] = ("left", "right") if pairs == "sides" else ("whole", "whole")
-    a, b = (Source(train, view) for view in views)
+    a, b = (ImageFolder(train, view) for view in views)
     if test is None:
         return Layout(a, b)
-    test_a, test_b = (Source(test, view) for view in views)
+    test_a, test_b = (ImageFolder(test, view) for view in views)
     val = root / "val"
-    val_a, val_b = (Source(val, view) if test != val and val.is_dir() else None for view in views)
+    val_a, val_b = (
+        ImageFolder(val, view) if test != val and val.is_dir() else None for view in views
+    )
     return Layout(a, b, test_a, test_b, truth_a=test_a, truth_b=test_b, val_a=val_a, val_b=val_b)
 
 
@@ -112,14 +114,14 @@ def _two_domains(data: Sequence[Path], paired: bool) -> Layout:
                 "file add --data.pairs sides (of data check and evaluate: --pairs sides)",
             )
 
-    def optional(name: str) -> Source | None:
-        return Source(root / name) if (root / name).is_dir() else None
+    def optional(name: str) -> ImageFolder | None:
+        return ImageFolder(root / name) if (root / name).is_dir() else None
 
     test_a, test_b = optional("testA"), optional("testB")
     truth_a, truth_b = optional("truthA"), optional("truthB")
     if paired:
         truth_a, truth_b = truth_a or test_a, truth_b or test_b
-    return Layout(Source(root / "trainA"), Source(root / "trainB"), test_a, test_b, truth_a, truth_b,
+    return Layout(ImageFolder(root / "trainA"), ImageFolder(root / "trainB"), test_a, test_b, truth_a, truth_b,
                   optional("pairedA"), optional("pairedB"),
                   optional("valA"), optional("valB"))  # fmt: skip
 

@@ -19,29 +19,29 @@ import torch
 from jaxtyping import Shaped
 from torch import Tensor
 
-from hwan.config import DataConfig, Kind
+from hwan.config import DataConfig, PixelFormat
 from hwan.data.augment import augment
 from hwan.data.cache import Cache
 from hwan.data.sets import TrainingSet
 from hwan.imaging.pixels import Pixels
 
-DOMAIN_A, DOMAIN_B, PAIRS, BESIDE = 0, 1, 2, 3
+DOMAIN_A, DOMAIN_B, PAIRS, PAIRED = 0, 1, 2, 3
 AHEAD = 2  # batches prepared while the network works, to begin with
 
 
 @dataclass(frozen=True)
 class Batch:
     """Crops of both domains, (B, H, W, C) in their own depths: pairs, or drawn independently.
-    ``beside`` are the pairs of semi-paired training."""
+    ``paired`` are the pairs of semi-paired training."""
 
     a: Shaped[Tensor, "b h w c"]
     b: Shaped[Tensor, "b h w c"]
-    beside: Batch | None = None
+    paired: Batch | None = None
 
     def mapped(self, change: Callable[[Tensor], Tensor]) -> Batch:
         """A batch of what ``change`` makes of every tensor."""
-        beside = self.beside.mapped(change) if self.beside else None
-        return Batch(change(self.a), change(self.b), beside)
+        paired = self.paired.mapped(change) if self.paired else None
+        return Batch(change(self.a), change(self.b), paired)
 
 
 @lru_cache(maxsize=8)
@@ -65,10 +65,14 @@ def _pile(crops: Sequence[Picture]) -> Tensor:
     return torch.from_numpy(np.stack(crops))  # type: ignore[arg-type, unused-ignore]
 
 
-def draw(cache: Cache, config: DataConfig, kind: Kind, seed: int, domain: int, n: int) -> Picture:
+def draw(
+    cache: Cache, config: DataConfig, pixel_format: PixelFormat, seed: int, domain: int, n: int
+) -> Picture:
     """Crop number ``n`` of a domain."""
     picture = cache[_number(seed, domain, n, len(cache))]
-    crop: Picture = augment(picture, config, kind, np.random.default_rng([seed, domain, n, 1]))
+    crop: Picture = augment(
+        picture, config, pixel_format, np.random.default_rng([seed, domain, n, 1])
+    )
     return crop
 
 
@@ -78,8 +82,8 @@ def draw_pair(data: TrainingSet, config: DataConfig, seed: int, stream: int,
     assert data.match
     i, j = data.match[_number(seed, stream, n, len(data.match))]
     key = [seed, stream, n, 1]
-    return (augment(data.a[i], config, config.kind_a, np.random.default_rng(key)),
-            augment(data.b[j], config, config.kind_b, np.random.default_rng(key)))  # fmt: skip
+    return (augment(data.a[i], config, config.format_a, np.random.default_rng(key)),
+            augment(data.b[j], config, config.format_b, np.random.default_rng(key)))  # fmt: skip
 
 
 def batch(data: TrainingSet, config: DataConfig, seed: int, start: int, size: int) -> Batch:
@@ -87,10 +91,10 @@ def batch(data: TrainingSet, config: DataConfig, seed: int, start: int, size: in
     numbers = range(start, start + size)
     if data.match:
         return _paired(data, config, seed, PAIRS, numbers)
-    a = _pile([draw(data.a, config, config.kind_a, seed, DOMAIN_A, n) for n in numbers])
-    b = _pile([draw(data.b, config, config.kind_b, seed, DOMAIN_B, n) for n in numbers])
-    beside = _paired(data.beside, config, seed, BESIDE, numbers) if data.beside else None
-    return Batch(a, b, beside)
+    a = _pile([draw(data.a, config, config.format_a, seed, DOMAIN_A, n) for n in numbers])
+    b = _pile([draw(data.b, config, config.format_b, seed, DOMAIN_B, n) for n in numbers])
+    paired = _paired(data.paired, config, seed, PAIRED, numbers) if data.paired else None
+    return Batch(a, b, paired)
 
 
 def _paired(data: TrainingSet, config: DataConfig, seed: int, stream: int,

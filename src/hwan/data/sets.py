@@ -22,13 +22,13 @@ PAIRED_METHODS = ("pix2pix",)
 
 @dataclass(frozen=True)
 class TrainingSet:
-    """Domains A and B; with ``match`` their images are drawn as pairs, else independently. ``beside``
+    """Domains A and B; with ``match`` their images are drawn as pairs, else independently. ``paired``
     holds pairs that semi-paired training draws as well."""
 
     a: Cache
     b: Cache
     match: Match | None = None
-    beside: TrainingSet | None = None
+    paired: TrainingSet | None = None
 
     @property
     def epoch(self) -> int:
@@ -43,7 +43,7 @@ def to_device(data: TrainingSet, config: Config, device: torch.device) -> Traini
     Raises ``UsageError`` where "device" is asked for and pictures are turned, jittered or 16 bit, or
     there is no GPU.
     """
-    caches = [data.a, data.b] + ([data.beside.a, data.beside.b] if data.beside else [])
+    caches = [data.a, data.b] + ([data.paired.a, data.paired.b] if data.paired else [])
     wanted, possible = config.speed.data, could_lie_on(device, config)
     rule(
         wanted != "device" or possible,
@@ -73,7 +73,7 @@ def resident(data: TrainingSet, device: torch.device) -> TrainingSet:
     """``data`` with its pictures copied to ``device``, a domain that serves as both only once."""
     a = data.a.on(device)
     b = a if data.b is data.a else data.b.on(device)
-    return TrainingSet(a, b, data.match, resident(data.beside, device) if data.beside else None)
+    return TrainingSet(a, b, data.match, resident(data.paired, device) if data.paired else None)
 
 
 def open_set(layout: Layout, config: Config) -> TrainingSet:
@@ -95,8 +95,8 @@ def open_set(layout: Layout, config: Config) -> TrainingSet:
             f"{layout.train_a.folder.parent} without them",
             "make the two folders with files of the same names, or leave loss.paired out",
         )
-    pair_a = open_cache(layout.pair_a, config.data, config.data.kind_a)
-    pair_b = open_cache(layout.pair_b, config.data, config.data.kind_b)
+    pair_a = open_cache(layout.pair_a, config.data, config.data.format_a)
+    pair_b = open_cache(layout.pair_b, config.data, config.data.format_b)
     pairs = TrainingSet(pair_a, pair_b, pair(pair_a, pair_b, layout.pair_a.folder))
     return TrainingSet(a, b, match, pairs)
 
@@ -110,8 +110,8 @@ def open_validation(layout: Layout, config: Config) -> TrainingSet:
     if config.data.val:
         a, b = (_share(cache, config, held_out=True) for cache in _domains(layout, config))
     elif layout.val_a and layout.val_b:
-        a = open_cache(layout.val_a, config.data, config.data.kind_a)
-        b = open_cache(layout.val_b, config.data, config.data.kind_b)
+        a = open_cache(layout.val_a, config.data, config.data.format_a)
+        b = open_cache(layout.val_b, config.data, config.data.format_b)
     else:
         raise UsageError(
             "train.best chooses by validation images: folders valA and valB (of pairs in one file: "
@@ -125,8 +125,8 @@ def open_validation(layout: Layout, config: Config) -> TrainingSet:
 
 
 def _domains(layout: Layout, config: Config) -> tuple[Cache, Cache]:
-    a = open_cache(layout.train_a, config.data, config.data.kind_a)
-    return a, open_cache(layout.train_b, config.data, config.data.kind_b)
+    a = open_cache(layout.train_a, config.data, config.data.format_a)
+    return a, open_cache(layout.train_b, config.data, config.data.format_b)
 
 
 def _share(cache: Cache, config: Config, held_out: bool) -> Cache:
@@ -193,8 +193,8 @@ def _by_name(cache: Cache, suffixes: bool) -> dict[Path, int]:
 def remarks(data: TrainingSet, config: Config) -> Iterator[str]:
     """What the user should know: broken, enlarged, single and unmatched images."""
     domains = [("A", data.a), ("B", data.b)]
-    if data.beside:
-        domains += [("pairedA", data.beside.a), ("pairedB", data.beside.b)]
+    if data.paired:
+        domains += [("pairedA", data.paired.a), ("pairedB", data.paired.b)]
     for domain, cache in domains:
         index = cache.index
         if index.broken:
@@ -209,10 +209,10 @@ def remarks(data: TrainingSet, config: Config) -> Iterator[str]:
             yield f"{times} images in {domain}: {note}"
         if len(cache) == 1:
             yield f"domain {domain} has one image: the training sees only crops of it"
-    for where in (data, data.beside):
+    for where in (data, data.paired):
         if where and where.match is not None:
             left = len(where.a) + len(where.b) - 2 * len(where.match)
             if left:
                 yield f"{left} images have no partner of their name and were left out of the pairs"
-    if data.beside and data.beside.match:
-        yield f"{len(data.beside.match)} pairs beside the unpaired images"
+    if data.paired and data.paired.match:
+        yield f"{len(data.paired.match)} pairs beside the unpaired images"

@@ -25,7 +25,7 @@ from hwan.evaluation.results import (
     columns,
     flat,
 )
-from hwan.evaluation.source import LoneGenerator, Subject, known_options
+from hwan.evaluation.source import EvaluationSource, GeneratorSource, known_options
 from hwan.files import write_csv, write_json
 from hwan.imaging.pixels import Pixels, decode, grid, resize, view
 from hwan.report.page import Gallery, Report, Section, Table, write
@@ -40,7 +40,7 @@ class Entry:
 
     run: Path
     data: tuple[Path, ...]
-    config: Subject
+    config: EvaluationSource
     summaries: Mapping[str, Summary]
 
 
@@ -86,13 +86,13 @@ def groups(tested: Sequence[Entry]) -> dict[str, list[Entry]]:
     return named
 
 
-def _seed(config: Subject) -> int | None:
-    return None if isinstance(config, LoneGenerator) else config.train.seed
+def _seed(config: EvaluationSource) -> int | None:
+    return None if isinstance(config, GeneratorSource) else config.train.seed
 
 
-def _same(one: Subject, other: Subject) -> bool:
+def _same(one: EvaluationSource, other: EvaluationSource) -> bool:
     """Whether two are configured alike, but for the seed."""
-    if isinstance(one, LoneGenerator) or isinstance(other, LoneGenerator):
+    if isinstance(one, GeneratorSource) or isinstance(other, GeneratorSource):
         return False
     return replace(one, train=replace(one.train, seed=other.train.seed)) == other
 
@@ -152,7 +152,7 @@ def remarks(named: Mapping[str, Sequence[Entry]], found: Figures) -> list[str]:
         ours = {k: v for k, v in systems.items() if _rank(k, named) == 0}
         for metric in LEADING:
             means = {k: v[metric] for k, v in ours.items() if metric in v and v[metric].runs}
-            rivals = {
+            baseline_outputs = {
                 k: systems[k][metric] for k in baselines(systems)
                 if k not in ours and metric in systems[k] and systems[k][metric].runs
             }  # fmt: skip
@@ -161,11 +161,11 @@ def remarks(named: Mapping[str, Sequence[Entry]], found: Figures) -> list[str]:
                 top = max(means, key=lambda k: sign * means[k].mean)
                 words = f"{WORDS[direction]}: {top} has the best {FIGURES[metric].title}, "
                 words += means[top].text(metric)
-                best = max(rivals, key=lambda k: sign * rivals[k].mean, default=None)
-                if best and sign * rivals[best].mean >= sign * means[top].mean:
-                    words += (
-                        f", and does not beat the baseline {best} ({rivals[best].text(metric)})"
-                    )
+                best = max(
+                    baseline_outputs, key=lambda k: sign * baseline_outputs[k].mean, default=None
+                )
+                if best and sign * baseline_outputs[best].mean >= sign * means[top].mean:
+                    words += f", and does not beat the baseline {best} ({baseline_outputs[best].text(metric)})"
                 said.append(words + ".")
     every = [one for runs in named.values() for one in runs]
     if len({one.data for one in every}) > 1:
@@ -262,11 +262,11 @@ def _gallery(direction: str, named: Mapping[str, Sequence[Entry]]) -> Gallery:
     names = [file.relative_to(side.test.folder) for file in list_images(side.test.folder)]
     common = [n for n in names if all(translation(t.run, s, n).is_file() for s, t in found)]
     for name in common[:: max(1, len(common) // SHOWN)][:SHOWN]:
-        row = [view(side.test.read(side.test.folder / name, side.kind_in).pixels, side.kind_in)]
+        row = [view(side.test.read(side.test.folder / name, side.format_in).pixels, side.format_in)]
         for s, t in found:
-            row.append(view(decode(translation(t.run, s, name), s.kind_out).pixels, s.kind_out))
+            row.append(view(decode(translation(t.run, s, name), s.format_out).pixels, s.format_out))
         truth = side.truth_of(name)
-        row += [view(truth, side.kind_out)] if truth is not None else []
+        row += [view(truth, side.format_out)] if truth is not None else []
         pictures.append((str(name), grid([[_small(p) for p in row]])))
     order = ", ".join(["input", *shown, *(["truth"] if side.truth else [])])
     return Gallery(

@@ -13,11 +13,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hwan.config import Kind
+from hwan.config import PixelFormat
 from hwan.data.folders import Layout
-from hwan.evaluation.evaluate import Side, readings, rivals, sides, some_readings, translation
-from hwan.evaluation.results import BEST, OURS, REAL, Distribution, Row, mean
-from hwan.evaluation.source import Subject, read_subject
+from hwan.evaluation.evaluate import (
+    Side,
+    baseline_outputs,
+    readings,
+    sides,
+    some_readings,
+    translation,
+)
+from hwan.evaluation.results import BEST, OURS, REAL, Distribution, ImageRow, mean
+from hwan.evaluation.source import EvaluationSource, read_source
 from hwan.imaging.pixels import Pixels, decode, to_unit
 from hwan.metrics.distribution import frechet, kernel, manifold
 from hwan.metrics.features import BATCH, Features, clean_resize
@@ -27,8 +34,10 @@ from hwan.metrics.sliced import LINES, PATCHES, Patches, join, patches, referenc
 class Sample:
     """A set of pictures as it comes: its features and its patches, not the pictures."""
 
-    def __init__(self, count: int, kind: Kind, features: Features | None, side: int) -> None:
-        self.count, self.kind, self.network, self.side = count, kind, features, side
+    def __init__(
+        self, count: int, pixel_format: PixelFormat, features: Features | None, side: int
+    ) -> None:
+        self.count, self.kind, self.network, self.side = count, pixel_format, features, side
         self.waiting: list[Pixels] = []
         self.vectors: list[Tensor] = []
         self.parts: list[Patches] = []
@@ -65,14 +74,14 @@ class Sample:
 
 
 def distributions(
-    run: Path, layout: Layout, rows: Sequence[Row], features: Features | None
+    run: Path, layout: Layout, rows: Sequence[ImageRow], features: Features | None
 ) -> dict[str, Distribution]:
     """The figures of every direction of ``run``, whose translations ``evaluate`` has written.
 
     Without ``features`` the sliced Wasserstein distance alone. ``real, trained on`` is as many real
     pictures of the training, evenly chosen: what a perfect translator reaches at these counts.
     """
-    config = read_subject(run)
+    config = read_source(run)
     found = {}
     for side in sides(layout, config):
         names = [Path(row.name) for row in rows if row.direction == side.direction]
@@ -81,9 +90,13 @@ def distributions(
 
 
 def _measure(
-    run: Path, side: Side, config: Subject, names: Sequence[Path], features: Features | None
+    run: Path,
+    side: Side,
+    config: EvaluationSource,
+    names: Sequence[Path],
+    features: Features | None,
 ) -> Distribution:
-    kind, left_out = side.kind_out, []
+    kind, left_out = side.format_out, []
     sizes = [min(p.shape[:2]) for _, p in readings(side.reals, kind)] if side.reals else []
     if side.reals is None or min(len(sizes), len(names)) < 2:
         return Distribution({}, {}, (
@@ -126,22 +139,25 @@ def _measure(
 
 
 def _pictures(
-    run: Path, side: Side, config: Subject, names: Sequence[Path]
+    run: Path, side: Side, config: EvaluationSource, names: Sequence[Path]
 ) -> Iterator[dict[str, Pixels]]:
     """Of every test image what each system makes of it."""
     for name in names:
         found = {
-            system: decode(file, side.kind_out).pixels
+            system: decode(file, side.format_out).pixels
             for system in (OURS, BEST)
             if (file := translation(run, side, name, system)).is_file()
         }
-        source = side.test.read(side.test.folder / name, side.kind_in).pixels
-        shape = (*source.shape[:2], side.kind_out.channels)
-        yield {**found, **rivals(source, side, config, shape)}
+        source = side.test.read(side.test.folder / name, side.format_in).pixels
+        shape = (*source.shape[:2], side.format_out.channels)
+        yield {**found, **baseline_outputs(source, side, config, shape)}
 
 
 def compare(
-    samples: Mapping[str, Sample], reals: Sample, features: Features | None, kind: Kind
+    samples: Mapping[str, Sample],
+    reals: Sample,
+    features: Features | None,
+    pixel_format: PixelFormat,
 ) -> dict[str, dict[str, float]]:
     """Every figure of the ``samples`` against the ``reals``, by system and metric."""
     found: dict[str, dict[str, float]] = {system: {} for system in samples}
@@ -157,7 +173,7 @@ def compare(
                 **manifold(*pair),
             }
     if reals.side:
-        known = reference(reals.patches, kind.channels)
+        known = reference(reals.patches, pixel_format.channels)
         for system, sample in samples.items():
             gaps = sliced(sample.patches, known)
             found[system] |= {

@@ -12,18 +12,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hwan.config import Kind, Pairing
+from hwan.config import Pairing, PixelFormat
 from hwan.data.cache import open_cache
-from hwan.data.folders import Layout, Source, list_images, locate
+from hwan.data.folders import ImageFolder, Layout, list_images, locate
 from hwan.errors import UsageError
 from hwan.evaluation.results import BEST as BEST
 from hwan.evaluation.results import CHOICE
 from hwan.evaluation.results import OURS as OURS
-from hwan.evaluation.results import Row as Row
+from hwan.evaluation.results import ImageRow as ImageRow
 from hwan.evaluation.results import Summary as Summary
 from hwan.evaluation.results import summarise as summarise
 from hwan.evaluation.results import write_results as write_results
-from hwan.evaluation.source import Subject, read_subject
+from hwan.evaluation.source import EvaluationSource, read_source
 from hwan.files import read_json
 from hwan.imaging.codecs import SUFFIXES
 from hwan.imaging.pixels import Pixels, from_unit, resize, save, suffix_for, to_tensor, to_unit
@@ -44,12 +44,12 @@ class Side:
     real test images of the target domain (``reals``)."""
 
     direction: str
-    test: Source
-    truth: Source | None
-    reals: Source | None
-    trained: Source
-    kind_in: Kind
-    kind_out: Kind
+    test: ImageFolder
+    truth: ImageFolder | None
+    reals: ImageFolder | None
+    trained: ImageFolder
+    format_in: PixelFormat
+    format_out: PixelFormat
 
     def truth_of(self, name: Path) -> Pixels | None:
         """What test image ``name`` should become, where that is known: the file of its name, else the
@@ -61,14 +61,14 @@ class Side:
             [exact] if exact.is_file() else sorted(exact.parent.glob(f"{glob.escape(name.stem)}.*"))
         )
         found = next((path for path in same if path.suffix.lower() in SUFFIXES), None)
-        return self.truth.read(found, self.kind_out).pixels if found else None
+        return self.truth.read(found, self.format_out).pixels if found else None
 
 
-def sides(layout: Layout, subject: Subject) -> tuple[Side, ...]:
-    """The directions of ``subject``. Raises ``UsageError`` where there is no test folder."""
-    a, b = subject.data.kind_a, subject.data.kind_b
+def sides(layout: Layout, tested: EvaluationSource) -> tuple[Side, ...]:
+    """The directions of ``tested``. Raises ``UsageError`` where there is no test folder."""
+    a, b = tested.data.format_a, tested.data.format_b
     found = []
-    for direction in subject.directions:
+    for direction in tested.directions:
         ahead = direction == "ab"
         test = layout.test_a if ahead else layout.test_b
         if test is None:
@@ -99,14 +99,14 @@ def run_data(
     run: Path, data: Sequence[Path] = (), pairs: Pairing | None = None, swap: bool = False
 ) -> Layout:
     """The data set of a run: ``data`` where given, else what it was trained on. ``pairs`` and ``swap``
-    as ``read_subject`` has them."""
-    about = read_subject(run, pairs, swap).data
+    as ``read_source`` has them."""
+    about = read_source(run, pairs, swap).data
     return locate(data_folders(run, data), about.pairs, about.swap)
 
 
-def count(layout: Layout, subject: Subject) -> int:
+def count(layout: Layout, tested: EvaluationSource) -> int:
     """How many rows ``evaluate`` will yield at most."""
-    return sum(len(list_images(side.test.folder)) for side in sides(layout, subject))
+    return sum(len(list_images(side.test.folder)) for side in sides(layout, tested))
 
 
 def evaluate(
@@ -115,7 +115,7 @@ def evaluate(
     device: str = "auto",
     perceptual: Measure | None = None,
     palettes: Mapping[str, np.ndarray] | None = None,
-) -> Iterator[Row]:
+) -> Iterator[ImageRow]:
     """Translate and measure all test images of every direction of ``run`` (a run folder, or a generator
     folder: its one direction), one row each.
 
@@ -130,7 +130,7 @@ def evaluate(
 
     Raises ``UsageError`` for a folder that is neither, and data without test folders.
     """
-    config = read_subject(run)
+    config = read_source(run)
     both = sides(layout, config)
     translators = {side.direction: load(run, device, side.direction) for side in both}
     measures = PAIRED | ({"lpips": perceptual} if perceptual else {})
@@ -139,7 +139,7 @@ def evaluate(
         best = load_best(run, side.direction, device)
         palette = (palettes or {}).get(side.direction)
         readable = False
-        for name, source in readings(side.test, side.kind_in):
+        for name, source in readings(side.test, side.format_in):
             readable = True
             outputs = {OURS: there.pixels(source)} | ({BEST: best.pixels(source)} if best else {})
             for system, picture in outputs.items():
@@ -148,9 +148,9 @@ def evaluate(
             found, tables = {}, {}
             if truth is not None:
                 truth = _fitted(truth, name, outputs[OURS], config.data.fit)
-                systems = {**outputs, **rivals(source, side, config, truth.shape)}
+                systems = {**outputs, **baseline_outputs(source, side, config, truth.shape)}
                 for system, picture in systems.items():
-                    found[system] = figures(measures, picture, truth, side.kind_out)
+                    found[system] = figures(measures, picture, truth, side.format_out)
                     if palette is not None:
                         tables[system] = confusion(picture, truth, palette)
                         own = label_figures(tables[system])
@@ -158,9 +158,9 @@ def evaluate(
             cycle = float("nan")
             if back:
                 pictures = (back.pixels(outputs[OURS]), source)
-                cycle = float(l1(*(_tensor(x, side.kind_in) for x in pictures)))
+                cycle = float(l1(*(_tensor(x, side.format_in) for x in pictures)))
             small = [resize(picture, THUMB, THUMB) for picture in (source, outputs[OURS])]
-            yield Row(side.direction, str(name), found, cycle, small[0], small[1], tables)
+            yield ImageRow(side.direction, str(name), found, cycle, small[0], small[1], tables)
         if not readable:
             raise UsageError(
                 "every test folder holds readable images",
@@ -169,23 +169,23 @@ def evaluate(
             )
 
 
-def readings(source: Source, kind: Kind) -> Iterator[tuple[Path, Pixels]]:
+def readings(source: ImageFolder, pixel_format: PixelFormat) -> Iterator[tuple[Path, Pixels]]:
     """The readable images of a folder, with their names in it."""
     for file in list_images(source.folder):
         try:
-            pixels = source.read(file, kind).pixels
+            pixels = source.read(file, pixel_format).pixels
         except UsageError:
             continue
         yield file.relative_to(source.folder), pixels
 
 
-def some_readings(source: Source, kind: Kind, count: int) -> Iterator[Pixels]:
+def some_readings(source: ImageFolder, pixel_format: PixelFormat, count: int) -> Iterator[Pixels]:
     """The readable of ``count`` images evenly chosen from a folder."""
     files = list_images(source.folder)
     some = min(count, len(files))
     for i in range(some):
         try:
-            yield source.read(files[i * len(files) // some], kind).pixels
+            yield source.read(files[i * len(files) // some], pixel_format).pixels
         except UsageError:
             continue
 
@@ -207,33 +207,33 @@ def describe_best(run: Path) -> dict[str, str]:
 
 
 @lru_cache(maxsize=4)
-def domain(side: Side, config: Subject) -> tuple[Statistics, Pixels]:
+def domain(side: Side, config: EvaluationSource) -> tuple[Statistics, Pixels]:
     """Colour statistics and mean picture of the training images of the target domain."""
-    cache = open_cache(side.trained, config.data, side.kind_out)
+    cache = open_cache(side.trained, config.data, side.format_out)
     pictures = [cache[i] for i in range(len(cache))]
     size = config.data.size
-    return lab_statistics(pictures, side.kind_out), mean_image(pictures, size, size)
+    return lab_statistics(pictures, side.format_out), mean_image(pictures, size, size)
 
 
-def rivals(
-    source: Pixels, side: Side, config: Subject, shape: tuple[int, ...]
+def baseline_outputs(
+    source: Pixels, side: Side, config: EvaluationSource, shape: tuple[int, ...]
 ) -> dict[str, Pixels]:
     """What the baselines make of ``source``, as pixels of the target domain of ``shape`` (H, W, C)."""
     statistics, mean = domain(side, config)
     height, width, channels = shape
     found = {
         "mean picture": resize(mean, height, width),
-        "Reinhard": reinhard(source, statistics, side.kind_in, side.kind_out),
+        "Reinhard": reinhard(source, statistics, side.format_in, side.format_out),
     }
     if source.shape[2] in (1, channels):  # grey is shown as grey in any number of channels
-        shown = from_unit(to_unit(source, side.kind_in), side.kind_out)
+        shown = from_unit(to_unit(source, side.format_in), side.format_out)
         found["input as it is"] = shown.repeat(channels // shown.shape[2], axis=2)
     return found
 
 
 def translation(run: Path, side: Side, name: Path, system: str = OURS) -> Path:
     """Where the test writes its translation of image ``name``, without loss: "a.jpg" as "a.jpg.png"."""
-    ending = suffix_for(side.kind_out)
+    ending = suffix_for(side.format_out)
     kept = name if name.suffix == ending else name.with_name(name.name + ending)
     folder = run / "evaluation" / "best" if system == BEST else run / "evaluation"
     return folder / side.direction / kept
@@ -252,10 +252,10 @@ def _fitted(truth: Pixels, name: Path, output: Pixels, fit: str) -> Pixels:
 
 
 def figures(
-    measures: Mapping[str, Measure], picture: Pixels, truth: Pixels, kind: Kind
+    measures: Mapping[str, Measure], picture: Pixels, truth: Pixels, pixel_format: PixelFormat
 ) -> dict[str, float]:
     """Every figure of ``measures`` that pictures of this size and these channels have."""
-    a, b = _tensor(picture, kind), _tensor(truth, kind)
+    a, b = _tensor(picture, pixel_format), _tensor(truth, pixel_format)
     side, channels = min(a.shape[2:]), a.shape[1]  # one tiny image does not stop a test
     fits = {name: measure for name, measure in measures.items() if side >= LEAST.get(name, 1)}
     if channels not in (1, 3):
@@ -263,13 +263,13 @@ def figures(
     return {"ssim": float("nan")} | {name: float(fits[name](a, b)) for name in fits}
 
 
-def _tensor(pixels: Pixels, kind: Kind) -> Tensor:
-    return to_tensor(torch.from_numpy(np.ascontiguousarray(pixels))[None], kind.range)
+def _tensor(pixels: Pixels, pixel_format: PixelFormat) -> Tensor:
+    return to_tensor(torch.from_numpy(np.ascontiguousarray(pixels))[None], pixel_format.range)
 
 
-def real_thumbs(layout: Layout, subject: Subject) -> list[Pixels]:
+def real_thumbs(layout: Layout, tested: EvaluationSource) -> list[Pixels]:
     """The test images of the target domain, made small, where one way alone is tested."""
-    side, *back = sides(layout, subject)
+    side, *back = sides(layout, tested)
     if back or side.reals is None:
         return []
-    return [resize(pixels, THUMB, THUMB) for _, pixels in readings(side.reals, side.kind_out)]
+    return [resize(pixels, THUMB, THUMB) for _, pixels in readings(side.reals, side.format_out)]

@@ -34,7 +34,7 @@ LEADING = ("ssim", "lpips", "class_iou", "kid", "mmd_self", "mmd", "swd")
 
 
 @dataclass(frozen=True)
-class Row:
+class ImageRow:
     """One test image. ``figures[system][metric]`` is empty where no truth is known; so is
     ``confusion[system]``, of label maps: pixels of true class i taken as j at (i, j)."""
 
@@ -64,7 +64,7 @@ class Summary:
     every baseline's; None where no truth is known. ``distribution``: the figures of whole sets, by
     system and metric, taken as ``protocol`` says. ``left_out``: sentences on what was not measured.
     ``words``: sentences on whether hwan beats the baselines. ``health``: the figures of
-    ``hwan.metrics.signs`` for this direction."""
+    ``hwan.metrics.health_limits`` for this direction."""
 
     images: int
     systems: dict[str, dict[str, float]]
@@ -79,7 +79,7 @@ class Summary:
 
 
 def summarise(
-    rows: Sequence[Row],
+    rows: Sequence[ImageRow],
     reals: Sequence[Pixels] = (),
     distributions: Mapping[str, Distribution] | None = None,
     left_out: Sequence[str] = (),
@@ -123,7 +123,7 @@ def baselines(systems: Mapping[str, object]) -> list[str]:
     return [name for name in systems if name not in NOT_BASELINES]
 
 
-def _systems(known: Sequence[Row]) -> dict[str, dict[str, float]]:
+def _systems(known: Sequence[ImageRow]) -> dict[str, dict[str, float]]:
     if not known:
         return {}
     found = {}
@@ -144,11 +144,11 @@ def _words(direction: str, systems: Mapping[str, Mapping[str, float]]) -> tuple[
     for metric in LEADING:
         figure = FIGURES[metric]
         values = {k: s[metric] for k, s in systems.items() if not math.isnan(s.get(metric, np.nan))}
-        rivals = baselines(values)
-        if OURS not in values or not rivals:
+        baseline_outputs = baselines(values)
+        if OURS not in values or not baseline_outputs:
             continue
         sign = 1 if figure.better == "high" else -1
-        best = max(rivals, key=lambda name: sign * values[name])
+        best = max(baseline_outputs, key=lambda name: sign * values[name])
         for system in (OURS, BEST):
             if system in values:
                 won = sign * values[system] > sign * values[best]
@@ -176,7 +176,7 @@ def _mean_known(values: Sequence[float]) -> float:
     return mean(known) if known else float("nan")
 
 
-def write_results(rows: Sequence[Row], summaries: Mapping[str, Summary], folder: Path) -> None:
+def write_results(rows: Sequence[ImageRow], summaries: Mapping[str, Summary], folder: Path) -> None:
     """``results.json``: the summaries; ``results.csv``: their figures, a line per direction, system and
     metric; ``images.csv``: a line per image, system and metric.
 

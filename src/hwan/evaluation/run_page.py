@@ -21,19 +21,19 @@ from hwan.evaluation.results import (
     OURS,
     REAL,
     WORDS,
-    Row,
+    ImageRow,
     Summary,
     columns,
     shown,
 )
-from hwan.evaluation.source import LoneGenerator, Subject, known_options, read_subject
+from hwan.evaluation.source import EvaluationSource, GeneratorSource, known_options, read_source
 from hwan.evaluation.training_sections import checks, curves, health
 from hwan.evaluation.verdict import directions, judge, meaning, title
 from hwan.files import read_json
 from hwan.imaging.pixels import decode, view
 from hwan.inference.model_card import README
 from hwan.inference.translate import is_generator
-from hwan.metrics.signs import findings
+from hwan.metrics.health_limits import findings
 from hwan.nets.folder import load_generator
 from hwan.report.page import (
     Compare,
@@ -53,14 +53,14 @@ EXTREMES = 3  # of the best and of the worst test images
 def write_run_report(
     run: Path,
     layout: Layout,
-    rows: Sequence[Row] = (),
+    rows: Sequence[ImageRow] = (),
     summaries: Mapping[str, Summary] | None = None,
 ) -> Path:
     """Write ``run/report.html`` from the run folder (or the generator folder, which has no log and no
     samples) and, after a test, its rows and summaries."""
-    config = read_subject(run)
+    config = read_source(run)
     summaries = summaries or {}
-    lone = isinstance(config, LoneGenerator)
+    lone = isinstance(config, GeneratorSource)
     told = "" if lone else (run / "log.jsonl").read_text("utf-8")
     log = [json.loads(line) for line in told.splitlines()]
     found = findings(health(log, summaries))
@@ -98,12 +98,12 @@ def write_run_report(
 
 
 def _strip(
-    config: Subject, log: Sequence[Mapping[str, Any]], summaries: Mapping[str, Summary]
+    config: EvaluationSource, log: Sequence[Mapping[str, Any]], summaries: Mapping[str, Summary]
 ) -> dict[str, str]:
     """The few facts under the title."""
     found = {"method": config.method, "crops": f"{config.data.size} px"}
-    if isinstance(config, LoneGenerator):
-        found["images seen"] = f"{config.card.images:,}" if config.card.images else "not known"
+    if isinstance(config, GeneratorSource):
+        found["images seen"] = f"{config.spec.images:,}" if config.spec.images else "not known"
     else:
         found["seed"] = f"{config.train.seed}"
     if log:
@@ -156,7 +156,7 @@ def _table(
     )
 
 
-def _samples(run: Path, config: Subject) -> Frames:
+def _samples(run: Path, config: EvaluationSource) -> Frames:
     files = sorted((run / "samples").glob("[0-9]*.png"), key=lambda file: int(file.stem))
     frames = tuple((f"{int(file.stem):,} images", decode(file).pixels) for file in files)
     heads: tuple[str, ...] = ("real A", "to B", "real B")
@@ -168,23 +168,23 @@ def _samples(run: Path, config: Subject) -> Frames:
 
 
 def _items(
-    run: Path, layout: Layout, config: Subject, direction: str, rows: Sequence[Row]
+    run: Path, layout: Layout, config: EvaluationSource, direction: str, rows: Sequence[ImageRow]
 ) -> tuple[CompareItem, ...]:
     side = next(s for s in sides(layout, config) if s.direction == direction)
     items = []
     for row in (r for r in rows if r.direction == direction):
         name = Path(row.name)
-        before, truth = side.test.read(side.test.folder / name, side.kind_in), side.truth_of(name)
-        after = decode(translation(run, side, name), side.kind_out)
+        before, truth = side.test.read(side.test.folder / name, side.format_in), side.truth_of(name)
+        after = decode(translation(run, side, name), side.format_out)
         taken = {**row.figures.get(OURS, {}), "cycle_l1": row.cycle_l1}
         figures = {metric: v for metric, v in taken.items() if not math.isnan(v)}
         some = [m for m in ("ssim", "lpips", "pixel_accuracy", "cycle_l1") if m in figures]
         items.append(
             CompareItem(
                 row.name,
-                view(before.pixels, side.kind_in),
-                view(after.pixels, side.kind_out),
-                None if truth is None else view(truth, side.kind_out),
+                view(before.pixels, side.format_in),
+                view(after.pixels, side.format_out),
+                None if truth is None else view(truth, side.format_out),
                 ", ".join(f"{title(m)} {figures[m]:.{FIGURES[m].decimals}f}" for m in some),
                 {title(metric): value for metric, value in figures.items()},
             )
@@ -214,8 +214,8 @@ def _extremes(direction: str, items: Sequence[CompareItem]) -> list[Section]:
     return [Compare(name, items, note if metric == "cycle_l1" else "")]
 
 
-def _facts(run: Path, config: Subject, summaries: Mapping[str, Summary]) -> list[Section]:
-    if isinstance(config, LoneGenerator):
+def _facts(run: Path, config: EvaluationSource, summaries: Mapping[str, Summary]) -> list[Section]:
+    if isinstance(config, GeneratorSource):
         here = f"hwan {__version__}, {describe(pick_device())}"
         facts = {"tested on": directions(summaries), "this page": here}
         return [Facts("Configuration", known_options(config)), Facts("Environment", facts)]
@@ -240,9 +240,9 @@ def describe_folder(folder: Path) -> str:
     Raises ``UsageError`` for a folder that is neither.
     """
     if is_generator(folder):
-        net, card = load_generator(folder)
+        net, spec = load_generator(folder)
         weights = sum(p.numel() for p in net.parameters())
-        facts = {**asdict(card), "parameters": f"{weights:,}"}
+        facts = {**asdict(spec), "parameters": f"{weights:,}"}
         lines = [f"{folder}: a generator", *(f"  {k:14}{v}" for k, v in facts.items())]
         lines += _tested(folder)
         if (folder / README).is_file():

@@ -9,33 +9,33 @@ from hwan import config as configs
 from hwan.config import Config, DataConfig, Pairing
 from hwan.config.applicability import options
 from hwan.inference.translate import is_generator
-from hwan.nets.folder import GeneratorCard, read_card
+from hwan.nets.folder import GeneratorSpec, read_spec
 
 
 @dataclass(frozen=True)
-class LoneGenerator:
+class GeneratorSource:
     """A generator without its run. ``data``: what its card says of the pixels and the size of crops; of
     all else, how the images were prepared, nothing is known."""
 
-    card: GeneratorCard
+    spec: GeneratorSpec
     data: DataConfig
 
     @property
     def method(self) -> str:
         """What trained it."""
-        return self.card.method
+        return self.spec.method
 
     @property
     def directions(self) -> tuple[str, ...]:
         """Its own, alone."""
-        return (self.card.direction,)
+        return (self.spec.direction,)
 
 
-Subject = Config | LoneGenerator
+EvaluationSource = Config | GeneratorSource
 """Both say ``method``, ``directions`` and ``data``."""
 
 
-def read_subject(folder: Path, pairs: Pairing | None = None, swap: bool = False) -> Subject:
+def read_source(folder: Path, pairs: Pairing | None = None, swap: bool = False) -> EvaluationSource:
     """The run or the generator in ``folder``; ``pairs`` and ``swap`` say how the data it is tested on
     belong together, where they are not as the run's own.
 
@@ -44,29 +44,29 @@ def read_subject(folder: Path, pairs: Pairing | None = None, swap: bool = False)
     if not is_generator(folder):
         config = configs.load(folder / "config.json")
         return replace(config, data=_paired(config.data, pairs, swap))
-    card = read_card(folder)
-    kinds = (card.kind_in, card.kind_out)
-    a, b = kinds if card.direction == "ab" else kinds[::-1]
+    spec = read_spec(folder)
+    kinds = (spec.format_in, spec.format_out)
+    a, b = kinds if spec.direction == "ab" else kinds[::-1]
     data = DataConfig(
-        size=card.size,
+        size=spec.size,
         channels_a=a.channels, channels_b=b.channels,
         depth_a=a.depth, depth_b=b.depth,
         range_a=a.range, range_b=b.range,
     )  # fmt: skip
-    return LoneGenerator(card, _paired(data, pairs, swap))
+    return GeneratorSource(spec, _paired(data, pairs, swap))
 
 
 def _paired(data: DataConfig, pairs: Pairing | None, swap: bool) -> DataConfig:
     return replace(data, pairs=pairs or data.pairs, swap=data.swap or swap)
 
 
-def known_options(subject: Subject) -> dict[str, str]:
+def known_options(tested: EvaluationSource) -> dict[str, str]:
     """Every option that is known, by its dotted name."""
-    if isinstance(subject, LoneGenerator):
-        card = subject.card
+    if isinstance(tested, GeneratorSource):
+        spec = tested.spec
         return {
-            "method": card.method,
-            "data.size": str(card.size),
-            **{f"generator.{key}": str(value) for key, value in asdict(card.generator).items()},
+            "method": spec.method,
+            "data.size": str(spec.size),
+            **{f"generator.{key}": str(value) for key, value in asdict(spec.generator).items()},
         }
-    return options(subject)
+    return options(tested)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hwan.evaluation.results import Summary
-from hwan.metrics.signs import Finding
+from hwan.metrics.health_limits import Finding
 from hwan.report.chart import Curves
 from hwan.report.page import Charts, Check, Checks
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from hwan.evaluation.results import FIGURES, LEADING, OURS, WORDS, Summary, baselines
-from hwan.metrics.signs import Finding
+from hwan.metrics.health_limits import Finding
 
 Verdict = Literal["good", "mixed", "bad", "none"]
 
@@ -66,10 +66,14 @@ def won(summary: Summary) -> list[bool]:
             values = {
                 k: s[metric] for k, s in systems.items() if math.isfinite(s.get(metric, math.nan))
             }
-            rivals = [values[name] for name in baselines(values)]
-            if OURS in values and rivals:
+            baseline_outputs = [values[name] for name in baselines(values)]
+            if OURS in values and baseline_outputs:
                 high = FIGURES[metric].better == "high"
-                found.append(values[OURS] > max(rivals) if high else values[OURS] < min(rivals))
+                found.append(
+                    values[OURS] > max(baseline_outputs)
+                    if high
+                    else values[OURS] < min(baseline_outputs)
+                )
     return found
 
 

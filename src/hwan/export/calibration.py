@@ -13,26 +13,26 @@ from hwan.data.folders import list_images, locate
 from hwan.errors import UsageError
 from hwan.imaging.pixels import decode, resize, to_tensor
 from hwan.nets import sizes
-from hwan.nets.folder import GeneratorCard
+from hwan.nets.folder import GeneratorSpec
 
 CALIBRATE, CHECK = 32, 3
 
 
-def crops(data: Sequence[Path], card: GeneratorCard) -> Float[Tensor, "n c s s"]:
+def crops(data: Sequence[Path], spec: GeneratorSpec) -> Float[Tensor, "n c s s"]:
     """Up to 35 images as the generator reads them, (N, C, S, S) in [-1, 1]: the short side resized to
     its training size, the middle cut out. The last three are for checking.
 
     ``data`` is a data set, of which the training images of the generator's own input domain are taken,
     or folders of images, or files. Raises ``UsageError`` for fewer than eight readable ones.
     """
-    files = _files(data, card)
+    files = _files(data, spec)
     wanted = CALIBRATE + CHECK
-    multiple, least = sizes(card.generator)
-    side = max(least, card.size // multiple * multiple)
+    multiple, least = sizes(spec.generator)
+    side = max(least, spec.size // multiple * multiple)
     found = []
     for file in files[:: max(1, len(files) // wanted)]:
         try:
-            pixels = decode(file, card.kind_in).pixels
+            pixels = decode(file, spec.format_in).pixels
         except UsageError:
             continue  # `hwan data check` is what tells of broken files
         height, width = pixels.shape[:2]
@@ -48,13 +48,13 @@ def crops(data: Sequence[Path], card: GeneratorCard) -> Float[Tensor, "n c s s"]
             f"{len(found)} readable in {', '.join(map(str, data))}",
             "give the training's data set, or a folder of images of the kind it will see",
         )
-    return to_tensor(torch.stack(found), card.range_in)
+    return to_tensor(torch.stack(found), spec.range_in)
 
 
-def _files(data: Sequence[Path], card: GeneratorCard) -> list[Path]:
+def _files(data: Sequence[Path], spec: GeneratorSpec) -> list[Path]:
     if len(data) == 1 and (data[0] / "trainA").is_dir():
         layout = locate(data)
-        source = layout.train_a if card.direction == "ab" else layout.train_b
+        source = layout.train_a if spec.direction == "ab" else layout.train_b
         return list(list_images(source.folder))
     files: list[Path] = []
     for item in data:

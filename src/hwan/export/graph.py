@@ -12,7 +12,7 @@ from __future__ import annotations
 from types import ModuleType
 from typing import Any
 
-from hwan.config import Kind
+from hwan.config import PixelFormat
 from hwan.imaging.pixels import DTYPES, FULL
 
 OPSET = 20
@@ -93,7 +93,11 @@ CODES = {"8": 2, "16": 4, "float": 1}  # TensorProto.DataType
 
 
 def around(
-    onnx: ModuleType, proto: Any, kind_in: Kind, kind_out: Kind, sizes: tuple[int, int]
+    onnx: ModuleType,
+    proto: Any,
+    format_in: PixelFormat,
+    format_out: PixelFormat,
+    sizes: tuple[int, int],
 ) -> Any:
     """The model ``proto``, "image" to "translation", as one from pixels to pixels (B, H, W, C) of the
     kinds, of any H and W; names as before."""
@@ -101,11 +105,11 @@ def around(
     axes = "".join(
         AXIS.format(i=i, axis=i + 1, source="image" if i == 0 else "padded_0") for i in (0, 1)
     )
-    low, high = _limits(kind_in)
+    low, high = _limits(format_in)
     before = BEFORE.format(
         ir=IR,
         opset=OPSET,
-        dtype=NAMES[kind_in.depth],
+        dtype=NAMES[format_in.depth],
         multiple=multiple,
         round_up=multiple - 1,
         least=least,
@@ -113,17 +117,17 @@ def around(
         divisor=float((high - low) / 2),
         shift=float(-low / ((high - low) / 2) - 1),
     )
-    low, high = _limits(kind_out)
-    floats = kind_out.depth == "float"
+    low, high = _limits(format_out)
+    floats = format_out.depth == "float"
     after = AFTER.format(
         ir=IR,
         opset=OPSET,
-        dtype=NAMES[kind_out.depth],
+        dtype=NAMES[format_out.depth],
         half=float((high - low) / 2),
         low=float(low),
         high=float(high),
         levels="Add (scaled, low)" if floats else "Round (scaled)",
-        code=CODES[kind_out.depth],
+        code=CODES[format_out.depth],
     )
     compose = onnx.compose
     first, last = (onnx.parser.parse_model(text) for text in (before, after))
@@ -141,5 +145,9 @@ def around(
     return joined
 
 
-def _limits(kind: Kind) -> tuple[float, float]:
-    return kind.range if kind.depth == "float" else (0.0, float(FULL[DTYPES[kind.depth]]))
+def _limits(pixel_format: PixelFormat) -> tuple[float, float]:
+    return (
+        pixel_format.range
+        if pixel_format.depth == "float"
+        else (0.0, float(FULL[DTYPES[pixel_format.depth]]))
+    )

@@ -32,7 +32,7 @@ from hwan.imaging.pixels import DTYPES, FULL, to_unit
 from hwan.inference.hub import licence
 from hwan.inference.translate import Translator
 from hwan.nets import sizes
-from hwan.nets.folder import GeneratorCard, load_generator
+from hwan.nets.folder import GeneratorSpec, load_generator
 from hwan.runtime import need
 
 
@@ -58,31 +58,31 @@ def export_onnx(
     onnx, runtime, _ = (
         need(name, "onnx", "export to ONNX") for name in ("onnx", "onnxruntime", "onnxscript")
     )
-    net, card = load_generator(folder)
-    check_exportable(card)
-    pictures = crops(data, card) if data else None
+    net, spec = load_generator(folder)
+    check_exportable(spec)
+    pictures = crops(data, spec) if data else None
     if precision == "int8" and pictures is None:
         raise UsageError(
             "int8 is calibrated on images like those it will see",
             "no --data",
             "add --data DIR, the training's data set or a folder of images",
         )
-    proto = trace(net, card)
+    proto = trace(net, spec)
     if precision == "fp16":
         proto = to_fp16(proto)
     elif precision == "int8" and pictures is not None:
         proto = to_int8(proto, pictures[:-CHECK])
-    _, least = sizes(card.generator)
+    _, least = sizes(spec.generator)
     run = runner(runtime, proto)
-    found = [compare(net, run, image) for image in inputs(card, least, precision, pictures)]
+    found = [compare(net, run, image) for image in inputs(spec, least, precision, pictures)]
     tolerance = TOLERANCES[precision]
     refuse_above(found, tolerance, "ONNX" if precision == "fp32" else f"ONNX in {precision}")
     if images:
-        proto = around(onnx, proto, card.kind_in, card.kind_out, sizes(card.generator))
-        outside = Translator(net, card)
+        proto = around(onnx, proto, spec.format_in, spec.format_out, sizes(spec.generator))
+        outside = Translator(net, spec)
         outside.engine = lambda image: run(image.contiguous())
-        same_pixels(outside, runner(runtime, proto), card)
-    facts = {**metadata(card, precision, images), "licence": licence(folder)}
+        same_pixels(outside, runner(runtime, proto), spec)
+    facts = {**metadata(spec, precision, images), "licence": licence(folder)}
     onnx.helper.set_model_props(proto, {f"hwan.{k}": json.dumps(v) for k, v in facts.items()})
     model = proto.SerializeToString()
     write_atomic(out / "model.onnx", model)
@@ -91,15 +91,15 @@ def export_onnx(
     return out / "model.onnx", found
 
 
-def check_exportable(card: GeneratorCard) -> None:
+def check_exportable(spec: GeneratorSpec) -> None:
     """Raise ``UsageError`` for a generator that no fixed graph can be."""
-    if card.generator.norm == "whitening" and card.generator.test_batch_statistics:
+    if spec.generator.norm == "whitening" and spec.generator.test_batch_statistics:
         raise UsageError(
             "ONNX has no eigenvectors, which whitening by the image's own statistics needs",
             "norm whitening with generator.test_batch_statistics",
             "train without generator.test_batch_statistics",
         )
-    if card.generator.test_dropout:
+    if spec.generator.test_dropout:
         raise UsageError(
             "an exported generator gives one translation of an image",
             "generator.test_dropout, which draws another each time",
@@ -107,18 +107,18 @@ def check_exportable(card: GeneratorCard) -> None:
         )
 
 
-def example(card: GeneratorCard) -> Tensor:
+def example(spec: GeneratorSpec) -> Tensor:
     """(2, C, H, W): no side 1 anywhere in the network, nor two sides alike, which tracing would fix."""
-    multiple, least = sizes(card.generator)
+    multiple, least = sizes(spec.generator)
     side = max(2 * least, _at_least(64, multiple))
-    return torch.zeros(2, card.channels_in, side, side + multiple)
+    return torch.zeros(2, spec.channels_in, side, side + multiple)
 
 
 def _at_least(side: int, multiple: int) -> int:
     return -(-side // multiple) * multiple
 
 
-def trace(net: nn.Module, card: GeneratorCard) -> Any:
+def trace(net: nn.Module, spec: GeneratorSpec) -> Any:
     """The fp32 ModelProto, without metadata."""
     free = torch.export.Dim.DYNAMIC
     # torch's exporter warns of its own insides, and logs that torchvision is absent, which hwan
@@ -128,7 +128,7 @@ def trace(net: nn.Module, card: GeneratorCard) -> Any:
         warnings.filterwarnings("ignore", "`isinstance.treespec, LeafSpec.`", FutureWarning)
         program = torch.onnx.export(
             net,
-            (example(card),),
+            (example(spec),),
             dynamo=True,
             opset_version=OPSET,
             input_names=["image"],
@@ -140,13 +140,13 @@ def trace(net: nn.Module, card: GeneratorCard) -> Any:
     return program.model_proto
 
 
-def metadata(card: GeneratorCard, precision: ExportPrecision, images: bool) -> dict[str, Any]:
+def metadata(spec: GeneratorSpec, precision: ExportPrecision, images: bool) -> dict[str, Any]:
     """What the file says of itself, each value as JSON under "hwan.NAME": all of the card, and
 
     ``version`` of hwan, ``precision``, ``multiple`` and ``least`` side, ``range`` of a float input and
     output, ``layout`` "NCHW" ([-1, 1], padded by the caller) or "NHWC" (pixels of any size).
     """
-    multiple, least = sizes(card.generator)
+    multiple, least = sizes(spec.generator)
     return {
         "version": __version__,
         "precision": precision,
@@ -154,7 +154,7 @@ def metadata(card: GeneratorCard, precision: ExportPrecision, images: bool) -> d
         "multiple": 1 if images else multiple,
         "least": 1 if images else least,
         "range": "pixels" if images else "-1..1",
-        **asdict(card),
+        **asdict(spec),
     }
 
 
@@ -186,13 +186,13 @@ def onnx_engine(translator: Translator) -> Callable[[Tensor], Tensor]:
             f"{translator.device}, {translator.half or 'fp32'}",
             "add --device cpu, or leave --engine (or --precision) out",
         )
-    check_exportable(translator.card)
-    run = runner(runtime, trace(translator.generator, translator.card))
+    check_exportable(translator.spec)
+    run = runner(runtime, trace(translator.generator, translator.spec))
     return lambda image: run(image.contiguous())
 
 
 def inputs(
-    card: GeneratorCard, least: int, precision: ExportPrecision, pictures: Tensor | None
+    spec: GeneratorSpec, least: int, precision: ExportPrecision, pictures: Tensor | None
 ) -> list[Tensor]:
     """What the export is compared on: three sizes, of them one batch, random or cut from ``pictures``
     that calibration did not see.
@@ -200,13 +200,13 @@ def inputs(
     From 16 pixels up: at the least side of 8 an untrained ResNet-9's instance norms see four pixels
     each, and PyTorch's own rounding (8e-5 from double precision) leaves no room to compare.
     """
-    multiple, _ = sizes(card.generator)
+    multiple, _ = sizes(spec.generator)
     if precision == "fp32" or pictures is None:
         noise = torch.Generator().manual_seed(0)
         few, side = (max(least, _at_least(n, multiple)) for n in (16, 64))
         shapes = [(1, few, few), (1, side, side), (3, side + multiple, 2 * side)]
         return [
-            torch.rand((b, card.channels_in, h, w), generator=noise) * 2 - 1 for b, h, w in shapes
+            torch.rand((b, spec.channels_in, h, w), generator=noise) * 2 - 1 for b, h, w in shapes
         ]
     held, side = pictures[-CHECK:], pictures.shape[2]
     half = max(least, side // 2 // multiple * multiple)
@@ -214,22 +214,22 @@ def inputs(
 
 
 def same_pixels(
-    translator: Translator, run: Callable[[Tensor], Tensor], card: GeneratorCard
+    translator: Translator, run: Callable[[Tensor], Tensor], spec: GeneratorSpec
 ) -> None:
     """Raise ``Failure`` unless the model of pixels gives what padding, the model and cropping give.
 
     One level's difference is a rounding at the edge between two; it may be in one pixel of a hundred.
     """
-    multiple, least = sizes(card.generator)
-    dtype = DTYPES[card.depth_in]
+    multiple, least = sizes(spec.generator)
+    dtype = DTYPES[spec.depth_in]
     draw = np.random.default_rng(0)
     for height, width in ((1, 2), (least + 1, least + multiple), (3 * least - 1, 2 * least + 3)):
-        shape = (height, width, card.channels_in)
-        low, high = card.range_in if card.depth_in == "float" else (0, FULL[dtype] + 1)
+        shape = (height, width, spec.channels_in)
+        low, high = spec.range_in if spec.depth_in == "float" else (0, FULL[dtype] + 1)
         pixels = draw.uniform(low, high, shape).astype(dtype)
-        expected = to_unit(translator.pixels(pixels), card.kind_out)
-        got = to_unit(run(torch.from_numpy(pixels)[None])[0].numpy(), card.kind_out)
-        level = 1e-4 if card.depth_out == "float" else 1.001 / FULL[DTYPES[card.depth_out]]
+        expected = to_unit(translator.pixels(pixels), spec.format_out)
+        got = to_unit(run(torch.from_numpy(pixels)[None])[0].numpy(), spec.format_out)
+        level = 1e-4 if spec.depth_out == "float" else 1.001 / FULL[DTYPES[spec.depth_out]]
         error = np.abs(got - expected) if got.shape == expected.shape else np.array(np.inf)
         if not (error.max() <= level and (error > level / 2).mean() <= 0.01):
             raise Failure(

@@ -24,17 +24,17 @@ def export_program(folder: Path, out: Path) -> tuple[Path, list[Parity]]:
     with the generator on three sizes. Raises ``UsageError`` for a generator that drops out when
     translating, and ``Failure``, leaving no program, where an error is above 1e-4.
     """
-    net, card = load_generator(folder)
-    check_exportable(card)
+    net, spec = load_generator(folder)
+    check_exportable(spec)
     free = torch.export.Dim.DYNAMIC
     program = torch.export.export(
-        net, (example(card),), dynamic_shapes=({0: free, 2: free, 3: free},)
+        net, (example(spec),), dynamic_shapes=({0: free, 2: free, 3: free},)
     )
     # torch.export takes a side that can be 1 for one that always is, so a U-Net's bottleneck, a pixel
     # at its least side, has to have two here.
-    multiple, least = sizes(card.generator)
+    multiple, least = sizes(spec.generator)
     least = max(least, 2 * multiple)
-    facts = {**metadata(card, "fp32", images=False), "least": least, "licence": licence(folder)}
+    facts = {**metadata(spec, "fp32", images=False), "least": least, "licence": licence(folder)}
     file = io.BytesIO()
     torch.export.save(
         program,
@@ -42,7 +42,7 @@ def export_program(folder: Path, out: Path) -> tuple[Path, list[Parity]]:
         extra_files={"hwan.json": json.dumps({f"hwan.{k}": v for k, v in facts.items()})},
     )
     read = torch.export.load(io.BytesIO(file.getvalue())).module()
-    found = [compare(net, read, image) for image in inputs(card, least, "fp32", None)]
+    found = [compare(net, read, image) for image in inputs(spec, least, "fp32", None)]
     refuse_above(found, TOLERANCES["fp32"], "the program")
     write_atomic(out / "model.pt2", file.getvalue())
     weights = (folder / "model.safetensors").stat().st_size

@@ -18,7 +18,7 @@ import numpy as np
 from PIL import ExifTags, Image, ImageFile, ImageOps, TiffImagePlugin, UnidentifiedImageError
 
 from hwan.errors import UsageError
-from hwan.imaging.metadata import NO_TAGS, Tags, options
+from hwan.imaging.metadata import NO_METADATA, Metadata, options
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".npy"})
 WRITERS = {
@@ -44,7 +44,7 @@ logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # what it logs of a fi
 
 
 @dataclass(frozen=True)
-class Stored:
+class DecodedFile:
     """A file's picture: ``values`` (H, W, C) of any real dtype, upright; its ``mode``; whether the
     last channel is ``alpha``; ``notes`` on what reading had to change."""
 
@@ -54,7 +54,7 @@ class Stored:
     notes: tuple[str, ...] = ()
 
 
-def read(source: bytes | Image.Image | np.ndarray, channels: int) -> Stored:
+def read(source: bytes | Image.Image | np.ndarray, channels: int) -> DecodedFile:
     """The picture in a file's bytes, or in memory.
 
     Where ``channels`` is 1 or 3, 8-bit pictures come as grey or RGB, alpha composited over white;
@@ -79,7 +79,7 @@ def read(source: bytes | Image.Image | np.ndarray, channels: int) -> Stored:
     return _tiff(source, channels)
 
 
-def _array(values: np.ndarray) -> Stored:
+def _array(values: np.ndarray) -> DecodedFile:
     if values.dtype == np.bool_:
         values = values.astype(np.uint8) * np.uint8(255)
     if values.ndim == 2:
@@ -89,10 +89,10 @@ def _array(values: np.ndarray) -> Stored:
             f"an array of {values.dtype} {values.shape}; pictures are numbers (H, W) or (H, W, C)"
         )
     native = np.ascontiguousarray(values, values.dtype.newbyteorder("="))
-    return Stored(native, f"{native.shape[2]} x {native.dtype}")
+    return DecodedFile(native, f"{native.shape[2]} x {native.dtype}")
 
 
-def _pillow(file: Image.Image, channels: int) -> Stored:
+def _pillow(file: Image.Image, channels: int) -> DecodedFile:
     mode, notes, alpha = file.mode, [], False
     if getattr(file, "n_frames", 1) > 1:  # only some of Pillow's classes have frames
         notes.append("first frame of an animation")
@@ -101,7 +101,7 @@ def _pillow(file: Image.Image, channels: int) -> Stored:
     image = ImageOps.exif_transpose(file)
     plain = channels in (1, 3)
     if mode.startswith("I") or mode == "F":
-        return Stored(_array(np.array(image)).values, mode, notes=tuple(notes))
+        return DecodedFile(_array(np.array(image)).values, mode, notes=tuple(notes))
     if image.has_transparency_data:
         alpha = not plain
         if plain or mode != "LA":
@@ -116,7 +116,7 @@ def _pillow(file: Image.Image, channels: int) -> Stored:
     elif not alpha:
         image = image.convert("L" if mode in ("1", "L") else "RGB")
     array = np.array(image)
-    return Stored(array.reshape(*array.shape[:2], -1), mode, alpha, tuple(notes))
+    return DecodedFile(array.reshape(*array.shape[:2], -1), mode, alpha, tuple(notes))
 
 
 def _halved(file: Image.Image) -> bool:
@@ -133,7 +133,7 @@ def _rawmode(args: object) -> str:
     return str(args[0] if isinstance(args, tuple) else args)
 
 
-def _sixteen_bit_colour(data: bytes) -> Stored:
+def _sixteen_bit_colour(data: bytes) -> DecodedFile:
     """A 16-bit RGB, RGBA or grey-and-alpha file, decoded twice by Pillow, one byte of a value each."""
     with Image.open(io.BytesIO(data)) as file:
         mode = _rawmode(file.tile[0].args)
@@ -145,7 +145,7 @@ def _sixteen_bit_colour(data: bytes) -> Stored:
         high, low = (_decode_as(data, raw) for raw in (mode, mode[:-1] + LOW_BYTE[mode[-1]]))
         values = high.astype(np.uint16) << 8 | low
     notes = (TURNED_NOTE,) if orientation in range(2, 9) else ()
-    return Stored(values, mode[:-1], mode.split(";")[0][-1] == "A", notes)
+    return DecodedFile(values, mode[:-1], mode.split(";")[0][-1] == "A", notes)
 
 
 def _decode_as(data: bytes, rawmode: str) -> np.ndarray:
@@ -176,7 +176,7 @@ def _beyond(file: TiffImagePlugin.TiffImageFile, channels: int) -> bool:
     return stack or (samples > 1 and (deep or samples != len(file.getbands())))
 
 
-def _tiff(data: bytes, channels: int) -> Stored:
+def _tiff(data: bytes, channels: int) -> DecodedFile:
     import tifffile  # 0.1 s, which most data sets need not pay
 
     notes = []
@@ -198,11 +198,11 @@ def _tiff(data: bytes, channels: int) -> Stored:
     if "S" not in axes:
         values, axes = values[..., None], axes + "S"
     values = np.moveaxis(values, [axes.index(axis) for axis in "YXS"], (0, 1, 2))
-    stored = _array(values)
+    decoded = _array(values)
     orientation = tag.value if tag else 1
     if orientation in range(2, 9):
         notes.append(TURNED_NOTE)
-    return Stored(_upright(stored.values, orientation), stored.mode, alpha, tuple(notes))
+    return DecodedFile(_upright(decoded.values, orientation), decoded.mode, alpha, tuple(notes))
 
 
 def holds(suffix: str, channels: int, dtype: np.dtype) -> bool:
@@ -217,7 +217,7 @@ def holds(suffix: str, channels: int, dtype: np.dtype) -> bool:
     return channels in (1, 3) and (dtype == np.uint8 or (kind == "PNG" and dtype == np.uint16))
 
 
-def write(pixels: np.ndarray, suffix: str, tags: Tags = NO_TAGS) -> bytes:
+def write(pixels: np.ndarray, suffix: str, tags: Metadata = NO_METADATA) -> bytes:
     """Pixels (H, W, C) of uint8, uint16 or float32 as a file's bytes, in the format of ``suffix``,
     with the ``tags`` that the format has a place for.
 

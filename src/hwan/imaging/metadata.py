@@ -16,17 +16,17 @@ SPACES = {b"GRAY": 1, b"RGB ": 3}  # an ICC profile's colour space, and the chan
 
 
 @dataclass(frozen=True)
-class Tags:
+class Metadata:
     """EXIF and ICC profile as bytes; empty where there is none."""
 
     exif: bytes = b""
     icc: bytes = b""
 
 
-NO_TAGS = Tags()
+NO_METADATA = Metadata()
 
 
-def read_tags(data: bytes) -> Tags:
+def read_metadata(data: bytes) -> Metadata:
     """EXIF and ICC of an image file's bytes (none where Pillow finds none, or no image).
 
     Orientation is left out, since decoding applies it; so are the stored sizes, the thumbnail and
@@ -40,12 +40,12 @@ def read_tags(data: bytes) -> Tags:
             inner = exif.get_ifd(ExifTags.IFD.Exif)
             for size in (ExifTags.Base.ExifImageWidth, ExifTags.Base.ExifImageHeight):
                 inner.pop(size, None)
-            return Tags(exif.tobytes() if len(exif) else b"", bytes(icc))
+            return Metadata(exif.tobytes() if len(exif) else b"", bytes(icc))
     except Exception:  # broken tags by a dozen types of error; the picture itself may be well
-        return Tags()
+        return Metadata()
 
 
-def options(tags: Tags, kind: str, channels: int) -> dict[str, bytes]:
+def options(tags: Metadata, kind: str, channels: int) -> dict[str, bytes]:
     """What Pillow's writer of format ``kind`` takes of ``tags`` for a picture of ``channels``.
 
     An ICC profile of another number of channels (grey to colour, CMYK) would be wrong and is left out.

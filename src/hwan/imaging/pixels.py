@@ -1,6 +1,6 @@
 """Pixels <-> tensors, and whatever a file holds -> pixels: the only place that knows ranges and depths.
 
-*Pixels* are arrays (H, W, C) of what their domain's ``Kind`` says: uint8 in 0..255, uint16 in
+*Pixels* are arrays (H, W, C) of what their domain's ``PixelFormat`` says: uint8 in 0..255, uint16 in
 0..65535, or float32 in the declared range. *Tensors* are floats (B, C, H, W) in [-1, 1]: the ends of
 the range are -1 and 1.
 """
@@ -18,18 +18,18 @@ from jaxtyping import Float, Float32, Float64, Shaped, UInt8, UInt16
 from PIL import Image
 from torch import Tensor
 
-from hwan.config import UNIT, Depth, Kind, Limits
+from hwan.config import UNIT, Depth, PixelFormat, ValueRange
 from hwan.errors import UsageError
 from hwan.files import write_atomic
-from hwan.imaging.codecs import ALPHA_NOTE, Stored, holds, read, to_pil, write
-from hwan.imaging.metadata import NO_TAGS, Tags
+from hwan.imaging.codecs import ALPHA_NOTE, DecodedFile, holds, read, to_pil, write
+from hwan.imaging.metadata import NO_METADATA, Metadata
 
 # _: two Pixels of one signature may differ in size
 Bytes: TypeAlias = UInt8[np.ndarray, "_h _w _c"]
 Pixels: TypeAlias = (
     UInt8[np.ndarray, "_h _w _c"] | UInt16[np.ndarray, "_h _w _c"] | Float32[np.ndarray, "_h _w _c"]
 )
-RGB = Kind()
+RGB = PixelFormat()
 DTYPES: dict[Depth, np.dtype] = {
     "8": np.dtype(np.uint8),
     "16": np.dtype(np.uint16),
@@ -49,16 +49,18 @@ class Picture:
     notes: tuple[str, ...]
 
 
-def decode(source: Path | bytes | Image.Image | np.ndarray, kind: Kind = RGB) -> Picture:
-    """Read any image as pixels of ``kind``: a path, a file's bytes, a Pillow image or an array.
+def decode(
+    source: Path | bytes | Image.Image | np.ndarray, pixel_format: PixelFormat = RGB
+) -> Picture:
+    """Read any image as pixels of ``pixel_format``: a path, a file's bytes, a Pillow image or an array.
 
-    Channels: as many as the kind has are taken as they are. Else grey is repeated for 3; colour
+    Channels: as many as the pixel_format has are taken as they are. Else grey is repeated for 3; colour
     becomes grey (Rec. 601 luma) for 1; alpha is composited over white for either. EXIF orientation is
     applied, palettes are looked up, CMYK is converted without a profile; of an animation the first
     frame is taken.
 
     Depth: 16 bit becomes 8 by dividing by 257, 8 becomes 16 by multiplying; floats count as 0..1
-    there. Of a float kind the values are the file's own numbers, whatever its type; what is outside
+    there. Of a float pixel_format the values are the file's own numbers, whatever its type; what is outside
     the range is clipped, unless it is further out than the range is wide: that is another unit.
 
     ``Picture.notes`` says what was changed, but for grey and colour. Raises ``UsageError`` for a file
@@ -66,37 +68,37 @@ def decode(source: Path | bytes | Image.Image | np.ndarray, kind: Kind = RGB) ->
     outside 0..1 for 8 or 16 bit, integers of another width there, values far outside the range.
     """
     name = str(source) if isinstance(source, Path) else "the image"
-    stored = _read(source, kind.channels, name)
-    values, noted = _with_channels(stored, kind, name)
-    pixels, deep = _with_depth(values, stored.mode, kind, name)
-    return Picture(pixels, stored.mode, (*stored.notes, *noted, *deep))
+    decoded = _read(source, pixel_format.channels, name)
+    values, noted = _with_channels(decoded, pixel_format, name)
+    pixels, deep = _with_depth(values, decoded.mode, pixel_format, name)
+    return Picture(pixels, decoded.mode, (*decoded.notes, *noted, *deep))
 
 
-def inspect(source: Path) -> tuple[Picture, Kind]:
+def inspect(source: Path) -> tuple[Picture, PixelFormat]:
     """The picture in the depth and with the channels it has, and the kind those are.
 
     8-bit grey and colour come as RGB. A float kind's range is the picture's own. Raises
     ``UsageError`` for a file that is missing, broken or no image.
     """
-    stored = _read(source, 3, str(source))
-    values, dtype = stored.values, stored.values.dtype
+    decoded = _read(source, 3, str(source))
+    values, dtype = decoded.values, decoded.values.dtype
     if dtype == np.uint8 and values.shape[2] == 1:  # not by Pillow
         values = values.repeat(3, axis=2)
     if dtype in FULL:
         return (
-            Picture(values, stored.mode, stored.notes),
-            Kind(values.shape[2], "8" if dtype == np.uint8 else "16"),
+            Picture(values, decoded.mode, decoded.notes),
+            PixelFormat(values.shape[2], "8" if dtype == np.uint8 else "16"),
         )
     try:
         pixels, notes = _floats(values)
         low, high = float(pixels.min()), float(pixels.max())
     except ValueError as error:
         raise _unreadable(str(source), error) from error
-    kind = Kind(values.shape[2], "float", (low, high if high > low else low + 1))
-    return Picture(pixels, stored.mode, (*stored.notes, *notes)), kind
+    kind = PixelFormat(values.shape[2], "float", (low, high if high > low else low + 1))
+    return Picture(pixels, decoded.mode, (*decoded.notes, *notes)), kind
 
 
-def _read(source: Path | bytes | Image.Image | np.ndarray, channels: int, name: str) -> Stored:
+def _read(source: Path | bytes | Image.Image | np.ndarray, channels: int, name: str) -> DecodedFile:
     try:
         return read(source.read_bytes() if isinstance(source, Path) else source, channels)
     except Exception as error:
@@ -113,10 +115,12 @@ def _unreadable(name: str, error: Exception) -> UsageError:
     return UsageError(f"{name} is a readable image", reason, fix)
 
 
-def _with_channels(stored: Stored, kind: Kind, name: str) -> tuple[np.ndarray, list[str]]:
-    values, have, want = stored.values, stored.values.shape[2], kind.channels
+def _with_channels(
+    decoded: DecodedFile, pixel_format: PixelFormat, name: str
+) -> tuple[np.ndarray, list[str]]:
+    values, have, want = decoded.values, decoded.values.shape[2], pixel_format.channels
     notes = []
-    if stored.alpha and want in (1, 3):
+    if decoded.alpha and want in (1, 3):
         white = FULL.get(values.dtype, 1)
         share = values[:, :, -1:] / white
         values = rounded(values[:, :, :-1] * share + white * (1 - share), values.dtype)
@@ -141,12 +145,12 @@ def rounded(values: np.ndarray, dtype: np.dtype) -> np.ndarray:
 
 
 def _with_depth(
-    values: np.ndarray, mode: str, kind: Kind, name: str
+    values: np.ndarray, mode: str, pixel_format: PixelFormat, name: str
 ) -> tuple[np.ndarray, list[str]]:
     """``values`` of any dtype in the kind's, and notes."""
-    dtype = DTYPES[kind.depth]
-    if kind.depth == "float":
-        return _within(values, kind.range, name)
+    dtype = DTYPES[pixel_format.depth]
+    if pixel_format.depth == "float":
+        return _within(values, pixel_format.range, name)
     if (
         mode.startswith("I")
         and values.dtype not in FULL
@@ -156,15 +160,15 @@ def _with_depth(
     if values.dtype == dtype:
         return values, []
     if values.dtype in FULL:
-        if kind.depth == "8":
+        if pixel_format.depth == "8":
             return (values / 257).round().astype(dtype), ["16 bit reduced to 8"]
         return values.astype(dtype) * np.uint16(257), ["8 bit widened to 16"]
     if values.dtype.kind == "f" and values.min() >= 0 and values.max() <= 1:  # nan is neither
         levels = (values * FULL[dtype]).round().astype(dtype)
-        return levels, [f"float in [0, 1] reduced to {kind.depth} bit"]
+        return levels, [f"float in [0, 1] reduced to {pixel_format.depth} bit"]
     what = "float" if values.dtype.kind == "f" else str(values.dtype)
     raise UsageError(
-        f"{name} has a depth that fits its domain's {kind.depth} bit",
+        f"{name} has a depth that fits its domain's {pixel_format.depth} bit",
         f"{what} pixels outside [0, 1]" if what == "float" else f"{what} pixels, of unknown scale",
         "set --data.depth_a (or depth_b) float and --data.range_a to the range of the values",
     )
@@ -178,8 +182,8 @@ def _floats(values: np.ndarray) -> tuple[np.ndarray, list[str]]:
     return floats, [] if exact else ["rounded to 32-bit floats"]
 
 
-def _within(values: np.ndarray, limits: Limits, name: str) -> tuple[np.ndarray, list[str]]:
-    (low, high), least, greatest = limits, values.min(), values.max()
+def _within(values: np.ndarray, value_range: ValueRange, name: str) -> tuple[np.ndarray, list[str]]:
+    (low, high), least, greatest = value_range, values.min(), values.max()
     try:
         floats, notes = _floats(values)
     except ValueError as error:
@@ -196,7 +200,7 @@ def _within(values: np.ndarray, limits: Limits, name: str) -> tuple[np.ndarray, 
     return floats, notes
 
 
-def encode(pixels: Pixels, suffix: str = ".png", tags: Tags = NO_TAGS) -> bytes:
+def encode(pixels: Pixels, suffix: str = ".png", tags: Metadata = NO_METADATA) -> bytes:
     """Pixels as an image file's bytes, in their own depth; ``suffix`` names the format.
 
     Raises ``UsageError`` for a format that does not hold them (JPEG for 16 bit).
@@ -204,15 +208,15 @@ def encode(pixels: Pixels, suffix: str = ".png", tags: Tags = NO_TAGS) -> bytes:
     return write(pixels, suffix, tags)
 
 
-def suffix_for(kind: Kind, wanted: str = ".png") -> str:
-    """``wanted`` where that format holds pictures of ``kind``, else ".png", else ".tiff"."""
+def suffix_for(pixel_format: PixelFormat, wanted: str = ".png") -> str:
+    """``wanted`` where that format holds pictures of ``pixel_format``, else ".png", else ".tiff"."""
     for suffix in (wanted, ".png"):
-        if holds(suffix, kind.channels, DTYPES[kind.depth]):
+        if holds(suffix, pixel_format.channels, DTYPES[pixel_format.depth]):
             return suffix
     return ".tiff"
 
 
-def save(pixels: Pixels, path: Path, tags: Tags = NO_TAGS) -> None:
+def save(pixels: Pixels, path: Path, tags: Metadata = NO_METADATA) -> None:
     """Write pixels to ``path`` in the format of its suffix, never leaving half a file."""
     write_atomic(path, encode(pixels, path.suffix, tags))
 
@@ -240,22 +244,24 @@ def resize(pixels: Pixels, height: int, width: int) -> Pixels:
     return rounded(values.clip(least, greatest), pixels.dtype)
 
 
-def to_tensor(batch: Shaped[Tensor, "b h w c"], limits: Limits = UNIT) -> Float[Tensor, "b c h w"]:
+def to_tensor(
+    batch: Shaped[Tensor, "b h w c"], value_range: ValueRange = UNIT
+) -> Float[Tensor, "b c h w"]:
     """Pixels (B, H, W, C) as floats (B, C, H, W) in [-1, 1], on the device they are on.
 
-    uint8 counts as 0..255, uint16 as 0..65535, float32 as from ``limits[0]`` to ``limits[1]``.
+    uint8 counts as 0..255, uint16 as 0..65535, float32 as from ``value_range[0]`` to ``value_range[1]``.
     """
     values = batch.permute(0, 3, 1, 2).float()
     if batch.dtype == torch.uint8:
         return values / 127.5 - 1
     if batch.dtype == torch.uint16:
         return values / 32767.5 - 1
-    low, high = limits
+    low, high = value_range
     return (values - low) / ((high - low) / 2) - 1
 
 
 def to_pixels(
-    batch: Float[Tensor, "b c h w"], kind: Kind = RGB
+    batch: Float[Tensor, "b c h w"], pixel_format: PixelFormat = RGB
 ) -> UInt8[np.ndarray, "b h w c"] | UInt16[np.ndarray, "b h w c"] | Float32[np.ndarray, "b h w c"]:
     """Floats (B, C, H, W) in [-1, 1] as pixels (B, H, W, C) in the kind's depth and range, whatever
     C is: integers rounded to the nearest, what is outside clipped.
@@ -263,37 +269,37 @@ def to_pixels(
     The reference code truncates instead, which darkens every image by half a level.
     """
     values = batch.detach().float().permute(0, 2, 3, 1)
-    if kind.depth == "float":
-        low, high = kind.range
+    if pixel_format.depth == "float":
+        low, high = pixel_format.range
         floats: np.ndarray = (
             ((values + 1) * ((high - low) / 2) + low).clamp(low, high).cpu().numpy()
         )
         return floats
-    half = FULL[DTYPES[kind.depth]] / 2
+    half = FULL[DTYPES[pixel_format.depth]] / 2
     levels = ((values + 1) * half).round().clamp(0, 2 * half)
     # By way of int32: torch converts nothing but a copy to uint16 on every device.
-    whole = levels.to(torch.uint8 if kind.depth == "8" else torch.int32).cpu().numpy()
-    return whole.astype(DTYPES[kind.depth], copy=False)
+    whole = levels.to(torch.uint8 if pixel_format.depth == "8" else torch.int32).cpu().numpy()
+    return whole.astype(DTYPES[pixel_format.depth], copy=False)
 
 
-def to_unit(pixels: Pixels, kind: Kind) -> Float64[np.ndarray, "_h _w _c"]:
+def to_unit(pixels: Pixels, pixel_format: PixelFormat) -> Float64[np.ndarray, "_h _w _c"]:
     """Pixels with their range mapped to 0..1, in double precision."""
-    low, high = kind.range if kind.depth == "float" else (0, FULL[pixels.dtype])
+    low, high = pixel_format.range if pixel_format.depth == "float" else (0, FULL[pixels.dtype])
     return (pixels - np.float64(low)) / (high - low)
 
 
-def from_unit(values: Float64[np.ndarray, "_h _w _c"], kind: Kind) -> Pixels:
+def from_unit(values: Float64[np.ndarray, "_h _w _c"], pixel_format: PixelFormat) -> Pixels:
     """The inverse of ``to_unit``: integers rounded to the nearest, what is outside clipped."""
-    dtype = DTYPES[kind.depth]
-    low, high = kind.range if kind.depth == "float" else (0, FULL[dtype])
+    dtype = DTYPES[pixel_format.depth]
+    low, high = pixel_format.range if pixel_format.depth == "float" else (0, FULL[dtype])
     return rounded((values * (high - low) + low).clip(low, high), dtype)
 
 
-def view(pixels: Pixels, kind: Kind) -> Bytes:
+def view(pixels: Pixels, pixel_format: PixelFormat) -> Bytes:
     """What a screen shows of pixels, (H, W, 1 or 3) uint8: the range as 0..255, and of more than 3
     channels the first three as red, green and blue, of 2 the first. 8-bit grey and RGB as they are."""
-    if kind.depth != "8":
-        pixels = from_unit(to_unit(pixels, kind), Kind())
+    if pixel_format.depth != "8":
+        pixels = from_unit(to_unit(pixels, pixel_format), PixelFormat())
     channels = pixels.shape[2]
     return pixels if channels in (1, 3) else pixels[:, :, : 1 if channels == 2 else 3]
 

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import torch
 
-from hwan.config import Kind
+from hwan.config import PixelFormat
 from hwan.data.folders import list_images
 from hwan.errors import UsageError
 from hwan.imaging.codecs import WRITERS
-from hwan.imaging.metadata import Tags, read_tags
+from hwan.imaging.metadata import Metadata, read_metadata
 from hwan.imaging.pixels import RGB, Picture, Pixels, decode, save, suffix_for
 from hwan.inference.translate import Translator
 
@@ -31,26 +31,30 @@ class Outcome:
 
 
 def plan(
-    inputs: Sequence[Path], out: Path, suffix: str = "", overwrite: bool = False, kind: Kind = RGB
+    inputs: Sequence[Path],
+    out: Path,
+    suffix: str = "",
+    overwrite: bool = False,
+    pixel_format: PixelFormat = RGB,
 ) -> list[tuple[Path, Path]]:
-    """(source, target) of every image in ``inputs``, files and folders, for translations of ``kind``.
+    """(source, target) of every image in ``inputs``, files and folders, for translations of ``pixel_format``.
 
     Files keep their name, folders their structure inside ``out``. A format that hwan does not write
-    (GIF), or that does not hold the kind (JPEG for 16 bit), becomes PNG, or TIFF where PNG does not
+    (GIF), or that does not hold the pixel_format (JPEG for 16 bit), becomes PNG, or TIFF where PNG does not
     hold it either; and every file gets ``suffix`` where that is given. Sources that would then share
     a target keep their full names ("a.gif.png").
 
     Raises ``UsageError`` for a missing input, one without images, a suffix not written or that does
-    not hold the kind, two inputs of one name, or (without ``overwrite``) a target that is there
+    not hold the pixel_format, two inputs of one name, or (without ``overwrite``) a target that is there
     already; a source is never written over.
     """
     if suffix and suffix not in WRITERS:
         raise UsageError("--format is one of " + ", ".join(WRITERS), suffix, "give .png, say")
-    if suffix and suffix_for(kind, suffix) != suffix:
+    if suffix and suffix_for(pixel_format, suffix) != suffix:
         raise UsageError(
-            f"--format holds what the generator writes, {kind}",
+            f"--format holds what the generator writes, {pixel_format}",
             suffix,
-            f"give {suffix_for(kind)}, say",
+            f"give {suffix_for(pixel_format)}, say",
         )
     if not inputs:
         raise UsageError(
@@ -69,10 +73,10 @@ def plan(
             raise UsageError("an input folder holds images", f"{item}: none", "check the folder")
         base = item if item.is_dir() else item.parent
         kept += [(file, out / file.relative_to(base)) for file in files]
-    uses = Counter(target.with_suffix(_suffix(target, suffix, kind)) for _, target in kept)
+    uses = Counter(target.with_suffix(_suffix(target, suffix, pixel_format)) for _, target in kept)
     planned: dict[Path, Path] = {}
     for source, target in kept:
-        ending = _suffix(target, suffix, kind)
+        ending = _suffix(target, suffix, pixel_format)
         final = target.with_suffix(ending)
         if uses[final] > 1 and target.suffix != ending:
             final = target.with_name(target.name + ending)
@@ -94,9 +98,9 @@ def plan(
     return [(source, final) for final, source in planned.items()]
 
 
-def _suffix(target: Path, wanted: str, kind: Kind) -> str:
+def _suffix(target: Path, wanted: str, pixel_format: PixelFormat) -> str:
     own = target.suffix if target.suffix.lower() in WRITERS else ".png"
-    return wanted or suffix_for(kind, own)
+    return wanted or suffix_for(pixel_format, own)
 
 
 def unfinished(pairs: Sequence[tuple[Path, Path]]) -> list[tuple[Path, Path]]:
@@ -113,14 +117,16 @@ def translate_files(
     sized pictures in a row go through the network together, where that does not mix their statistics.
     EXIF and ICC go with the picture.
     """
-    if translator.card.generator.test_batch_statistics:
+    if translator.spec.generator.test_batch_statistics:
         batch = 1
     if translator.side_by_side:
         yield from _side_by_side(translator, pairs, batch)
         return
     pool, writing = ThreadPoolExecutor(2, "hwan-files"), deque[Future[Outcome]]()
     try:
-        for group in _grouped(_read_ahead(pool, translator.card.kind_in, pairs, 4 + batch), batch):
+        for group in _grouped(
+            _read_ahead(pool, translator.spec.format_in, pairs, 4 + batch), batch
+        ):
             writing.extend(pool.submit(write) for write in _translated(translator, group))
             while len(writing) > 4 + batch or (writing and writing[0].done()):
                 yield writing.popleft().result()
@@ -150,7 +156,7 @@ def _side_by_side(
     pending = deque[Future[list[Outcome]]]()
     ahead = lanes * (1 + batch)
     try:
-        for group in _grouped(_read_ahead(reading, translator.card.kind_in, pairs, ahead), batch):
+        for group in _grouped(_read_ahead(reading, translator.spec.format_in, pairs, ahead), batch):
             first = group[0]
             if isinstance(first, _Read) and first.picture.pixels[..., 0].size > SMALL:
                 while pending:
@@ -194,13 +200,13 @@ class _Read:
     source: Path
     target: Path
     picture: Picture
-    tags: Tags
+    tags: Metadata
 
 
-def _read(kind: Kind, source: Path, target: Path) -> _Read | Outcome:
+def _read(pixel_format: PixelFormat, source: Path, target: Path) -> _Read | Outcome:
     try:
         data = source.read_bytes()
-        return _Read(source, target, decode(data, kind), read_tags(data))
+        return _Read(source, target, decode(data, pixel_format), read_metadata(data))
     except (UsageError, OSError) as error:
         return Outcome(source, target, _reason(error))
 
@@ -218,11 +224,14 @@ def _reason(error: UsageError | OSError) -> str:
 
 
 def _read_ahead(
-    pool: ThreadPoolExecutor, kind: Kind, pairs: Iterable[tuple[Path, Path]], ahead: int
+    pool: ThreadPoolExecutor,
+    pixel_format: PixelFormat,
+    pairs: Iterable[tuple[Path, Path]],
+    ahead: int,
 ) -> Iterator[_Read | Outcome]:
     reading = deque[Future[_Read | Outcome]]()
     for source, target in pairs:
-        reading.append(pool.submit(_read, kind, source, target))
+        reading.append(pool.submit(_read, pixel_format, source, target))
         if len(reading) > ahead:
             yield reading.popleft().result()
     while reading:

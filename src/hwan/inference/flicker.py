@@ -23,7 +23,7 @@ from jaxtyping import Float, Float32
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d
 
-from hwan.inference.tiles import Frozen, whole_image_norm
+from hwan.inference.tiles import FixedNorm, whole_image_norm
 
 KEPT = 0.9  # of the statistics before, at each frame: half of it after 7 frames
 MEMORY = 0.8  # of the output before, where the input did not change
@@ -45,7 +45,7 @@ class Steady(nn.Module):
         if self.mean is not None and self.var is not None:
             mean, var = mean.lerp(self.mean, KEPT), var.lerp(self.var, KEPT)
         self.mean, self.var = mean, var
-        out: Tensor = Frozen(self.norm, mean.double().cpu(), var.double().cpu(), x)(x)
+        out: Tensor = FixedNorm(self.norm, mean.double().cpu(), var.double().cpu(), x)(x)
         return out
 
     def forget(self) -> None:

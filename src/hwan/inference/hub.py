@@ -11,7 +11,7 @@ from pathlib import Path
 from hwan.errors import UsageError
 from hwan.files import write_atomic
 from hwan.inference.model_card import README, model_card
-from hwan.nets.folder import GeneratorCard
+from hwan.nets.folder import GeneratorSpec
 from hwan.runtime import need
 
 FILES = ["config.json", "model.safetensors"]  # all that is fetched, whatever else is there
@@ -64,11 +64,11 @@ def upload(folder: Path, repo_id: str, private: bool | None, token: str | None) 
     return str(address)
 
 
-def write_card(folder: Path, card: GeneratorCard, repo_id: str = "USER/NAME") -> None:
+def write_card(folder: Path, spec: GeneratorSpec, repo_id: str = "USER/NAME") -> None:
     """Write the model card, ``folder``/README.md, unless there is one: its words are its owner's."""
     path = folder / README
     if not path.exists():
-        write_atomic(path, model_card(card, name=repo_id).encode())
+        write_atomic(path, model_card(spec, name=repo_id).encode())
 
 
 def licence(folder: Path) -> str:

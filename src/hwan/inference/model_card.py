@@ -14,7 +14,7 @@ from hwan import __version__
 from hwan.files import read_json, write_atomic
 from hwan.metrics.names import FIGURES
 from hwan.nets import sizes
-from hwan.nets.folder import GeneratorCard, load_generator, save_generator
+from hwan.nets.folder import GeneratorSpec, load_generator, save_generator
 
 README, SAMPLES = "README.md", "samples.png"
 OWN_STATISTICS = ("instance", "instance-affine", "layer", "group")
@@ -26,9 +26,9 @@ def export_folder(folder: Path, out: Path, licence: str = "", name: str = "USER/
     A card that is in ``out`` is replaced; one in ``folder`` is its owner's, and copied. Returns ``out``.
     Raises ``UsageError`` for a folder that is no generator folder.
     """
-    net, card = load_generator(folder)
+    net, spec = load_generator(folder)
     run = run_of(folder)
-    save_generator(out, net, card)
+    save_generator(out, net, spec)
     sheets = sorted((run / "samples").glob("*.png")) if run else []
     if sheets:
         write_atomic(out / SAMPLES, sheets[-1].read_bytes())
@@ -36,7 +36,7 @@ def export_folder(folder: Path, out: Path, licence: str = "", name: str = "USER/
     text = (
         own.read_text("utf-8")
         if own.is_file()
-        else model_card(card, run, licence, name, sheets, folder)
+        else model_card(spec, run, licence, name, sheets, folder)
     )
     write_atomic(out / README, text.encode())
     return out
@@ -49,7 +49,7 @@ def run_of(folder: Path) -> Path | None:
 
 
 def model_card(
-    card: GeneratorCard,
+    spec: GeneratorSpec,
     run: Path | None = None,
     licence: str = "",
     name: str = "USER/NAME",
@@ -58,14 +58,14 @@ def model_card(
 ) -> str:
     """The text of README.md: of a ``run``, with its data, recipe and figures, and of a ``folder`` with
     the figures of its own test; without what is unknown."""
-    read, write = card.direction[0].upper(), card.direction[1].upper()
-    tags = ", ".join(dict.fromkeys(["hwan", "image-to-image", card.method, card.generator.name]))
+    read, write = spec.direction[0].upper(), spec.direction[1].upper()
+    tags = ", ".join(dict.fromkeys(["hwan", "image-to-image", spec.method, spec.generator.name]))
     parts = [
         "---\nlibrary_name: hwan\npipeline_tag: image-to-image\n"
         f"tags: [{tags}]\n{f'license: {licence}{chr(10)}' if licence else ''}---",
-        f"# {_title(folder, run) or name}\nA {card.generator.name} generator that translates images of "
-        f"domain {read} to domain {write}. It reads {_kind(card.channels_in, card.depth_in)} and writes "
-        f"{_kind(card.channels_out, card.depth_out)}, of any size.",
+        f"# {_title(folder, run) or name}\nA {spec.generator.name} generator that translates images of "
+        f"domain {read} to domain {write}. It reads {_kind(spec.channels_in, spec.depth_in)} and writes "
+        f"{_kind(spec.channels_out, spec.depth_out)}, of any size.",
         "```python\nfrom hwan.inference.translate import Translator\n\n"
         f'translator = Translator.from_pretrained("{name}")\n'
         'translator("image.jpg").save("translation.png")\n```',
@@ -76,10 +76,10 @@ def model_card(
             f"## Samples\n![samples]({SAMPLES})\n\nFrom the left: real A, as B, back as A; real B, as A, "
             "back as B, where there are both ways."
         )
-    parts.append("## Data\n" + _data(card, run))
-    parts.append("## Recipe\n" + _recipe(card, run))
-    parts.append("## Figures\n" + _figures(card, folder, run))
-    parts.append("## Limits\n" + "\n".join(f"- {limit}" for limit in _limits(card)))
+    parts.append("## Data\n" + _data(spec, run))
+    parts.append("## Recipe\n" + _recipe(spec, run))
+    parts.append("## Figures\n" + _figures(spec, folder, run))
+    parts.append("## Limits\n" + "\n".join(f"- {limit}" for limit in _limits(spec)))
     parts.append(f"## Licence\n{licence or 'Not stated: ask its owner before using it.'}")
     return "\n\n".join(parts) + "\n"
 
@@ -97,16 +97,16 @@ def _kind(channels: int, depth: str) -> str:
     return f"{depth if depth == 'float' else f'{depth}-bit'} {names.get(channels, f'{channels}-channel')}"
 
 
-def _data(card: GeneratorCard, run: Path | None) -> str:
+def _data(spec: GeneratorSpec, run: Path | None) -> str:
     if run is None:
         return "Not known: the generator came without its run."
     names = ", ".join(f"`{Path(path).name}`" for path in read_json(run / "data.json")["data"])
-    return f"{names}, {card.images:,} images seen in training, in crops of {card.size} pixels."
+    return f"{names}, {spec.images:,} images seen in training, in crops of {spec.size} pixels."
 
 
-def _recipe(card: GeneratorCard, run: Path | None) -> str:
+def _recipe(spec: GeneratorSpec, run: Path | None) -> str:
     config: dict[str, Any] = (
-        read_json(run / "config.json") if run else {"generator": asdict(card.generator)}
+        read_json(run / "config.json") if run else {"generator": asdict(spec.generator)}
     )
     lines = [
         f"{section}.{key} {value}"
@@ -115,17 +115,17 @@ def _recipe(card: GeneratorCard, run: Path | None) -> str:
         for key, value in values.items()
     ]
     return (
-        f"Method {card.method}. Every option:\n\n<details>\n\n```\n"
+        f"Method {spec.method}. Every option:\n\n<details>\n\n```\n"
         + "\n".join(lines)
         + "\n```\n</details>"
     )
 
 
-def _figures(card: GeneratorCard, *tested: Path | None) -> str:
+def _figures(spec: GeneratorSpec, *tested: Path | None) -> str:
     """The figures of the first of the folders ``tested`` that has been tested."""
     paths = [place / "evaluation" / "results.json" for place in tested if place]
     path = next((path for path in paths if path.is_file()), None)
-    found = read_json(path).get(card.direction) if path else None
+    found = read_json(path).get(spec.direction) if path else None
     if not isinstance(found, dict):
         return "Not tested (`hwan evaluate`)."
     lines = [
@@ -159,18 +159,18 @@ def _number(metric: str, value: object) -> str:
     return f"{value:.{FIGURES[metric].decimals}f}" if isinstance(value, int | float) else ""
 
 
-def _limits(card: GeneratorCard) -> list[str]:
-    multiple, least = sizes(card.generator)
+def _limits(spec: GeneratorSpec) -> list[str]:
+    multiple, least = sizes(spec.generator)
     limits = [
         "What it adds is invented from what it learned: no evidence of what was there.",
-        f"It was trained on {card.size}-pixel crops; larger pictures show larger things than it knows, so "
+        f"It was trained on {spec.size}-pixel crops; larger pictures show larger things than it knows, so "
         f"their details are translated, not their composition.",
         f"Sides are padded by reflection to multiples of {multiple} (from {least}) and cropped back.",
     ]
-    if card.generator.norm in OWN_STATISTICS:
+    if spec.generator.norm in OWN_STATISTICS:
         limits.append(
             "Its norms use each picture's own statistics: a crop is translated otherwise than the whole."
         )
-    if card.generator.test_dropout:
+    if spec.generator.test_dropout:
         limits.append("It drops out when translating: no two translations of a picture are alike.")
     return limits

@@ -73,7 +73,7 @@ class Pending:
     layers: tuple[nn.Module, ...] = ()
 
 
-class Frozen(nn.Module):
+class FixedNorm(nn.Module):
     """A norm whose statistics are given: (x - mean) scale + shift, for each channel."""
 
     def __init__(self, norm: nn.Module, mean: Tensor, var: Tensor, like: Tensor) -> None:
@@ -181,7 +181,7 @@ class Walk:
             rows = self.settled(x)
             assert rows.moments is not None
             m = rows.moments
-            return Pending(rows, (Frozen(module, m.mean, m.squares / m.count, self.like),))
+            return Pending(rows, (FixedNorm(module, m.mean, m.squares / m.count, self.like),))
         # Two convolutions at once would each reach further; a strip that goes around the image's
         # edge (circular padding) fits no layer that stops there.
         second = isinstance(module, CONVOLUTIONS + PADDINGS) and any(

@@ -22,9 +22,9 @@ from hwan.imaging.pixels import DTYPES, Pixels, decode, to_pixels, to_tensor
 from hwan.inference import hub
 from hwan.inference.tiles import Rows, strips
 from hwan.nets import sizes
-from hwan.nets.fast.switch import quick_forms
-from hwan.nets.folder import GeneratorCard, load_generator, save_generator
-from hwan.runtime import AUTOCAST, keep_freed, pick_device, pick_precision
+from hwan.nets.fast.switch import use_fast_kernels
+from hwan.nets.folder import GeneratorSpec, load_generator, save_generator
+from hwan.runtime import AUTOCAST, keep_freed_memory, pick_device, pick_precision
 
 WHOLE = 2**21  # pixels, a little more than 1920 x 1080: about 2.5 GB at 64 filters
 TILE = 512
@@ -36,7 +36,7 @@ class Translator:
     def __init__(
         self,
         generator: torch.nn.Module,
-        card: GeneratorCard,
+        spec: GeneratorSpec,
         device: str = "cpu",
         tile: int = 0,
         precision: Precision = "fp32",
@@ -53,10 +53,10 @@ class Translator:
         self.half = AUTOCAST.get(pick_precision(precision, self.device))
         self.generator = generator.to(self.device).eval()
         if self.device.type == "cpu":
-            keep_freed()
-            quick_forms(self.generator, True)
-        self.card = card
-        self.multiple, self.least = sizes(card.generator)
+            keep_freed_memory()
+            use_fast_kernels(self.generator, True)
+        self.spec = spec
+        self.multiple, self.least = sizes(spec.generator)
 
     def __call__(self, source: Path | str | bytes | Image.Image | np.ndarray) -> Image.Image:
         """Translate one image: a path, a file's bytes, a Pillow image, or pixels (H, W, C) of just
@@ -71,7 +71,7 @@ class Translator:
         """The translation of one image as pixels (H, W, channels_out), in the depth and range that
         the generator writes."""
         if isinstance(source, np.ndarray):
-            kind = self.card.kind_in
+            kind = self.spec.format_in
             if source.ndim != 3 or source.dtype != DTYPES[kind.depth]:
                 raise UsageError(
                     f"an array is {DTYPES[kind.depth]} (H, W, C), {kind.limits}",
@@ -80,14 +80,14 @@ class Translator:
                 )
             return self.pixels(source)
         source = Path(source) if isinstance(source, str) else source
-        return self.pixels(decode(source, self.card.kind_in).pixels)
+        return self.pixels(decode(source, self.spec.format_in).pixels)
 
     def pixels(self, pixels: Pixels) -> Pixels:
-        """Pixels of the card's ``kind_in`` to pixels of its ``kind_out``.
+        """Pixels of the card's ``format_in`` to pixels of its ``format_out``.
 
         Raises ``UsageError`` for another number of channels, or another depth.
         """
-        kind = self.card.kind_in
+        kind = self.spec.format_in
         if pixels.shape[2] != kind.channels or pixels.dtype != DTYPES[kind.depth]:
             raise UsageError(
                 f"this generator reads {kind.channels} channels"
@@ -98,7 +98,7 @@ class Translator:
         if self.tile or pixels.shape[0] * pixels.shape[1] > WHOLE:
             return self._in_strips(pixels, self.tile or TILE)
         batch = to_tensor(torch.from_numpy(pixels.copy())[None], kind.range)
-        out: Pixels = to_pixels(self.tensor(batch), self.card.kind_out)[0]
+        out: Pixels = to_pixels(self.tensor(batch), self.spec.format_out)[0]
         return out
 
     def many(self, pictures: Sequence[Pixels]) -> list[Pixels]:
@@ -106,8 +106,8 @@ class Translator:
         height, width, _ = pictures[0].shape
         if len(pictures) == 1 or self.tile or height * width > WHOLE:
             return [self.pixels(one) for one in pictures]
-        batch = to_tensor(torch.from_numpy(np.stack(pictures)), self.card.range_in)
-        return list(to_pixels(self.tensor(batch), self.card.kind_out))
+        batch = to_tensor(torch.from_numpy(np.stack(pictures)), self.spec.range_in)
+        return list(to_pixels(self.tensor(batch), self.spec.format_out))
 
     def _in_strips(self, pixels: Pixels, tile: int) -> Pixels:
         """What ``pixels`` gives, but for the rounding of sums, in memory that does not grow."""
@@ -124,9 +124,9 @@ class Translator:
 
         def read(first: int, end: int) -> Tensor:
             rows = torch.from_numpy(padded[first:end].copy())[None].to(self.device)
-            return to_tensor(rows, self.card.range_in)
+            return to_tensor(rows, self.spec.range_in)
 
-        kind = self.card.kind_out
+        kind = self.spec.format_out
         out = np.empty((padded.shape[0], width, kind.channels), DTYPES[kind.depth])
         rows, done = Rows(pixels.shape[2], padded.shape[0], padded.shape[1], read), 0
         for strip in strips(self.generator, rows, tile):
@@ -143,7 +143,7 @@ class Translator:
     @property
     def side_by_side(self) -> bool:
         """Whether several pictures may be translated at once, some of a CPU's cores to each."""
-        draws = self.card.generator.dropout and self.card.generator.test_dropout
+        draws = self.spec.generator.dropout and self.spec.generator.test_dropout
         return self.on_cpu and self.engine is None and torch.get_num_threads() > 1 and not draws
 
     @torch.inference_mode()
@@ -176,8 +176,8 @@ class Translator:
 
     def save_pretrained(self, folder: Path | str) -> None:
         """Write the generator folder, with a model card (README.md) unless it has one."""
-        save_generator(Path(folder), self.generator, self.card)
-        hub.write_card(Path(folder), self.card)
+        save_generator(Path(folder), self.generator, self.spec)
+        hub.write_card(Path(folder), self.spec)
 
     def push_to_hub(
         self, repo_id: str, private: bool | None = None, token: str | None = None
@@ -188,8 +188,8 @@ class Translator:
         hub refuses.
         """
         with TemporaryDirectory() as folder:
-            save_generator(Path(folder), self.generator, self.card)
-            hub.write_card(Path(folder), self.card, repo_id)
+            save_generator(Path(folder), self.generator, self.spec)
+            hub.write_card(Path(folder), self.spec, repo_id)
             return hub.upload(Path(folder), repo_id, private, token)
 
 

@@ -141,7 +141,7 @@ def _smoothly(translator: Translator) -> Callable[[Pixels], Pixels]:
     own = copy.copy(translator)
     own.generator, own.engine = copy.deepcopy(translator.generator), None
     norms, past = steady(own.generator), Recursion()
-    kind_in, kind_out = translator.card.kind_in, translator.card.kind_out
+    format_in, format_out = translator.spec.format_in, translator.spec.format_out
 
     def one(pixels: Pixels) -> Pixels:
         if own.tile or pixels.shape[0] * pixels.shape[1] > WHOLE:
@@ -150,12 +150,12 @@ def _smoothly(translator: Translator) -> Callable[[Pixels], Pixels]:
                 f"{pixels.shape[1]}x{pixels.shape[0]}, translated in strips",
                 "make the video smaller, or leave --smooth (or --tile) out",
             )
-        source = to_unit(pixels, kind_in).astype(np.float32)
+        source = to_unit(pixels, format_in).astype(np.float32)
         if fresh := past.cut(source):
             for norm in norms:
                 norm.forget()
-        made = to_unit(own.pixels(pixels), kind_out).astype(np.float32)
-        return from_unit(past.settle(source, made, fresh).astype(np.float64), kind_out)
+        made = to_unit(own.pixels(pixels), format_out).astype(np.float32)
+        return from_unit(past.settle(source, made, fresh).astype(np.float64), format_out)
 
     return one
 
@@ -191,10 +191,10 @@ class _Writer:
     ) -> Iterator[None]:
         if not held:
             return
-        read = [decode(pixels, translator.card.kind_in).pixels for _, pixels in held]
+        read = [decode(pixels, translator.spec.format_in).pixels for _, pixels in held]
         made = [one(pixels) for pixels in read] if one else translator.many(read)
         for (shot, _), pixels in zip(held, made, strict=True):
-            shown = view(pixels, translator.card.kind_out)
+            shown = view(pixels, translator.spec.format_out)
             self._frame(shot, shown.repeat(3, 2) if shown.shape[2] == 1 else shown)
             yield
 

@@ -14,7 +14,7 @@ from hwan.errors import UsageError
 from hwan.interop import keras, reference
 from hwan.interop.reference import load_discriminator
 from hwan.interop.to_reference import export_reference
-from hwan.nets.folder import GeneratorCard, save_generator
+from hwan.nets.folder import GeneratorSpec, save_generator
 
 __all__ = ["export_reference", "import_weights", "load_discriminator"]
 
@@ -27,7 +27,7 @@ def import_weights(
     out: Path,
     direction: Literal["auto", "ab", "ba"] = "auto",
     evaluating: bool = True,
-) -> GeneratorCard:
+) -> GeneratorSpec:
     """Write the generator in the file ``source`` as the generator folder ``out``; returns its card.
 
     ``source`` is a checkpoint of pytorch-CycleGAN-and-pix2pix (.pth), or the weights of the keras.io
@@ -52,9 +52,9 @@ def import_weights(
     )
     multiple, least = config.sizes
     size = max(least, -(-SIZE // multiple) * multiple)
-    card = GeneratorCard(config, channels_in, channels_out, direction, size, 0, method="imported")
-    save_generator(out, net, card)
-    return card
+    spec = GeneratorSpec(config, channels_in, channels_out, direction, size, 0, method="imported")
+    save_generator(out, net, spec)
+    return spec
 
 
 def _is_keras(path: Path) -> bool:

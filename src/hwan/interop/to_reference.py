@@ -30,8 +30,8 @@ def export_reference(source: Path, out: Path) -> Exported:
     latest_net_G_A.pth (direction ab), latest_net_G_B.pth (ba), latest_net_G.pth (pix2pix).
     Raises ``UsageError`` for a generator with an option that the reference has not.
     """
-    net, card = folder.load_generator(source)
-    config = card.generator
+    net, spec = folder.load_generator(source)
+    config = spec.generator
     _refuse(source, _foreign(config))
     own = net.state_dict()
     if config.norm == "none":
@@ -49,12 +49,12 @@ def export_reference(source: Path, out: Path) -> Exported:
             # The reference's batch norm has a place for statistics, used under --eval alone.
             statistics = torch.zeros_like(value), torch.ones_like(value), torch.tensor(0)
             weights |= {f"{norm}.{k}": v for k, v in zip(STATISTICS, statistics, strict=True)}
-    name = "G" if card.method == "pix2pix" else {"ab": "G_A", "ba": "G_B"}[card.direction]
+    name = "G" if spec.method == "pix2pix" else {"ab": "G_A", "ba": "G_B"}[spec.direction]
     path = out if out.suffix == ".pth" else out / f"latest_net_{name}.pth"
     data = io.BytesIO()
     torch.save(weights, data)
     write_atomic(path, data.getvalue())
-    return Exported(path, _options(config, card))
+    return Exported(path, _options(config, spec))
 
 
 def _foreign(config: GeneratorConfig) -> list[str]:
@@ -69,7 +69,7 @@ def _foreign(config: GeneratorConfig) -> list[str]:
         "gamma_mean",
         "gamma_std",
         "groups",
-        "whitened",
+        "whitening_channels",
     }
     standard, given = vars(GeneratorConfig()), vars(config)
     wrong = [name for name in given if name not in free and given[name] != standard[name]]
@@ -91,7 +91,7 @@ def _refuse(source: Path, wrong: list[str]) -> None:
         )
 
 
-def _options(config: GeneratorConfig, card: folder.GeneratorCard) -> str:
+def _options(config: GeneratorConfig, spec: folder.GeneratorSpec) -> str:
     """The reference's command-line options for this generator."""
     known = {6: "resnet_6blocks", 9: "resnet_9blocks"}
     net = known.get(config.blocks, f"(ResnetGenerator with n_blocks={config.blocks})")
@@ -99,7 +99,7 @@ def _options(config: GeneratorConfig, card: folder.GeneratorCard) -> str:
         known = {7: "unet_128", 8: "unet_256"}
         net = known.get(config.downs, f"(UnetGenerator with num_downs={config.downs})")
     return (
-        f"--netG {net} --ngf {config.filters} --norm {config.norm} --input_nc {card.channels_in} "
-        f"--output_nc {card.channels_out}{'' if config.dropout else ' --no_dropout'}"
+        f"--netG {net} --ngf {config.filters} --norm {config.norm} --input_nc {spec.channels_in} "
+        f"--output_nc {spec.channels_out}{'' if config.dropout else ' --no_dropout'}"
         f"{'' if config.test_dropout or config.test_batch_statistics else ' --eval'}"
     )

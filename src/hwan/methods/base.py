@@ -20,36 +20,36 @@ Losses = dict[str, Tensor]
 
 
 @dataclass(frozen=True)
-class Player:
+class OptimizerGroup:
     """Networks that one optimiser updates against one objective."""
 
     name: str
     networks: tuple[nn.Module, ...]
     objective: Callable[[Images], Losses]
-    generates: bool
+    through_generators: bool
     """Its gradient runs back through the generators' forward pass (a discriminator's does not)."""
     branches: tuple[tuple[str, ...], ...] = ()
     """Names of images for which its objective falls into a sum of independent parts."""
 
 
 class Method(Protocol):
-    """Networks and objective. ``players`` are updated in their order, which is the method's own;
-    ``real`` are real_a and real_b, and in semi-paired training pair_a and pair_b."""
+    """Networks and objective. ``groups`` are updated in their order, which is the method's own;
+    ``real`` are real_a and real_b, and in semi-paired training paired_real_a and paired_real_b."""
 
     generators: Mapping[str, nn.Module]
-    players: tuple[Player, ...]
+    groups: tuple[OptimizerGroup, ...]
 
     def __call__(self, *real: Tensor) -> Images: ...
 
 
-def batched(net: nn.Module, *images: Tensor) -> tuple[Tensor, ...]:
+def one_call(net: nn.Module, *images: Tensor) -> tuple[Tensor, ...]:
     """``net`` of each of ``images`` by one call: for a network that treats them apart."""
     if len(images) == 1:
         return (net(*images),)
     return net(torch.cat(images)).split([len(image) for image in images])  # type: ignore[no-any-return]
 
 
-def singly(net: nn.Module, *images: Tensor) -> tuple[Tensor, ...]:
+def one_call_each(net: nn.Module, *images: Tensor) -> tuple[Tensor, ...]:
     """``net`` of each of ``images``, a call each."""
     return tuple(net(image) for image in images)
 

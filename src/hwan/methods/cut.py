@@ -15,8 +15,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from hwan.config import Config
-from hwan.methods.adversary import Adversary
-from hwan.methods.base import Images, Losses, Player, batched, new_generator, singly
+from hwan.methods.adversarial import AdversarialLoss
+from hwan.methods.base import Images, Losses, OptimizerGroup, new_generator, one_call, one_call_each
 from hwan.methods.losses import patch_nce
 from hwan.nets.resnet import contrastive_layers, features
 from hwan.runtime import sent
@@ -73,14 +73,14 @@ class Projections(nn.Module):
 
 
 class CUT(nn.Module):
-    """``generator_ab`` whose first half also reads the patches, ``projections``, ``adversary_b``."""
+    """``generator_ab`` whose first half also reads the patches, ``projections``, ``adversarial_b``."""
 
     def __init__(self, config: Config) -> None:
         super().__init__()
         seed = config.train.seed
         weights = torch.Generator().manual_seed(seed)
         self.loss = config.loss
-        self.together = config.speed.batched and config.generator.apart
+        self.batched = config.speed.batched and config.generator.per_sample
         self.layers = contrastive_layers(config.generator)
         self.generator_ab = new_generator(config, "ab", weights)
         self.generators = {"generator_ab": self.generator_ab}
@@ -90,12 +90,20 @@ class CUT(nn.Module):
             channels = [f.shape[1] for f in features(self.generator_ab, blank, self.layers)]
         self.generator_ab.train()
         self.projections = Projections(channels, config.loss.nce_patches, seed + 1)
-        self.adversary_b = Adversary(config, config.data.channels_b, seed, weights)
-        self.players = (
-            Player(
-                "discriminators", (self.adversary_b.discriminator,), self.judge, generates=False
+        self.adversarial_b = AdversarialLoss(config, config.data.channels_b, seed, weights)
+        self.groups = (
+            OptimizerGroup(
+                "discriminators",
+                (self.adversarial_b.discriminator,),
+                self.discriminator_loss,
+                through_generators=False,
             ),
-            Player("generators", (self.generator_ab, self.projections), self.fool, generates=True),
+            OptimizerGroup(
+                "generators",
+                (self.generator_ab, self.projections),
+                self.generator_loss,
+                through_generators=True,
+            ),
         )
 
     def forward(
@@ -110,16 +118,16 @@ class CUT(nn.Module):
         identity = self.loss.nce_identity and self.training
         if identity:
             asked.append(real_b)
-        call = batched if self.together else singly
+        call = one_call if self.batched else one_call_each
         fake_b, *more = call(self.generator_ab, *asked)
         return images | {"fake_b": fake_b} | ({"idt_b": more[0]} if identity else {})
 
-    def fool(self, images: Images) -> Losses:
+    def generator_loss(self, images: Images) -> Losses:
         """The generator's objective: equation 5. With the identity term the two contrastive losses are
         averaged, as in the authors' code; the paper adds them."""
         share = self.loss.nce * (0.5 if self.loss.nce_identity else 1.0)
         losses = {
-            "gan_ab": self.adversary_b.fool(images["fake_b"]),
+            "gan_ab": self.adversarial_b.generator_loss(images["fake_b"]),
             "nce_a": share
             * self.contrast(images["real_a"], images["fake_b"], "mirrored" in images),
         }
@@ -140,6 +148,6 @@ class CUT(nn.Module):
         each = [patch_nce(q, k) for q, k in zip(queries, keys, strict=True)]
         return torch.stack(each).mean()
 
-    def judge(self, images: Images) -> Losses:
+    def discriminator_loss(self, images: Images) -> Losses:
         """The discriminator's objective."""
-        return self.adversary_b.judge(images["real_b"], images["fake_b"], "b")
+        return self.adversarial_b.discriminator_loss(images["real_b"], images["fake_b"], "b")

@@ -20,32 +20,34 @@ from hwan.runtime import sent
 Scalar = Float[Tensor, ""]
 Logits = Float[Tensor, "b 1 h w"]
 Tensor4 = Float[Tensor, "b c h w"]
-Judgement = Tensor | tuple[Tensor, ...]
-"""A discriminator's output: logits (B, 1, h, w), or a tuple of such, one for a scale or a member."""
-Discriminator = Callable[[Tensor], Judgement]
+DiscriminatorOutput = Tensor | tuple[Tensor, ...]
+"""Logits (B, 1, h, w), or a tuple of such: one for each scale or member of a discriminator."""
+Discriminator = Callable[[Tensor], DiscriminatorOutput]
 
 
 @dataclass(frozen=True)
 class GanObjective:
-    """``generator(fake)`` and ``discriminator(real, fake)``, each to be minimised.
+    """``generator_loss(fake)`` and ``discriminator_loss(real, fake)``, each to be minimised.
 
-    Both take logits, or a tuple of them over which the losses are averaged.
+    Both take a discriminator's output; over a tuple of logits the losses are averaged.
     """
 
-    generator_loss: Callable[[Tensor], Tensor]
-    discriminator_loss: Callable[[Tensor, Tensor], Tensor]
+    of_fake: Callable[[Tensor], Tensor]
+    """The generator's loss on one tensor of logits."""
+    of_real_and_fake: Callable[[Tensor, Tensor], Tensor]
+    """The discriminator's loss on two."""
 
-    def generator(self, fake: Judgement) -> Scalar:
-        return torch.stack([self.generator_loss(logits) for logits in parts(fake)]).mean()
+    def generator_loss(self, fake: DiscriminatorOutput) -> Scalar:
+        return torch.stack([self.of_fake(logits) for logits in logits_of(fake)]).mean()
 
-    def discriminator(self, real: Judgement, fake: Judgement) -> Scalar:
-        pairs = zip(parts(real), parts(fake), strict=True)
-        return torch.stack([self.discriminator_loss(r, f) for r, f in pairs]).mean()
+    def discriminator_loss(self, real: DiscriminatorOutput, fake: DiscriminatorOutput) -> Scalar:
+        pairs = zip(logits_of(real), logits_of(fake), strict=True)
+        return torch.stack([self.of_real_and_fake(r, f) for r, f in pairs]).mean()
 
 
-def parts(judgement: Judgement) -> tuple[Tensor, ...]:
+def logits_of(output: DiscriminatorOutput) -> tuple[Tensor, ...]:
     """Every tensor of logits in a discriminator's output."""
-    return judgement if isinstance(judgement, tuple) else (judgement,)
+    return output if isinstance(output, tuple) else (output,)
 
 
 def lsgan_generator(fake: Logits) -> Scalar:
@@ -147,7 +149,9 @@ def _gradients(discriminator: Discriminator, images: Tensor4) -> Float[Tensor, "
     # scaling does not reach inside.
     with torch.autocast(images.device.type, enabled=False):
         images = images.detach().float().requires_grad_()
-        scores = [part.float().flatten(1).mean(1).sum() for part in parts(discriminator(images))]
+        scores = [
+            part.float().flatten(1).mean(1).sum() for part in logits_of(discriminator(images))
+        ]
         found = [torch.autograd.grad(score, images, create_graph=True)[0] for score in scores]
     return torch.stack(found)
 

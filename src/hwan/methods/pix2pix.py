@@ -12,13 +12,13 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from hwan.config import Config
-from hwan.methods.adversary import Adversary
-from hwan.methods.base import Images, Losses, Player, new_generator
+from hwan.methods.adversarial import AdversarialLoss
+from hwan.methods.base import Images, Losses, OptimizerGroup, new_generator
 from hwan.methods.losses import l1
 
 
 class Pix2Pix(nn.Module):
-    """``generator_ab``, and ``adversary_b`` that judges A and B stacked: (B, channels of A + B, H, W)."""
+    """``generator_ab``, and ``adversarial_b`` that judges A and B stacked: (B, channels of A + B, H, W)."""
 
     def __init__(self, config: Config) -> None:
         super().__init__()
@@ -27,12 +27,17 @@ class Pix2Pix(nn.Module):
         self.generator_ab = new_generator(config, "ab", weights)
         self.generators = {"generator_ab": self.generator_ab}
         channels = config.data.channels_a + config.data.channels_b
-        self.adversary_b = Adversary(config, channels, config.train.seed, weights)
-        self.players = (
-            Player(
-                "discriminators", (self.adversary_b.discriminator,), self.judge, generates=False
+        self.adversarial_b = AdversarialLoss(config, channels, config.train.seed, weights)
+        self.groups = (
+            OptimizerGroup(
+                "discriminators",
+                (self.adversarial_b.discriminator,),
+                self.discriminator_loss,
+                through_generators=False,
             ),
-            Player("generators", (self.generator_ab,), self.fool, generates=True),
+            OptimizerGroup(
+                "generators", (self.generator_ab,), self.generator_loss, through_generators=True
+            ),
         )
 
     def forward(
@@ -41,16 +46,16 @@ class Pix2Pix(nn.Module):
         """``fake_b`` beside its truth ``real_b``."""
         return {"real_a": real_a, "fake_b": self.generator_ab(real_a), "real_b": real_b}
 
-    def fool(self, images: Images) -> Losses:
+    def generator_loss(self, images: Images) -> Losses:
         """The generator's objective: equation 4. Weight 0 leaves a part out (the paper's table 1)."""
         both = torch.cat([images["real_a"], images["fake_b"]], 1)
         losses = {"l1_b": self.loss.l1 * l1(images["fake_b"], images["real_b"])}
         if self.loss.adversarial:
-            losses["gan_ab"] = self.loss.adversarial * self.adversary_b.fool(both)
+            losses["gan_ab"] = self.loss.adversarial * self.adversarial_b.generator_loss(both)
         return losses
 
-    def judge(self, images: Images) -> Losses:
+    def discriminator_loss(self, images: Images) -> Losses:
         """The discriminator's objective."""
         real = torch.cat([images["real_a"], images["real_b"]], 1)
         fake = torch.cat([images["real_a"], images["fake_b"]], 1)
-        return self.adversary_b.judge(real, fake, "b")
+        return self.adversarial_b.discriminator_loss(real, fake, "b")

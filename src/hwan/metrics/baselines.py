@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-from hwan.config import Kind
+from hwan.config import PixelFormat
 from hwan.errors import UsageError
 from hwan.imaging.pixels import LUMA, RGB, Pixels, from_unit, resize, rounded, to_unit
 
@@ -42,16 +42,16 @@ def mean_image(pictures: Iterable[Pixels], height: int, width: int) -> Pixels:
     return rounded(total / count, dtype)
 
 
-def lab_statistics(pictures: Iterable[Pixels], kind: Kind = RGB) -> Statistics:
+def lab_statistics(pictures: Iterable[Pixels], pixel_format: PixelFormat = RGB) -> Statistics:
     """Global mean and standard deviation of a domain's ``pictures``, every pixel counting the same.
 
     In the l-alpha-beta space of Reinhard et al. 2001 for colour, else of each channel in 0..1 of its
-    range. ``kind`` says the depth and range.
+    range. ``pixel_format`` says the depth and range.
     Raises ``UsageError`` for no pictures, or for grey mixed with colour.
     """
     count, total, squares = 0, np.zeros(()), np.zeros(())
     for picture in pictures:
-        values = _to_lab(to_unit(picture, kind)).reshape(-1, picture.shape[2])
+        values = _to_lab(to_unit(picture, pixel_format)).reshape(-1, picture.shape[2])
         _same_channels(count, total.shape, values.shape[1:])
         count += len(values)
         total, squares = total + values.sum(0), squares + (values**2).sum(0)
@@ -62,22 +62,25 @@ def lab_statistics(pictures: Iterable[Pixels], kind: Kind = RGB) -> Statistics:
 
 
 def reinhard(
-    picture: Pixels, statistics: Statistics, kind_in: Kind = RGB, kind_out: Kind = RGB
+    picture: Pixels,
+    statistics: Statistics,
+    format_in: PixelFormat = RGB,
+    format_out: PixelFormat = RGB,
 ) -> Pixels:
     """``picture`` with its colours shifted and scaled to a domain's statistics, channel by channel:
     Reinhard et al. 2001 (Color Transfer between Images), eq. 10 and 11, in l-alpha-beta.
 
-    The result has the channels of the statistics and the depth of ``kind_out``: for a grey domain
+    The result has the channels of the statistics and the depth of ``format_out``: for a grey domain
     brightness is matched, and a colour picture becomes grey first (Rec. 601 luma); a grey picture is
     widened for a colour one; between other numbers of channels the mean of all is matched to each.
     A channel that does not vary takes the domain's mean. Colours out of range are clipped.
     """
     picture = with_channels(picture, len(statistics.mean))
-    lab = _to_lab(to_unit(picture, kind_in))
+    lab = _to_lab(to_unit(picture, format_in))
     # A grey picture's alpha and beta vary by rounding error alone, which must not become colour.
     scale = np.array(statistics.sd) / np.maximum(lab.std(axis=(0, 1)), 1e-6)
     moved = (lab - lab.mean(axis=(0, 1))) * scale + np.array(statistics.mean)
-    return from_unit(_from_lab(moved), kind_out)
+    return from_unit(_from_lab(moved), format_out)
 
 
 def _to_lab(values: Float[np.ndarray, "h w c"]) -> Float[np.ndarray, "h w c"]:

@@ -21,7 +21,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from hwan.config import Kind
+from hwan.config import PixelFormat
 from hwan.errors import UsageError
 from hwan.files import cache_root
 from hwan.imaging.pixels import Pixels, resize, to_unit
@@ -69,12 +69,12 @@ class Features:
         }
 
     @torch.no_grad()
-    def of(self, pictures: Iterable[Pixels], kind: Kind) -> Float[Tensor, "n d"]:
-        """The features of pictures of any size; ``kind`` says their depth and range. A grey one is
+    def of(self, pictures: Iterable[Pixels], pixel_format: PixelFormat) -> Float[Tensor, "n d"]:
+        """The features of pictures of any size; ``pixel_format`` says their depth and range. A grey one is
         repeated for a network of colour."""
         found, waiting = [], list[Tensor]()
         for picture in pictures:
-            waiting.append(self.square(picture, kind))
+            waiting.append(self.square(picture, pixel_format))
             if len(waiting) == BATCH:
                 found.append(self.net(torch.stack(waiting).to(self.device)).float().cpu())
                 waiting = []
@@ -82,9 +82,9 @@ class Features:
             found.append(self.net(torch.stack(waiting).to(self.device)).float().cpu())
         return torch.cat(found) if found else torch.zeros(0, 0)
 
-    def square(self, picture: Pixels, kind: Kind) -> Float[Tensor, "c s s"]:
+    def square(self, picture: Pixels, pixel_format: PixelFormat) -> Float[Tensor, "c s s"]:
         """One picture as the network takes it."""
-        values = to_unit(picture, kind).astype(np.float32)
+        values = to_unit(picture, pixel_format).astype(np.float32)
         if values.shape[2] != self.channels:
             values = values.repeat(self.channels, axis=2)
         if self.resizing == "legacy":

@@ -4,7 +4,7 @@ Collapse has three figures, since each misses a case alone: one picture for all 
 ``diversity``, a handful of pictures by ``modes``, pictures that have nothing to do with their inputs
 by ``dependence``. ``steganography`` sees a way back that reads what no eye sees, ``inversion``
 negatives, ``saturation`` a discriminator that teaches nothing more. Thresholds and advice are in
-``hwan.metrics.signs``.
+``hwan.metrics.health_limits``.
 """
 
 from __future__ import annotations

@@ -53,8 +53,8 @@ def train_selfnet(
     with torch.random.fork_rng([]):
         torch.manual_seed(SEED)
         net = SelfNet(a.shape[1])
-        optimiser = torch.optim.Adam(net.parameters(), LR)
-        schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, LR, total_steps=steps)
+        optimizer = torch.optim.Adam(net.parameters(), LR)
+        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LR, total_steps=steps)
         right = []
         for _ in range(steps):
             half = BATCH // 2
@@ -67,9 +67,9 @@ def train_selfnet(
             ]
             classes = quarters + 4 * (torch.arange(BATCH) >= half)
             scores = net.head(net(torch.stack(turned)))
-            optimiser.zero_grad()
+            optimizer.zero_grad()
             cross_entropy(scores, classes).backward()  # type: ignore[no-untyped-call]
-            optimiser.step()
+            optimizer.step()
             schedule.step()
             right.append(float((scores.argmax(1) == classes).float().mean()))
     last = right[-max(1, steps // 10) :]

@@ -15,12 +15,12 @@ from hwan.nets.norms import NetConfig, constrain
 
 
 class ReflectionPad2d(nn.ReflectionPad2d):
-    """Autocast on a CPU pads in fp32, and so casts there and back: not where ``quick``."""
+    """Autocast on a CPU pads in fp32, and so casts there and back: not where ``fast``."""
 
-    quick = False
+    fast = False
 
     def forward(self, input: Tensor) -> Tensor:
-        if not self.quick:
+        if not self.fast:
             return super().forward(input)
         with torch.autocast("cpu", enabled=False):
             return super().forward(input)

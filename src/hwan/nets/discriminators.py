@@ -98,15 +98,15 @@ class MultiScale(nn.Module):
 
     def __init__(self, config: DiscriminatorConfig, channels: int) -> None:
         super().__init__()
-        self.judges = nn.ModuleList(patchgan(config, channels) for _ in range(config.scales))
+        self.networks = nn.ModuleList(patchgan(config, channels) for _ in range(config.scales))
         # Means of 3x3 pixels at every second one, the border's of those there are: as their code.
         self.halve = nn.AvgPool2d(3, 2, 1, count_include_pad=False)
 
     def forward(self, image: Float[Tensor, "b c h w"]) -> tuple[Tensor, ...]:
         logits = []
-        for i, judge in enumerate(self.judges):
+        for i, network in enumerate(self.networks):
             image = self.halve(image) if i else image
-            logits.append(judge(image))
+            logits.append(network(image))
         return tuple(logits)
 
 

@@ -9,14 +9,14 @@ import safetensors.torch
 from safetensors import SafetensorError
 from torch import nn
 
-from hwan.config import UNIT, Depth, GeneratorConfig, Kind, Limits, from_dict
+from hwan.config import UNIT, Depth, GeneratorConfig, PixelFormat, ValueRange, from_dict
 from hwan.errors import UsageError
 from hwan.files import read_json, write_atomic, write_json
 from hwan.nets import build_generator
 
 
 @dataclass(frozen=True)
-class GeneratorCard:
+class GeneratorSpec:
     """What config.json says of a generator."""
 
     generator: GeneratorConfig
@@ -32,45 +32,45 @@ class GeneratorCard:
     format: str = "hwan-generator-1"
     depth_in: Depth = "8"
     depth_out: Depth = "8"
-    range_in: Limits = UNIT
+    range_in: ValueRange = UNIT
     """What -1 and 1 mean, where the depth is float."""
-    range_out: Limits = UNIT
+    range_out: ValueRange = UNIT
 
     @property
-    def kind_in(self) -> Kind:
+    def format_in(self) -> PixelFormat:
         """What it reads."""
-        return Kind(self.channels_in, self.depth_in, self.range_in)
+        return PixelFormat(self.channels_in, self.depth_in, self.range_in)
 
     @property
-    def kind_out(self) -> Kind:
+    def format_out(self) -> PixelFormat:
         """What it writes."""
-        return Kind(self.channels_out, self.depth_out, self.range_out)
+        return PixelFormat(self.channels_out, self.depth_out, self.range_out)
 
 
-def save_generator(folder: Path, net: nn.Module, card: GeneratorCard) -> None:
+def save_generator(folder: Path, net: nn.Module, spec: GeneratorSpec) -> None:
     """Write ``net`` and its card into ``folder``, replacing what is there file by file."""
     tensors = {
         name: tensor.detach().cpu().contiguous() for name, tensor in net.state_dict().items()
     }
     write_atomic(folder / "model.safetensors", safetensors.torch.save(tensors))
-    write_json(folder / "config.json", asdict(card))
+    write_json(folder / "config.json", asdict(spec))
 
 
-def read_card(folder: Path) -> GeneratorCard:
+def read_spec(folder: Path) -> GeneratorSpec:
     """The card alone. Raises ``UsageError`` for a folder that is no generator folder."""
     path = folder / "config.json"
-    return from_dict(GeneratorCard, read_json(path), str(path))
+    return from_dict(GeneratorSpec, read_json(path), str(path))
 
 
-def load_generator(folder: Path) -> tuple[nn.Module, GeneratorCard]:
+def load_generator(folder: Path) -> tuple[nn.Module, GeneratorSpec]:
     """The network, in evaluation mode on the CPU, and its card.
 
     Raises ``UsageError`` for a folder that is no generator folder, or whose files disagree.
     """
-    card = read_card(folder)
+    spec = read_spec(folder)
     weights = folder / "model.safetensors"
     try:
-        net = build_generator(card.generator, card.channels_in, card.channels_out)
+        net = build_generator(spec.generator, spec.channels_in, spec.channels_out)
         net.load_state_dict(safetensors.torch.load(weights.read_bytes()))
     except (OSError, SafetensorError, RuntimeError) as error:
         raise UsageError(
@@ -78,4 +78,4 @@ def load_generator(folder: Path) -> tuple[nn.Module, GeneratorCard]:
             str(error)[:300],
             "copy the whole generator folder again",
         ) from error
-    return net.eval().requires_grad_(False), card
+    return net.eval().requires_grad_(False), spec

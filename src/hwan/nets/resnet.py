@@ -52,14 +52,14 @@ class ResidualBlock(nn.Module):
 
 
 class Resnet(nn.Sequential):
-    """A chain of layers that can forget: with ``forgets``, what is inside a residual block, before the
+    """A chain of layers that can forget: with ``checkpointing``, what is inside a residual block, before the
     first and after the last is computed again on the way back (Chen et al. 2016, "Training Deep Nets
     with Sublinear Memory Cost"): a third more arithmetic."""
 
-    forgets = False
+    checkpointing = False
 
     def forward(self, image: Float[Tensor, "b ci h w"]) -> Float[Tensor, "b co h w"]:
-        if not (self.forgets and torch.is_grad_enabled()):
+        if not (self.checkpointing and torch.is_grad_enabled()):
             for layer in self:
                 image = layer(image)
             return image

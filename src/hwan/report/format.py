@@ -90,10 +90,12 @@ def columns(
         )
         end, best = better.get(name, ""), ""
         competing = [row[0] not in aside for row in rows]
-        rivals = [n for n, row in zip(cells, competing, strict=True) if row and n in finite]
-        if end and len(set(rivals)) > 1:
+        baseline_outputs = [
+            n for n, row in zip(cells, competing, strict=True) if row and n in finite
+        ]
+        if end and len(set(baseline_outputs)) > 1:
             # By the text: cells that read the same are marked the same.
-            best = format_number((max if end == "high" else min)(rivals), places)
+            best = format_number((max if end == "high" else min)(baseline_outputs), places)
         texts = [format_number(cell, places) for cell in cells]
         found.append(
             {

@@ -27,7 +27,7 @@ import numpy as np
 from markupsafe import Markup, escape
 
 from hwan.files import write_atomic
-from hwan.metrics.signs import Light
+from hwan.metrics.health_limits import Light
 from hwan.report.chart import Curves, plot
 from hwan.report.format import Cell as Cell
 from hwan.report.format import columns, embed
@@ -171,7 +171,7 @@ def render(report: Report) -> str:
             }
             for i, section in enumerate(report.sections, 1)
         ]
-        page = template("report.html.jinja").render(
+        page = template("report/page.html.jinja").render(
             report=report, sections=sections, quality=quality
         )
         if len(page) <= PAGE_LIMIT or "data:image/webp" not in page:

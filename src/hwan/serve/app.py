@@ -129,7 +129,7 @@ def make_app(
         batch, and in the network.
         """
         chosen = _choose(models, model)
-        kind = chosen.card.kind_out
+        kind = chosen.spec.format_out
         suffix = (
             asked_suffix(format, kind)
             if format
@@ -139,8 +139,8 @@ def make_app(
             with batcher.uploading():
                 body = await read_body(request, limits)
                 data, name = await unpack(request, body)
-                size = probe(data, chosen.card.channels_in)
-                padded = padded_size(size, chosen.card.generator)
+                size = probe(data, chosen.spec.channels_in)
+                padded = padded_size(size, chosen.spec.generator)
                 check_pixels(size, padded, limits)
             picture = Picture(data, suffix)
             done = await unless_gone(request, batcher.translate(chosen, padded, picture))

@@ -14,7 +14,7 @@ from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect
 
-from hwan.config import Kind
+from hwan.config import PixelFormat
 from hwan.errors import UsageError
 from hwan.serve.limits import Limits
 from hwan.serve.models import formats
@@ -126,32 +126,34 @@ async def unless_gone(request: Request, work: Coroutine[Any, Any, T]) -> T:
         leaving.cancel()
 
 
-def asked_suffix(name: str, kind: Kind) -> str:
+def asked_suffix(name: str, pixel_format: PixelFormat) -> str:
     """The suffix that ``?format=`` asks for. Raises ``UsageError`` for an unknown format, or one that
     does not hold what the model writes."""
     suffix = "." + name.lower().lstrip(".").replace("jpg", "jpeg")
-    if suffix not in formats(kind):
+    if suffix not in formats(pixel_format):
         raise UsageError(
             "?format= is one that holds what the model writes",
             name,
-            "known: " + ", ".join(known.lstrip(".") for known in formats(kind)),
+            "known: " + ", ".join(known.lstrip(".") for known in formats(pixel_format)),
         )
     return suffix
 
 
-def accepted_suffix(accept: str, kind: Kind) -> str:
+def accepted_suffix(accept: str, pixel_format: PixelFormat) -> str:
     """The suffix that an Accept header likes best; of equals, the model's own format.
 
     Raises ``Refused`` (406) where it accepts none.
     """
     best, liking = "", 0.0
-    for suffix in formats(kind):
+    for suffix in formats(pixel_format):
         media = next(media for media, known in SUBTYPES.items() if known == suffix)
         quality = _quality(accept, media)
         if quality > liking:
             best, liking = suffix, quality
     if not best:
-        known = ", ".join(media for media, suffix in SUBTYPES.items() if suffix in formats(kind))
+        known = ", ".join(
+            media for media, suffix in SUBTYPES.items() if suffix in formats(pixel_format)
+        )
         raise Refused(406, "Accept names a format that the model writes", accept, f"known: {known}")
     return best
 

@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from hwan.config import Kind
+from hwan.config import PixelFormat
 from hwan.errors import UsageError
 from hwan.export import export_onnx
 from hwan.imaging.pixels import DTYPES, Pixels, decode, encode, suffix_for, to_pixels, to_tensor
 from hwan.inference.translate import find_generator, is_generator, load, pad_to
-from hwan.nets.folder import GeneratorCard
+from hwan.nets.folder import GeneratorSpec
 from hwan.runtime import need
 from hwan.serve.limits import Limits
 from hwan.serve.probe import check_pixels, padded_size
@@ -39,7 +39,7 @@ class Model:
     never wait for each other between its layers."""
 
     name: str
-    card: GeneratorCard
+    spec: GeneratorSpec
     engine: str
     run: Run
     lane: Run | None = None
@@ -47,32 +47,34 @@ class Model:
     @property
     def facts(self) -> dict[str, Any]:
         """What ``GET /v1/models`` says of it."""
-        multiple, least = self.card.generator.sizes
+        multiple, least = self.spec.generator.sizes
         return {
             "name": self.name,
-            "direction": self.card.direction,
-            "method": self.card.method,
-            "reads": _describe(self.card.kind_in),
-            "writes": _describe(self.card.kind_out),
-            "formats": formats(self.card.kind_out),
+            "direction": self.spec.direction,
+            "method": self.spec.method,
+            "reads": _describe(self.spec.format_in),
+            "writes": _describe(self.spec.format_out),
+            "formats": formats(self.spec.format_out),
             "multiple": multiple,
             "least": least,
-            "trained_size": self.card.size,
-            "images_seen": self.card.images,
+            "trained_size": self.spec.size,
+            "images_seen": self.spec.images,
             "engine": self.engine,
         }
 
 
-def _describe(kind: Kind) -> dict[str, Any]:
-    facts: dict[str, Any] = {"channels": kind.channels, "depth": kind.depth}
-    return facts | ({"range": list(kind.range)} if kind.depth == "float" else {})
+def _describe(pixel_format: PixelFormat) -> dict[str, Any]:
+    facts: dict[str, Any] = {"channels": pixel_format.channels, "depth": pixel_format.depth}
+    return facts | ({"range": list(pixel_format.range)} if pixel_format.depth == "float" else {})
 
 
-def formats(kind: Kind) -> list[str]:
-    """The suffixes of the formats that hold pictures of ``kind``, the one given unasked first."""
+def formats(pixel_format: PixelFormat) -> list[str]:
+    """The suffixes of the formats that hold pictures of ``pixel_format``, the one given unasked first."""
     known = [".png", ".jpeg", ".webp", ".tiff", ".npy"]
-    first = suffix_for(kind)
-    rest = [suffix for suffix in known if suffix != first and suffix_for(kind, suffix) == suffix]
+    first = suffix_for(pixel_format)
+    rest = [
+        suffix for suffix in known if suffix != first and suffix_for(pixel_format, suffix) == suffix
+    ]
     return [first, *rest]
 
 
@@ -117,7 +119,7 @@ def load_model(name: str, folder: Path, device: str, threads: int) -> Model:
         torch.set_num_threads(threads)
         try:
             run, lane = _onnx(folder, threads)
-            return Model(name, translator.card, "ONNX Runtime, CPU", run, lane)
+            return Model(name, translator.spec, "ONNX Runtime, CPU", run, lane)
         except UsageError as error:
             log.warning("%s runs in PyTorch: %s", name, error.rule)
 
@@ -127,7 +129,7 @@ def load_model(name: str, folder: Path, device: str, threads: int) -> Model:
         array: np.ndarray = out.float().cpu().numpy()
         return array
 
-    return Model(name, translator.card, f"PyTorch, {translator.device.type}", forward)
+    return Model(name, translator.spec, f"PyTorch, {translator.device.type}", forward)
 
 
 def _onnx(folder: Path, threads: int) -> tuple[Run, Run]:
@@ -177,9 +179,9 @@ def translate_batch(
     same: dict[tuple[int, int], list[tuple[int, Pixels]]] = {}
     for index, picture in enumerate(pictures):
         try:
-            pixels = decode(picture.data, model.card.kind_in).pixels
+            pixels = decode(picture.data, model.spec.format_in).pixels
             height, width = pixels.shape[:2]
-            padded = padded_size((height, width), model.card.generator)
+            padded = padded_size((height, width), model.spec.generator)
             check_pixels((height, width), padded, limits)
             same.setdefault(padded, []).append((index, pixels))
         except UsageError as error:
@@ -199,11 +201,11 @@ def translate_batch(
 def _run(
     model: Model, run: Run, padded: tuple[int, int], pictures: Sequence[Pixels]
 ) -> tuple[list[Pixels], float]:
-    multiple, least = model.card.generator.sizes
-    kind_in, kind_out = model.card.kind_in, model.card.kind_out
-    batch = np.empty((len(pictures), kind_in.channels, *padded), np.float32)
+    multiple, least = model.spec.generator.sizes
+    format_in, format_out = model.spec.format_in, model.spec.format_out
+    batch = np.empty((len(pictures), format_in.channels, *padded), np.float32)
     for row, pixels in zip(batch, pictures, strict=True):
-        tensor = to_tensor(torch.from_numpy(pixels.copy())[None], kind_in.range)
+        tensor = to_tensor(torch.from_numpy(pixels.copy())[None], format_in.range)
         row[:] = pad_to(tensor, multiple, least)[0].numpy()
     began = time.perf_counter()
     out = run(batch)
@@ -213,17 +215,17 @@ def _run(
         height, width = pixels.shape[:2]
         top, left = (padded[0] - height) // 2, (padded[1] - width) // 2
         cut = torch.from_numpy(row[None, :, top : top + height, left : left + width])
-        results.append(to_pixels(cut, kind_out)[0])
+        results.append(to_pixels(cut, format_out)[0])
     return results, spent
 
 
 def warm(model: Model) -> None:
     """Run the smallest image once, so that the first request does not pay for what is set up then."""
-    kind = model.card.kind_in
-    side = max(model.card.generator.sizes)
+    kind = model.spec.format_in
+    side = max(model.spec.generator.sizes)
     pixels = np.zeros((side, side, kind.channels), DTYPES[kind.depth])
     pixels[:] = kind.range[0] if kind.depth == "float" else 0
-    padded = padded_size((side, side), model.card.generator)
+    padded = padded_size((side, side), model.spec.generator)
     for run in (model.run, model.lane):
         if run is not None:
             _run(model, run, padded, [pixels])

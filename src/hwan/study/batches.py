@@ -27,12 +27,12 @@ def gradient_noise(cell: Cell, count: int) -> tuple[float, int]:
     config = cell.config
     images = open_set(locate(cell.data, config.data.pairs, config.data.swap), config)
     training = Training(config, torch.device(cell.device))
-    player = next(p for p in training.method.players if p.name == "generators")
-    weights = parameters(player)
+    group = next(p for p in training.method.groups if p.name == "generators")
+    weights = parameters(group)
     total, squares = torch.zeros(()), 0.0
     for n in range(count):
         one = forward(training, batch(images, config.data, config.train.seed, n, 1))
-        objective = torch.stack(list(player.objective(one).values())).sum()
+        objective = torch.stack(list(group.objective(one).values())).sum()
         gradient = torch.cat(
             [g.flatten() for g in torch.autograd.grad(objective, weights)]
         ).double()
@@ -65,6 +65,6 @@ def held(config: Config, size: int) -> float:
     ]
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
         images = training.method(*real)
-        player = next(p for p in training.method.players if p.name == "generators")
-        torch.stack(list(player.objective(images).values())).sum()
+        group = next(p for p in training.method.groups if p.name == "generators")
+        torch.stack(list(group.objective(images).values())).sum()
     return sum(t.untyped_storage().nbytes() for t in kept.values()) / 2**20

@@ -58,7 +58,7 @@ def outputs(cell: Cell, direction: str = "ab") -> Outputs:
 def held_out(cell: Cell, direction: str = "ab") -> Tensor:
     """What ``direction`` is tested on, (N, C, H, W)."""
     side, names = _side(cell, direction)
-    return _tensor([_read(cell, side.test.read(file, side.kind_in).pixels) for file in names])
+    return _tensor([_read(cell, side.test.read(file, side.format_in).pixels) for file in names])
 
 
 def held_out_truths(cell: Cell, direction: str = "ab") -> Tensor | None:

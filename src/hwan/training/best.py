@@ -34,7 +34,7 @@ MOST = 64  # images of each domain
 PAIRED = {"ssim": ssim, "psnr": psnr, "l1": l1}
 
 
-class Judge:
+class ValidationFigures:
     """Measures a training's generators by ``train.best`` on centre crops of the validation images, which
     stay the same; draws nothing random."""
 
@@ -44,7 +44,7 @@ class Judge:
             raise UsageError(f"train.best measures crops of at least {COARSEST} pixels", data.size,
                              "give a larger --data.size")  # fmt: skip
         self.limits = {"a": data.range_a, "b": data.range_b}
-        self.kinds = {"a": data.kind_a, "b": data.kind_b}
+        self.kinds = {"a": data.format_a, "b": data.format_b}
         numbers = {
             "a": _evenly([i for i, _ in images.match] if images.match else range(len(images.a))),
             "b": _evenly([j for _, j in images.match] if images.match else range(len(images.b))),

@@ -27,14 +27,14 @@ def divides(training: Training) -> bool:
     """Whether ``config.speed`` asks for halves and the method, the device and the cores have them."""
     train = training.config.train
     return (
-        training.config.speed.branches
+        training.config.speed.parallel_halves
         and training.device.type == "cpu"
         and torch.get_num_threads() > 1
-        and all(player.branches for player in training.method.players)
-        and training.method.together  # dropout draws from one generator, batch norm counts in one place
+        and all(group.branches for group in training.method.groups)
+        and training.method.batched  # dropout draws from one generator, batch norm counts in one place
         and train.accumulate == 1
         and not training.config.speed.compile  # compiling from two threads at once never ended
-        and not training.config.speed.checkpoint  # which both would compute again at the same time
+        and not training.config.speed.gradient_checkpointing  # which both would compute again at the same time
         and training.precision != "fp16"
     )
 
@@ -46,7 +46,7 @@ def branched(training: Training) -> Step:
 
     def half(domain: str, images: list[Tensor]) -> Images:
         with autocast(training, shared=False):
-            found: Images = method.begun_in(domain, *images)
+            found: Images = method.forward_cycle(domain, *images)
         return found
 
     def take(micro: list[Batch], lr: float) -> dict[str, Tensor]:
@@ -64,14 +64,14 @@ def branched(training: Training) -> Step:
         halves = both(lambda n: half("ab"[n], real[n::2]))
         images = {name: image for found in halves for name, image in found.items()}
         totals: dict[str, Tensor] = {}
-        for player in method.players:
-            freeze(training, player)
-            weights = training.weights[player.name]
+        for group in method.groups:
+            freeze(training, group)
+            weights = training.weights[group.name]
 
             def part(n: int) -> tuple[Losses, tuple[Tensor | None, ...]]:
-                own = {name: images[name] for name in player.branches[n] if name in images}  # noqa: B023
+                own = {name: images[name] for name in group.branches[n] if name in images}  # noqa: B023
                 with autocast(training, shared=False):
-                    losses = player.objective(own)  # noqa: B023
+                    losses = group.objective(own)  # noqa: B023
                 objective = torch.stack(list(losses.values())).sum()
                 return losses, torch.autograd.grad(objective, weights, allow_unused=True)  # noqa: B023
 
@@ -80,20 +80,20 @@ def branched(training: Training) -> Step:
                 weight.grad = None
                 for gradient in gradients:
                     if gradient is not None and weight.grad is None:
-                        weight.grad = laid(gradient, weight)
+                        weight.grad = in_memory_order_of(gradient, weight)
                     elif gradient is not None:
                         weight.grad.add_(gradient)
             for losses, _ in parts:
                 totals |= {name: value.detach() for name, value in losses.items()}
             del parts, gradients  # the second half's
-            training.optimisers[player.name].step()
+            training.optimizers[group.name].step()
         freeze(training, None)
         return totals
 
     return take
 
 
-def laid(gradient: Tensor, weight: Tensor) -> Tensor:
+def in_memory_order_of(gradient: Tensor, weight: Tensor) -> Tensor:
     """``gradient`` with ``weight``'s order in memory, by which alone torch's fused Adam goes.
 
     ``backward`` sees to it; ``torch.autograd.grad`` gives whatever order a layer left it in.

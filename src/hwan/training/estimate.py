@@ -120,9 +120,10 @@ def plain(config: Config) -> Config:
         speed=dataclasses.replace(
             config.speed,
             compile=False,
-            graph=False,
-            forms=False,
+            cuda_graph=False,
+            fast_kernels=False,
             channels_last="off",  # weights without memory cannot be laid anew
-            fused=config.speed.fused or precision == "fp16",  # else its scaler asks for a value
+            fused_adam=config.speed.fused_adam
+            or precision == "fp16",  # else its scaler asks for a value
         ),
     )

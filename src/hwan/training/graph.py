@@ -68,8 +68,8 @@ def fill(held: Batch, batch: Batch) -> None:
     """Copy ``batch`` into the memory of ``held``."""
     held.a.copy_(batch.a, non_blocking=True)
     held.b.copy_(batch.b, non_blocking=True)
-    if held.beside and batch.beside:
-        fill(held.beside, batch.beside)
+    if held.paired and batch.paired:
+        fill(held.paired, batch.paired)
 
 
 def cuda_record(work: Work) -> Work:

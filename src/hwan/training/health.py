@@ -61,9 +61,9 @@ def singly(net: nn.Module, images: Tensor) -> Tensor:
 def gradients(training: Training) -> dict[str, float]:
     """The norm of each player's last gradient, which a step leaves on the weights."""
     found = {}
-    for player in training.method.players:
-        grads = [w.grad for w in parameters(player) if w.grad is not None]
-        found[f"gradient_{player.name}"] = figures.gradient_norm(grads)
+    for group in training.method.groups:
+        grads = [w.grad for w in parameters(group) if w.grad is not None]
+        found[f"gradient_{group.name}"] = figures.gradient_norm(grads)
     return {name: value for name, value in found.items() if math.isfinite(value)}
 
 

@@ -14,11 +14,11 @@ from hwan.config import Config
 from hwan.data.loader import Batch
 from hwan.imaging.pixels import to_tensor
 from hwan.methods import METHODS
-from hwan.methods.base import Images, Method, Player
+from hwan.methods.base import Images, Method, OptimizerGroup
 from hwan.methods.pool import Pool
 from hwan.runtime import AUTOCAST, pick_precision, seed_all
 from hwan.training.schedule import Average, lr_factor
-from hwan.training.speed import adam, compile_networks, load_adam, quicken
+from hwan.training.speed import adam, apply_speed, compile_networks, load_adam
 
 
 @dataclass(frozen=True)
@@ -40,15 +40,15 @@ class Training:
         # (A move within the CPU would be one too many for plan.py's tensors without memory.)
         self.method = method if device.type == "cpu" else method.to(device)
         self.precision = pick_precision(config.train.precision, device)
-        quicken(self.method, config, device, self.precision)
-        self.weights = {player.name: parameters(player) for player in self.method.players}
-        self.optimisers = {
+        apply_speed(self.method, config, device, self.precision)
+        self.weights = {group.name: parameters(group) for group in self.method.groups}
+        self.optimizers = {
             name: adam(weights, config, device) for name, weights in self.weights.items()
         }
         self.scaler = torch.amp.GradScaler(device.type, enabled=self.precision == "fp16")
         generators = self.method.generators
         self.average = Average(generators, config.train.ema) if config.train.ema else None
-        compile_networks(self.method.players, config)  # after the averages were copied
+        compile_networks(self.method.groups, config)  # after the averages were copied
 
     @property
     def generators(self) -> Mapping[str, nn.Module]:
@@ -59,8 +59,8 @@ class Training:
         return {
             "seen": self.seen,
             "method": self.method.state_dict(),
-            "optimisers": {
-                name: optimiser.state_dict() for name, optimiser in self.optimisers.items()
+            "optimizers": {
+                name: optimizer.state_dict() for name, optimizer in self.optimizers.items()
             },
             "scaler": self.scaler.state_dict(),
             "average": {k: net.state_dict() for k, net in self.average.networks.items()}
@@ -79,8 +79,8 @@ class Training:
             if pool.kept is not None and pool.kept.shape[-1] != size:
                 held = pool.kept.shape[-1]
                 raise ValueError(f"the pool's pictures are {held}x{held}, and data.size is {size}")
-        for name, optimiser in self.optimisers.items():
-            load_adam(optimiser, state["optimisers"][name])
+        for name, optimizer in self.optimizers.items():
+            load_adam(optimizer, state["optimizers"][name])
         if state["scaler"]:  # empty where the run was not in fp16
             self.scaler.load_state_dict(state["scaler"])
         if (state["average"] is None) != (self.average is None):
@@ -97,9 +97,9 @@ class Training:
         return all(bool(torch.isfinite(p).all()) for p in self.method.parameters())
 
 
-def parameters(player: Player) -> list[nn.Parameter]:
+def parameters(group: OptimizerGroup) -> list[nn.Parameter]:
     """Every weight a player updates."""
-    return [weight for network in player.networks for weight in network.parameters()]
+    return [weight for network in group.networks for weight in network.parameters()]
 
 
 def loop(training: Training, batches: Iterator[Batch], total: int) -> Iterator[Status]:
@@ -127,7 +127,7 @@ def stepper(training: Training) -> Callable[[list[Batch], float], dict[str, Tens
     """``step`` for ``training``, in the form that ``config.speed`` asks for."""
     from hwan.training import branches, graph  # which take apart what is below
 
-    if training.config.speed.graph:
+    if training.config.speed.cuda_graph:
         return graph.recorded(training)
     if branches.divides(training):
         return branches.branched(training)
@@ -142,8 +142,8 @@ def step(training: Training, micro: list[Batch], lr: float) -> dict[str, Tensor]
 
 def set_lr(training: Training, lr: float) -> None:
     """Give every optimiser the learning rate ``lr``, in place where a recorded step reads it."""
-    for optimiser in training.optimisers.values():
-        for group in optimiser.param_groups:
+    for optimizer in training.optimizers.values():
+        for group in optimizer.param_groups:
             if isinstance(group["lr"], Tensor):
                 group["lr"].fill_(lr)
             else:
@@ -160,22 +160,22 @@ def update(training: Training, micro: list[Batch]) -> dict[str, Tensor]:
     alone = len(micro) == 1
     kept: list[Images | None] = [forward(training, micro[0])] if alone else [None] * len(micro)
     totals: dict[str, Tensor] = {}
-    for player in method.players:
-        optimiser = training.optimisers[player.name]
-        optimiser.zero_grad(set_to_none=True)
-        freeze(training, player)
+    for group in method.groups:
+        optimizer = training.optimizers[group.name]
+        optimizer.zero_grad(set_to_none=True)
+        freeze(training, group)
         for i, batch in enumerate(micro):
             images = kept[i]
-            if images is None or (player.generates and not alone):
+            if images is None or (group.through_generators and not alone):
                 images = forward(training, batch)
                 kept[i] = {name: image.detach() for name, image in images.items()}
             with autocast(training):
-                losses = player.objective(images)
+                losses = group.objective(images)
             objective = torch.stack(list(losses.values())).sum() / len(micro)
             training.scaler.scale(objective).backward()  # type: ignore[no-untyped-call]
             for name, value in losses.items():
                 totals[name] = totals.get(name, 0) + value.detach() / len(micro)
-        training.scaler.step(optimiser)
+        training.scaler.step(optimizer)
     training.scaler.update()
     freeze(training, None)
     return totals
@@ -194,14 +194,14 @@ def floats(training: Training, batch: Batch) -> list[Tensor]:
     data = training.config.data
     sides = ((batch.a, data.range_a), (batch.b, data.range_b))
     real = [to_tensor(x.to(training.device, non_blocking=True), limits) for x, limits in sides]
-    return real + (floats(training, batch.beside) if batch.beside else [])
+    return real + (floats(training, batch.paired) if batch.paired else [])
 
 
-def freeze(training: Training, playing: Player | None) -> None:
-    """Only ``playing``'s weights ask for gradients; with None, everybody's."""
+def freeze(training: Training, training_group: OptimizerGroup | None) -> None:
+    """Only ``training_group``'s weights ask for gradients; with None, everybody's."""
     for name, weights in training.weights.items():
         for weight in weights:
-            weight.requires_grad_(playing is None or name == playing.name)
+            weight.requires_grad_(training_group is None or name == training_group.name)
 
 
 def autocast(training: Training, shared: bool = True) -> torch.autocast:

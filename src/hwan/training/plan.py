@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 
 from hwan.config import Config, Precision
-from hwan.config.networks import TOGETHER
+from hwan.config.networks import BATCH_DEPENDENT_NORMS
 from hwan.data.cache import fit
 from hwan.data.folders import list_images, locate
 from hwan.data.sets import could_lie_on, has_room
@@ -27,7 +27,7 @@ PATIENCE = 60.0  # seconds that timing a step may take
 PROCESS = {"cpu": 0.3e9, "cuda": 0.8e9}  # torch itself; on a card its context and libraries
 HEAP, SHREDDED = 1.25, 1.6
 """Bytes that glibc's heap grows to for a byte of tensors that live at once: blocks are freed in another
-order than they were taken, the more so with the short-lived tensors of ``speed.forms``. Measured by
+order than they were taken, the more so with the short-lived tensors of ``speed.fast_kernels``. Measured by
 bench/memory.py."""
 
 
@@ -57,7 +57,7 @@ def pictures(config: Config, data: Sequence[Path], device: torch.device) -> floa
     if not data or not could_lie_on(device, config):
         return 0.0
     layout, size = locate(data, config.data.pairs, config.data.swap), 0.0
-    domains = ((layout.train_a, config.data.kind_a), (layout.train_b, config.data.kind_b))
+    domains = ((layout.train_a, config.data.format_a), (layout.train_b, config.data.format_b))
     for source, kind in domains:
         files = list_images(source.folder)
         found = []
@@ -107,7 +107,7 @@ def heap(config: Config, device: torch.device) -> float:
     """Bytes that memory grows to for a byte of tensors that live at once."""
     if device.type != "cpu":
         return 1.0
-    return SHREDDED if config.speed.forms and not config.generator.is_unet else HEAP
+    return SHREDDED if config.speed.fast_kernels and not config.generator.is_unet else HEAP
 
 
 def _reductions(config: Config) -> Iterator[tuple[str, Config]]:
@@ -121,10 +121,10 @@ def _reductions(config: Config) -> Iterator[tuple[str, Config]]:
         config = dataclasses.replace(config, train=split)
         options += f" --train.batch 1 --train.accumulate {batches}"
         yield options.strip(), config
-    if not config.generator.is_unet and config.generator.norm not in TOGETHER:
-        forgetful = dataclasses.replace(config.speed, checkpoint=True)
+    if not config.generator.is_unet and config.generator.norm not in BATCH_DEPENDENT_NORMS:
+        forgetful = dataclasses.replace(config.speed, gradient_checkpointing=True)
         config = dataclasses.replace(config, speed=forgetful)
-        options += " --speed.checkpoint"
+        options += " --speed.gradient_checkpointing"
         yield options.strip(), config
     while True:
         try:
@@ -166,7 +166,7 @@ def _trial_size(config: Config, device: torch.device) -> int:
 
 def seconds_a_step(config: Config, device: torch.device, limit: float) -> float:
     """Median seconds of steps on noise, after those that prepare; ten, or fewer in ``limit`` seconds."""
-    untimed = graph.WARM + 1 if config.speed.graph else 2
+    untimed = graph.WARM + 1 if config.speed.cuda_graph else 2
     gc.collect()  # a training before this one, whose parts know each other
     take = stepper(Training(config, device))
     micro = noise_batches(config)

@@ -17,8 +17,8 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from hwan.metrics.signs import Finding, findings, warnings
-from hwan.training.run import Event, Interrupted, Note, Row
+from hwan.metrics.health_limits import Finding, findings, warnings
+from hwan.training.run import Event, Interrupted, LogRow, Note
 
 T = TypeVar("T")
 
@@ -93,7 +93,7 @@ def changes(before: Mapping[str, Finding], now: Mapping[str, Finding]) -> list[s
     return lines + [f"well again: {found.sign.title.lower()}, {found.place}" for found in over]
 
 
-def figures(row: Row, health: dict[str, float]) -> str:
+def figures(row: LogRow, health: dict[str, float]) -> str:
     """One line: speed, generators' and discriminators' losses, and the health in a few words."""
     against = ("d_", "gp_", "r1_")  # penalties are the discriminators' too
     judges = sum(value for name, value in row.losses.items() if name.startswith(against))

@@ -27,13 +27,13 @@ from hwan.data.loader import stream
 from hwan.data.sets import TrainingSet, open_set, open_validation, remarks, to_device
 from hwan.errors import TrainingDiverged, UsageError
 from hwan.files import write_atomic, write_json
-from hwan.nets.folder import GeneratorCard, save_generator
+from hwan.nets.folder import GeneratorSpec, save_generator
 from hwan.runtime import describe, environment, pick_device
-from hwan.training.best import Judge, ranked
-from hwan.training.checkpoint import load_state, save_state
+from hwan.training.best import ValidationFigures, ranked
 from hwan.training.health import due, saturation
 from hwan.training.loop import Status, Training, loop
 from hwan.training.samples import Samples
+from hwan.training.state_file import load_state, save_state
 
 LOG_ROWS = 500  # about how many rows a whole training logs, besides one a tick
 SAVE_SECONDS = 600.0  # a state is written at least this often, ticks or no ticks
@@ -47,7 +47,7 @@ class Note:
 
 
 @dataclass(frozen=True)
-class Row:
+class LogRow:
     """One row of log.jsonl: means since the row before. At a ``tick`` samples were drawn, ``validation``
     measured on the validation images (with ``train.best``) and the state saved; at some ticks and the
     last one ``health`` was measured."""
@@ -70,7 +70,7 @@ class Interrupted:
     total: int
 
 
-Event = Note | Row | Interrupted
+Event = Note | LogRow | Interrupted
 
 
 def train(
@@ -96,10 +96,12 @@ def train(
     layout = locate(data, config.data.pairs, config.data.swap)
     images = open_set(layout, config)
     samples = Samples(layout, config)
-    judge = Judge(open_validation(layout, config), config) if config.train.best else None
+    validate = (
+        ValidationFigures(open_validation(layout, config), config) if config.train.best else None
+    )
     training = Training(config, pick_device(device))
     notes = list(remarks(images, config))
-    window, since = Window({}, 0), []
+    window, since = RunningMeans({}, 0), []
     if resume:
         state, note = load_state(out / "state", training.device)
         window, since = _restore(training, state), state.get("since", [])
@@ -121,16 +123,16 @@ def train(
         f"{training.precision}"
     )
     yield from map(Note, notes)
-    yield from _run(training, window, since, images, samples, judge, out)
+    yield from _run(training, window, since, images, samples, validate, out)
 
 
 def _run(
     training: Training,
-    window: Window,
+    window: RunningMeans,
     since: list[dict[str, float]],  # the rows' losses since the last measurement of health
     images: TrainingSet,
     samples: Samples,
-    judge: Judge | None,
+    validate: ValidationFigures | None,
     out: Path,
 ) -> Iterator[Event]:
     config = training.config
@@ -158,13 +160,13 @@ def _run(
                 if examined:
                     health |= saturation(since, config)
                     since.clear()
-                figures = judge(training) if judge and tick else {}
+                figures = validate(training) if validate and tick else {}
                 for direction in ranked(out / "best", config.train.best, status.seen, figures):
                     save_generators(training, out / "best", (direction,))
-                row = Row(status.seen, total, status.lr, losses, speed, tick, health, figures)
+                row = LogRow(status.seen, total, status.lr, losses, speed, tick, health, figures)
                 log.write(json.dumps(dataclasses.asdict(row)) + "\n")
                 log.flush()
-                window = Window({}, 0)
+                window = RunningMeans({}, 0)
                 yield row
             before = status.seen
             if tick or stopped or time.perf_counter() - last_save > SAVE_SECONDS:
@@ -191,7 +193,7 @@ def _crossed(before: int, after: int, count: int, total: int) -> bool:
 
 
 @dataclass
-class Window:
+class RunningMeans:
     """Losses summed since the last row, kept on the device and read back only for a row."""
 
     sums: dict[str, Tensor]
@@ -219,32 +221,32 @@ def _check(losses: dict[str, float], training: Training, out: Path) -> None:
 def save_generators(training: Training, out: Path, only: Collection[str] = ("ab", "ba")) -> None:
     """Write ``out/generator_ab`` and ``out/generator_ba`` from the (averaged) generators."""
     config = training.config
-    kinds = {"a": config.data.kind_a, "b": config.data.kind_b}
+    kinds = {"a": config.data.format_a, "b": config.data.format_b}
     for name, net in training.generators.items():
         direction = name.removeprefix("generator_")
         if direction not in only:
             continue
-        kind_in, kind_out = kinds[direction[0]], kinds[direction[1]]
-        card = GeneratorCard(
+        format_in, format_out = kinds[direction[0]], kinds[direction[1]]
+        spec = GeneratorSpec(
             config.generator,
-            kind_in.channels,
-            kind_out.channels,
+            format_in.channels,
+            format_out.channels,
             direction,
             config.data.size,
             training.seen,
             config.method,
-            depth_in=kind_in.depth,
-            depth_out=kind_out.depth,
-            range_in=kind_in.range,
-            range_out=kind_out.range,
+            depth_in=format_in.depth,
+            depth_out=format_out.depth,
+            range_in=format_in.range,
+            range_out=format_out.range,
         )
-        save_generator(out / name, net, card)
+        save_generator(out / name, net, spec)
 
 
-def _restore(training: Training, state: dict[str, Any]) -> Window:
+def _restore(training: Training, state: dict[str, Any]) -> RunningMeans:
     try:
         training.load_state_dict(state)
-        return Window(**state["window"])
+        return RunningMeans(**state["window"])
     except (KeyError, RuntimeError, ValueError, TypeError) as error:
         raise UsageError(
             "a run goes on with the networks and options it was saved with",

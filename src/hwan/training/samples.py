@@ -9,13 +9,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from hwan.config import Kind
+from hwan.config import PixelFormat
 from hwan.data.augment import centre_crop
 from hwan.data.cache import fit
-from hwan.data.folders import Layout, Source, list_images
+from hwan.data.folders import ImageFolder, Layout, list_images
 from hwan.data.sets import PAIRED_METHODS
 from hwan.errors import UsageError
-from hwan.evaluation.source import Subject, read_subject
+from hwan.evaluation.source import EvaluationSource, read_source
 from hwan.imaging.pixels import RGB, Pixels, grid, save, to_pixels, to_tensor, view
 from hwan.inference.translate import find_generator
 from hwan.nets.folder import load_generator
@@ -33,11 +33,11 @@ class Samples:
     """Images spread evenly over the test folders (the training folders where there are none): up to
     ``probes`` of each domain for the health figures, and the first few of them for the sheets."""
 
-    def __init__(self, layout: Layout, config: Subject, probes: int = PROBES) -> None:
-        self.a = _pick(layout.test_a or layout.train_a, config, config.data.kind_a, probes)
-        self.b = _pick(layout.test_b or layout.train_b, config, config.data.kind_b, probes)
+    def __init__(self, layout: Layout, config: EvaluationSource, probes: int = PROBES) -> None:
+        self.a = _pick(layout.test_a or layout.train_a, config, config.data.format_a, probes)
+        self.b = _pick(layout.test_b or layout.train_b, config, config.data.format_b, probes)
 
-    def tensors(self, config: Subject, device: torch.device) -> tuple[Tensor, Tensor]:
+    def tensors(self, config: EvaluationSource, device: torch.device) -> tuple[Tensor, Tensor]:
         """Both domains' images (N, C, H, W) in [-1, 1]."""
         sides = ((self.a, config.data.range_a), (self.b, config.data.range_b))
         a, b = (to_tensor(torch.from_numpy(x).to(device), limits) for x, limits in sides)
@@ -74,10 +74,10 @@ class Samples:
 
 
 @torch.no_grad()
-def examine(run: Path, layout: Layout, device: str = "auto") -> dict[str, float]:
+def measure_test_health(run: Path, layout: Layout, device: str = "auto") -> dict[str, float]:
     """The health figures of a run's generators, or of a lone one, on up to ``EXAMINED`` test images of
     each domain, in crops of the size trained on."""
-    config, on = read_subject(run), pick_device(device)
+    config, on = read_source(run), pick_device(device)
     nets = {
         direction: load_generator(find_generator(run, direction))[0].to(on).eval()
         for direction in config.directions
@@ -95,13 +95,15 @@ def sheet(nets: Mapping[str, nn.Module], a: Tensor, b: Tensor) -> list[Tensor]:
     return [a, fake_b, singly(nets["ba"], fake_b), b, fake_a, singly(nets["ab"], fake_a)]
 
 
-def _pick(source: Source, config: Subject, kind: Kind, probes: int) -> np.ndarray:
+def _pick(
+    source: ImageFolder, config: EvaluationSource, pixel_format: PixelFormat, probes: int
+) -> np.ndarray:
     files = list_images(source.folder)
     some = min(probes, len(files))
     crops: list[Pixels] = []
     for file in (files[i * len(files) // some] for i in range(some)):
         try:
-            pixels = fit(source.read(file, kind).pixels, config.data)
+            pixels = fit(source.read(file, pixel_format).pixels, config.data)
         except UsageError:
             continue  # a broken file was reported when the folder was read
         crops.append(centre_crop(pixels, config.data.size))

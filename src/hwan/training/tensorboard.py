@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from hwan.imaging.pixels import decode
 from hwan.runtime import need
-from hwan.training.run import Event, Row
+from hwan.training.run import Event, LogRow
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
@@ -29,7 +29,7 @@ def record(events: Iterable[Event], run: Path) -> Iterator[Event]:
     writer = None
     try:
         for event in events:
-            if isinstance(event, Row):
+            if isinstance(event, LogRow):
                 if writer is None:
                     writer = SummaryWriter(str(run / FOLDER), purge_step=event.images)
                     config = (run / "config.json").read_text(encoding="utf-8")
@@ -41,7 +41,7 @@ def record(events: Iterable[Event], run: Path) -> Iterator[Event]:
             writer.close()
 
 
-def _write(writer: SummaryWriter, row: Row, run: Path) -> None:
+def _write(writer: SummaryWriter, row: LogRow, run: Path) -> None:
     groups = {
         "loss": row.losses,
         "train": {"lr": row.lr, "images_per_second": row.images_per_second},

@@ -15,7 +15,7 @@ from hwan.export import export_onnx
 from hwan.files import write_atomic
 from hwan.imaging.pixels import decode, encode, resize
 from hwan.inference.translate import Translator, load
-from hwan.nets.folder import GeneratorCard
+from hwan.nets.folder import GeneratorSpec
 from hwan.web.page import page_files
 from hwan.web.runtime import LICENCE, PACKAGE, SCRIPT, VERSION, WASM, runtime_files
 
@@ -35,8 +35,8 @@ def export_web(
     for one that ONNX does not hold, and where onnxruntime-web is not to be had.
     """
     translator = load(folder, "cpu")
-    card = translator.card
-    _check_kinds(card)
+    spec = translator.spec
+    _check_kinds(spec)
     if out.exists() and any(out.iterdir()) and not (out / "models.json").is_file():
         raise UsageError(
             "--out is a new folder, an empty one, or an earlier bundle",
@@ -48,7 +48,7 @@ def export_web(
     with TemporaryDirectory() as place:
         export_onnx(folder, Path(place))
         model = (Path(place) / "model.onnx").read_bytes()
-    multiple, least = card.generator.sizes
+    multiple, least = spec.generator.sizes
     name = folder.resolve().name.removeprefix("generator_")
     if name in ("ab", "ba"):
         name = f"{folder.resolve().parent.name}, {name[0].upper()} to {name[1].upper()}"
@@ -56,14 +56,14 @@ def export_web(
         "models": [
             {
                 "name": name,
-                "direction": card.direction,
-                "method": card.method,
-                "reads": {"channels": card.channels_in, "depth": card.depth_in},
-                "writes": {"channels": card.channels_out, "depth": card.depth_out},
+                "direction": spec.direction,
+                "method": spec.method,
+                "reads": {"channels": spec.channels_in, "depth": spec.depth_in},
+                "writes": {"channels": spec.channels_out, "depth": spec.depth_out},
                 "multiple": multiple,
                 "least": least,
-                "trained_size": card.size,
-                "images_seen": card.images,
+                "trained_size": spec.size,
+                "images_seen": spec.images,
                 "file": "model.onnx",
                 "bytes": len(model),
                 "probe": _probe(translator),
@@ -85,8 +85,8 @@ def export_web(
     return {name: len(data) for name, data in sorted(files.items())}
 
 
-def _check_kinds(card: GeneratorCard) -> None:
-    for what, kind in (("reads", card.kind_in), ("writes", card.kind_out)):
+def _check_kinds(spec: GeneratorSpec) -> None:
+    for what, kind in (("reads", spec.format_in), ("writes", spec.format_out)):
         if kind.channels not in (1, 3) or kind.depth != "8":
             raise UsageError(
                 "a browser has 8-bit pictures, grey or in colour",
@@ -98,7 +98,7 @@ def _check_kinds(card: GeneratorCard) -> None:
 def _probe(translator: Translator) -> list[float]:
     """What PyTorch makes of the smallest picture, a pattern that worker.js knows too, at places evenly
     chosen: the page holds each engine's first result against it."""
-    channels, side = translator.card.channels_in, translator.least
+    channels, side = translator.spec.channels_in, translator.least
     pattern = 37 * torch.arange(channels * side * side) % 251 / 125 - 1
     made = translator.tensor(pattern.view(1, channels, side, side)).flatten().tolist()
     count = min(PROBED, len(made))

@@ -49,14 +49,14 @@ A = torch.tensor(
 
 
 class PaddedConv2d(nn.Conv2d):
-    """(B, Ci, H + k - 1, W + k - 1) to (B, Co, H, W), in fewer operations where ``quick``."""
+    """(B, Ci, H + k - 1, W + k - 1) to (B, Co, H, W), in fewer operations where ``fast``."""
 
-    quick = False
+    fast = False
 
     def forward(self, input: Tensor) -> Tensor:
         # What is exported or compiled keeps the layer: a size's own form would not fit another size.
-        quick = self.quick and input.device.type == "cpu" and not torch.compiler.is_compiling()
-        form = self._form(input) if quick else None
+        fast = self.fast and input.device.type == "cpu" and not torch.compiler.is_compiling()
+        form = self._form(input) if fast else None
         if form is None:
             return super().forward(input)
         # A batch of one picture comes as its pixels lie, channels last: slower from here on.

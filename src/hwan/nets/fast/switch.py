@@ -9,8 +9,8 @@ from hwan.nets.fast.convs import PaddedConv2d
 from hwan.nets.norms import InstanceNorm2d
 
 
-def quick_forms(net: nn.Module, on: bool) -> None:
+def use_fast_kernels(net: nn.Module, on: bool) -> None:
     """Compute the layers of ``net`` by fewer operations, or as they are defined; for CPUs."""
     for module in net.modules():
         if isinstance(module, PaddedConv2d | ReflectionPad2d | InstanceNorm2d):
-            module.quick = on
+            module.fast = on

@@ -73,13 +73,15 @@ def measure(cell: Cell) -> Measurement:
 
     images = pictures(cell, 4).to(cell.device)
     gradients, changes = [], []
-    apart = (images[:2] - images[2:]).square().mean().sqrt()
+    per_sample = (images[:2] - images[2:]).square().mean().sqrt()
     for depth in DEPTHS:
         net = stack(cell, depth)
         gradients.append((float(depth), first_gradient(net, images, cell.seed)))
         with torch.no_grad():
             out = net(images)
-        changes.append((float(depth), float((out[:2] - out[2:]).square().mean().sqrt() / apart)))
+        changes.append(
+            (float(depth), float((out[:2] - out[2:]).square().mean().sqrt() / per_sample))
+        )
     values = {
         "gradient, 32 / 1": gradients[-1][1] / gradients[0][1],
         "change left": changes[-1][1],

@@ -48,12 +48,12 @@ def measure(cell: Cell) -> Measurement:
     from hwan.data.folders import Layout, locate
     from hwan.data.sets import open_set
     from hwan.imaging.pixels import to_tensor
-    from hwan.methods.losses import parts
+    from hwan.methods.losses import logits_of
     from hwan.metrics.pairwise import l1, ssim
     from hwan.study.measure import held_out, held_out_truths, strip
     from hwan.study.probe import in_memory, steps
 
-    config, kind = cell.config, cell.config.data.kind_b
+    config, kind = cell.config, cell.config.data.format_b
     frozen = cell.variant.name == "frozen"
     drawing = dataclasses.replace(config.data, flip=config.data.flip or frozen)
     assert cell.data is not None
@@ -69,10 +69,12 @@ def measure(cell: Cell) -> Measurement:
 
     if frozen:
         images = in_memory(images, KEPT, drawn)
-    trained_on, apart = ([domain[n] for n in range(len(domain))] for domain in (images.b, held.b))
+    trained_on, per_sample = (
+        [domain[n] for n in range(len(domain))] for domain in (images.b, held.b)
+    )
     known, new = (
         to_tensor(torch.from_numpy(np.stack(pictures))).to(cell.device)
-        for pictures in (trained_on if frozen else drawn(trained_on), drawn(apart))
+        for pictures in (trained_on if frozen else drawn(trained_on), drawn(per_sample))
     )
     whole = dataclasses.replace(cell, config=vary(config, data={"resize": config.data.size}))
     real, truth = held_out(whole).to(cell.device), held_out_truths(whole)
@@ -83,10 +85,11 @@ def measure(cell: Cell) -> Measurement:
     for training, status in steps(dataclasses.replace(cell, config=length), images):
         if status.seen * MARKS // total == (status.seen - 1) * MARKS // total:
             continue
-        judge, net = training.method.adversary_b.discriminator, training.method.generator_ab
+        judge, net = training.method.adversarial_b.discriminator, training.method.generator_ab
         with torch.no_grad():
             on_known, on_new = (
-                float(torch.stack([p.mean() for p in parts(judge(x))]).mean()) for x in (known, new)
+                float(torch.stack([p.mean() for p in logits_of(judge(x))]).mean())
+                for x in (known, new)
             )
             fake = torch.cat([net(image[None]) for image in real]).cpu()
         judged.append((float(status.seen), on_known, on_new))

@@ -41,7 +41,7 @@ def measure(cell: Cell) -> Measurement:
 
     import torch
 
-    from hwan.methods.losses import parts
+    from hwan.methods.losses import logits_of
     from hwan.metrics.pairwise import ssim
     from hwan.study.measure import held_out, held_out_truths, strip
     from hwan.study.probe import steps
@@ -66,10 +66,11 @@ def measure(cell: Cell) -> Measurement:
                 scores.append((float(status.seen), float(ssim(fakes.cpu(), truth).mean())))
         watched += time.process_time() - paused
     seconds = (time.process_time() - began - watched) / len(losses)
-    judge = training.method.adversary_b
+    judge = training.method.adversarial_b
     with torch.no_grad():
         says = [
-            torch.stack([p.mean() for p in parts(judge.discriminator(old))]).mean() for old in kept
+            torch.stack([p.mean() for p in logits_of(judge.discriminator(old))]).mean()
+            for old in kept
         ]
     weights = sum(p.numel() for p in judge.parameters())
     pooled = 0 if judge.pool.kept is None else judge.pool.kept.numel()

@@ -53,7 +53,7 @@ def measure(cell: Cell) -> Measurement:
         if status.seen * WINDOWS // total == (status.seen - 1) * WINDOWS // total:
             continue
         fake = training.method.generators["generator_ab"](real).detach().requires_grad_()
-        (gradient,) = torch.autograd.grad(training.method.adversary_b.fool(fake), fake)
+        (gradient,) = torch.autograd.grad(training.method.adversarial_b.generator_loss(fake), fake)
         history.append((float(status.seen), float(gradient.flatten(1).norm(dim=1).mean())))
     third = len(history) // 3
     first, last = (sum(g for _, g in part) / third for part in (history[:third], history[-third:]))
@@ -69,7 +69,7 @@ def slope(name: Gan, judged: float) -> float:
 
     raw = judged if name == "lsgan" else math.log(judged / (1 - judged))
     logit = torch.full((1, 1, 1, 1), raw, requires_grad=True)
-    (gradient,) = torch.autograd.grad(GAN_OBJECTIVES[name].generator(logit), logit)
+    (gradient,) = torch.autograd.grad(GAN_OBJECTIVES[name].generator_loss(logit), logit)
     return abs(float(gradient))
 
 

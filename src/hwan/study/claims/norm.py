@@ -52,7 +52,7 @@ def measure(cell: Cell) -> Measurement:
     images = pictures(cell, 4 * max(MATES))
     first = images[:1]
 
-    def beside(mates: torch.Tensor) -> torch.Tensor:
+    def paired(mates: torch.Tensor) -> torch.Tensor:
         with torch.no_grad():
             out: torch.Tensor = net(torch.cat([first, mates]))
         return out[:1]
@@ -63,11 +63,11 @@ def measure(cell: Cell) -> Measurement:
 
     curve = []
     for size in MATES:
-        draws = [beside(images[1 + i * (size - 1) : 1 + (i + 1) * (size - 1)]) for i in range(3)]
+        draws = [paired(images[1 + i * (size - 1) : 1 + (i + 1) * (size - 1)]) for i in range(3)]
         pairs = [(0, 1), (1, 2), (0, 2)]
         curve.append((float(size), sum(change(draws[i], draws[j]) for i, j in pairs) / 3))
     with torch.no_grad():
-        whole, faint = beside(images[1:4]), torch.cat([0.5 * first, 0.5 * images[1:4]])
+        whole, faint = paired(images[1:4]), torch.cat([0.5 * first, 0.5 * images[1:4]])
         contrast = change(whole, net(faint)[:1])
         for _ in range(20):  # running statistics of these pictures
             net(images[:16])

@@ -17,7 +17,7 @@ Range = tuple[float, float]
 
 
 @dataclass(frozen=True)
-class Sign:
+class HealthLimit:
     """One health figure: fine within ``good``, to be watched within ``limits``, bad outside of them."""
 
     title: str
@@ -43,8 +43,8 @@ _HIDDEN = (
     "lower --loss.cycle_a and --loss.cycle_b or raise --loss.identity, and judge by the pictures and "
     "not by the cycle error: the way back is not one from a file"
 )
-SIGNS: dict[str, Sign] = {
-    "diversity": Sign(
+HEALTH_LIMITS: dict[str, HealthLimit] = {
+    "diversity": HealthLimit(
         "Diversity", (0.15, inf), (0.4, inf),
         "outputs hardly differ from one another: mode collapse",
         "lower --train.lr, raise the cycle weights or --loss.identity, or start again with another "
@@ -52,7 +52,7 @@ SIGNS: dict[str, Sign] = {
         "How much outputs differ from one another, over how much real pictures of that domain do. "
         "About 1 is healthy; 0 is one picture for every input.",
     ),
-    "modes": Sign(
+    "modes": HealthLimit(
         "Own outputs", (0.5, inf), (0.75, inf),
         "many inputs share a few outputs: mode collapse",
         "lower --train.lr, raise the cycle weights, or add --loss.diffaugment colour translation "
@@ -60,7 +60,7 @@ SIGNS: dict[str, Sign] = {
         "The share of different inputs that get an output of their own. 1 is healthy; a few fixed "
         "pictures, however varied, are near 0.",
     ),
-    "dependence": Sign(
+    "dependence": HealthLimit(
         "Input dependence", (0.4, inf), (0.6, inf), "outputs do not follow their inputs",
         "raise what ties an output to its input: --loss.cycle_a and --loss.cycle_b, of cut "
         "--loss.nce, of pairs --loss.l1",
@@ -68,7 +68,7 @@ SIGNS: dict[str, Sign] = {
         "1 is healthy; around 0, outputs could be anybody's. Label maps and their photographs, "
         "which look little alike, reach about 0.9.",
     ),
-    "inversion": Sign(
+    "inversion": HealthLimit(
         "Brightness kept", (-0.4, inf), (0.0, inf),
         "outputs are negatives: bright and dark are swapped",
         "raise --loss.identity (to 1), or start again with another --train.seed. The way back "
@@ -77,24 +77,24 @@ SIGNS: dict[str, Sign] = {
         "The correlation of an output's brightness with its input's. Near 1: bright stays bright; "
         "-1: a negative.",
     ),
-    "hidden_8bit": Sign(
+    "hidden_8bit": HealthLimit(
         "Hidden below 8 bits", (0.0, 1.5), (0.0, 1.2),
         "the way back reads what 8 bits do not hold: steganography", _HIDDEN,
         "Error there and back with the fake rounded to 8 bits, over the error with it untouched "
         "plus the rounding itself. About 1 or less is healthy; more says that the cycle is closed "
         "by a message that no eye sees.",
     ),
-    "hidden_jpeg": Sign(
+    "hidden_jpeg": HealthLimit(
         "Hidden from JPEG", (0.0, 1.5), (0.0, 1.2),
         "the way back reads what JPEG removes: steganography", _HIDDEN,
         "The same with the fake saved as JPEG of quality 75.",
     ),
-    "hidden_noise": Sign(
+    "hidden_noise": HealthLimit(
         "Hidden under noise", (0.0, 1.5), (0.0, 1.2),
         "the way back reads what faint noise covers: steganography", _HIDDEN,
         "The same with noise of two levels of 8 bits on the fake.",
     ),
-    "saturation": Sign(
+    "saturation": HealthLimit(
         "Judge's certainty", (0.0, 0.97), (0.0, 0.9),
         "the discriminator is hardly ever wrong, so the generator learns little from it",
         "weaken it: --discriminator.layers 2, fewer --discriminator.filters or --loss.r1 1; on a "
@@ -102,7 +102,7 @@ SIGNS: dict[str, Sign] = {
         "One minus the discriminator's loss over the loss of one that cannot tell real from "
         "generated. 0 ends a perfect game; 1 is a judge that is never wrong.",
     ),
-    "gradient": Sign(
+    "gradient": HealthLimit(
         "Gradient", (1e-4, 1e4), (1e-3, 1e3), "the gradient has vanished, or explodes",
         "exploding: lower --train.lr or give --generator.norm instance; vanished: look at the "
         "losses, and try --loss.gan lsgan or another --train.seed",
@@ -124,7 +124,7 @@ class Finding:
     figure: str
     value: float
     place: str
-    sign: Sign
+    sign: HealthLimit
 
     @property
     def light(self) -> Light:
@@ -136,11 +136,11 @@ class Finding:
 
 
 def findings(health: Mapping[str, float]) -> list[Finding]:
-    """What the figures of ``health`` mean, in the order of ``SIGNS``; figures of no sign are left out."""
+    """What the figures of ``health`` mean, in the order of ``HEALTH_LIMITS``; figures of no sign are left out."""
     named = {tuple(figure.rpartition("_")[::2]): figure for figure in health}
     return [
         Finding(named[name, place], health[named[name, place]], words, sign)
-        for name, sign in SIGNS.items()
+        for name, sign in HEALTH_LIMITS.items()
         for place, words in PLACES.items()
         if (name, place) in named
     ]

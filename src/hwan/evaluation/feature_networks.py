@@ -12,12 +12,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from hwan.config import DataConfig, Kind
+from hwan.config import DataConfig, PixelFormat
 from hwan.data.cache import open_cache
 from hwan.data.folders import Layout
 from hwan.errors import UsageError
 from hwan.evaluation.evaluate import Measure, sides, some_readings
-from hwan.evaluation.source import Subject
+from hwan.evaluation.source import EvaluationSource
 from hwan.metrics.baselines import with_channels
 from hwan.metrics.features import (
     ALEXNET,
@@ -37,7 +37,11 @@ MAPS = 100  # training pictures whose colours are counted
 
 
 def pick_features(
-    wanted: str, layout: Layout, config: Subject, resizing: Resizing = "clean", device: str = "cpu"
+    wanted: str,
+    layout: Layout,
+    config: EvaluationSource,
+    resizing: Resizing = "clean",
+    device: str = "cpu",
 ) -> tuple[Features | None, str]:
     """The feature network for ``--features``, and a sentence on what is left out without one.
 
@@ -63,16 +67,16 @@ def pick_features(
 
 @lru_cache(maxsize=2)
 def _self(layout: Layout, data: DataConfig) -> Features:
-    kind = data.kind_b
+    kind = data.format_b
     squares = []
-    for source, own in ((layout.train_a, data.kind_a), (layout.train_b, kind)):
+    for source, own in ((layout.train_a, data.format_a), (layout.train_b, kind)):
         cache = open_cache(source, data, own)
         some = min(PICTURES, len(cache))
         chosen = (cache[i * len(cache) // some] for i in range(some))
         # A of other channels is shown as B's baselines show it.
         shown = (with_channels(p, kind.channels) for p in chosen)
         probe = Features("", "", torch.nn.Identity(), SIDE, kind.channels)
-        depth = Kind(kind.channels, own.depth, own.range)
+        depth = PixelFormat(kind.channels, own.depth, own.range)
         squares.append(torch.stack([probe.square(p, depth) for p in shown]))
     net, _ = train_selfnet(squares[0], squares[1])
     return self_features(net, kind.channels)
@@ -95,7 +99,7 @@ def find_lpips(wanted: str, device: str = "cpu") -> tuple[Measure | None, str, s
     return *load_lpips(path, device), ""
 
 
-def find_palettes(wanted: str, layout: Layout, config: Subject) -> dict[str, np.ndarray]:
+def find_palettes(wanted: str, layout: Layout, config: EvaluationSource) -> dict[str, np.ndarray]:
     """The class colours of each direction whose target domain is label maps, for ``--labels``: auto
     (their own colours, where training pictures look like label maps), none, or a file.
 
@@ -106,7 +110,7 @@ def find_palettes(wanted: str, layout: Layout, config: Subject) -> dict[str, np.
     given = None if wanted == "auto" else read_palette(Path(wanted))
     found, named = {}, []
     for side in sides(layout, config):
-        maps = some_readings(side.trained, side.kind_out, MAPS)
+        maps = some_readings(side.trained, side.format_out, MAPS)
         try:
             if given is None:
                 found[side.direction] = find_palette(maps)

@@ -12,7 +12,11 @@ import torch
 from hwan.errors import UsageError
 from hwan.files import write_atomic
 
-MAGIC = b"hwan-state-1 "
+MAGIC = b"hwan-state-2 "
+OLD = b"hwan-state-1 "
+"""The format of version 0.1, read for one release: only names have changed since."""
+RENAMED = (("adversary_", "adversarial_"), (".judges.", ".networks."))
+"""What is now called otherwise in the names of a method's tensors."""
 
 
 def save_state(folder: Path, state: dict[str, Any]) -> None:
@@ -51,7 +55,19 @@ def load_state(folder: Path, device: torch.device) -> tuple[dict[str, Any], str]
 
 def _read(path: Path, device: torch.device) -> dict[str, Any]:
     header, _, payload = path.read_bytes().partition(b"\n")
-    if header != MAGIC + hashlib.sha256(payload).hexdigest().encode():
+    magic, checksum = header[: len(MAGIC)], header[len(MAGIC) :]
+    if magic not in (MAGIC, OLD) or checksum != hashlib.sha256(payload).hexdigest().encode():
         raise ValueError("checksum does not match")
     state: dict[str, Any] = torch.load(io.BytesIO(payload), map_location=device, weights_only=True)
-    return state
+    return state if magic == MAGIC else _renamed(state)
+
+
+def _renamed(state: dict[str, Any]) -> dict[str, Any]:
+    """A state of version 1 under today's names."""
+    method = {}
+    for name, value in state["method"].items():
+        for old, new in RENAMED:
+            name = name.replace(old, new)
+        method[name] = value
+    others = {key: value for key, value in state.items() if key != "optimisers"}
+    return {**others, "method": method, "optimizers": state["optimisers"]}

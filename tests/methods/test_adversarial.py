@@ -14,10 +14,10 @@ import tiny
 from hwan.config import Config, Gan, LossConfig, from_dict, to_dict
 from hwan.data.loader import Batch
 from hwan.errors import UsageError
-from hwan.methods.adversary import Adversary
+from hwan.methods.adversarial import AdversarialLoss
 from hwan.methods.cyclegan import CycleGAN
-from hwan.training.checkpoint import load_state, save_state
 from hwan.training.loop import Training, loop, parameters, step
+from hwan.training.state_file import load_state, save_state
 
 CPU = torch.device("cpu")
 ALL: Any = ("colour", "translation", "cutout")
@@ -91,25 +91,28 @@ def test_resuming_changes_no_bit(tmp_path: Path) -> None:
 def test_an_adversarys_state_returns_exactly() -> None:
     settings = config(LossConfig(gan="wgan-gp", diffaugment=ALL), pool=2)
     real, fake = torch.rand(2, 4, 6, 32, 32) * 2 - 1  # six channels: an input and its output
-    first, second = Adversary(settings, 6, seed=1), Adversary(settings, 6, seed=2)
+    first, second = AdversarialLoss(settings, 6, seed=1), AdversarialLoss(settings, 6, seed=2)
     for _ in range(3):
-        first.judge(real, fake, "b")
+        first.discriminator_loss(real, fake, "b")
     second.load_state_dict(first.state_dict())
     for _ in range(3):
-        losses = [numbers(adversary.judge(real, fake, "b")) for adversary in (first, second)]
+        losses = [
+            numbers(adversarial.discriminator_loss(real, fake, "b"))
+            for adversarial in (first, second)
+        ]
         assert losses[0] == losses[1]
         assert set(losses[0]) == {"d_b", "gp_b"}
-        assert first.fool(fake).equal(second.fool(fake))
+        assert first.generator_loss(fake).equal(second.generator_loss(fake))
 
 
 def test_gradients_reach_the_generator_in_its_turn_alone() -> None:
-    adversary = Adversary(config(LossConfig(r1=1.0, diffaugment=ALL), pool=0), 3, seed=0)
+    adversarial = AdversarialLoss(config(LossConfig(r1=1.0, diffaugment=ALL), pool=0), 3, seed=0)
     real, fake = (torch.rand(1, 3, 32, 32).requires_grad_() for _ in "rf")
-    torch.stack(list(adversary.judge(real, fake, "a").values())).sum().backward()  # type: ignore[no-untyped-call]
+    torch.stack(list(adversarial.discriminator_loss(real, fake, "a").values())).sum().backward()  # type: ignore[no-untyped-call]
     assert real.grad is None
     assert fake.grad is None
-    assert all(p.grad is not None for p in adversary.parameters())
-    adversary.fool(fake).backward()  # type: ignore[no-untyped-call]
+    assert all(p.grad is not None for p in adversarial.parameters())
+    adversarial.generator_loss(fake).backward()  # type: ignore[no-untyped-call]
     assert fake.grad is not None
     assert float(fake.grad.norm()) > 0
 
@@ -117,13 +120,13 @@ def test_gradients_reach_the_generator_in_its_turn_alone() -> None:
 def test_the_discriminator_sees_nothing_that_is_not_augmented() -> None:
     """Real and generated, in both turns and in the penalties, each with a hole of its own."""
     loss = LossConfig(gan="wgan-gp", r1=1.0, diffaugment=("cutout",))
-    adversary = Adversary(config(loss, pool=0), 3, seed=0)
+    adversarial = AdversarialLoss(config(loss, pool=0), 3, seed=0)
     seen: list[Tensor] = []
-    adversary.discriminator.register_forward_pre_hook(
+    adversarial.discriminator.register_forward_pre_hook(
         lambda _, given: seen.extend(given[0].split(1))
     )
-    adversary.judge(torch.ones(1, 3, 32, 32), torch.ones(1, 3, 32, 32), "a")
-    adversary.fool(torch.ones(1, 3, 32, 32))
+    adversarial.discriminator_loss(torch.ones(1, 3, 32, 32), torch.ones(1, 3, 32, 32), "a")
+    adversarial.generator_loss(torch.ones(1, 3, 32, 32))
     real, fake, between, penalised, fooled = (x.detach() for x in seen)
     for image in (real, fake, fooled):
         assert 0 < int((image[0, 0] == 0).sum()) <= 16 * 16
@@ -142,9 +145,9 @@ def test_accumulated_penalties_equal_those_of_one_large_batch(loss: LossConfig) 
     found = []
     for micro in (small, [large]):
         training = Training(config(loss, pool=0), CPU)
-        training.optimisers = {
-            player.name: cast(Any, torch.optim.SGD(parameters(player), 1.0))
-            for player in training.method.players
+        training.optimizers = {
+            group.name: cast(Any, torch.optim.SGD(parameters(group), 1.0))
+            for group in training.method.groups
         }
         before = weights(training)
         losses = step(training, micro, lr=1.0)
@@ -170,9 +173,9 @@ def test_a_partial_cycle_is_each_generators_own_objective() -> None:
         return cast(Tensor, judge(fake) - 1).square().mean()
 
     fake_y, fake_x = g(x), f(y)
-    total_g = fooled(method.adversary_b.discriminator, fake_y)
+    total_g = fooled(method.adversarial_b.discriminator, fake_y)
     total_g = total_g + 5 * mae(y, g(fake_x)) + 2.5 * mae(y, g(y))
-    total_f = fooled(method.adversary_a.discriminator, fake_x)
+    total_f = fooled(method.adversarial_a.discriminator, fake_x)
     total_f = total_f + 10 * mae(x, f(fake_y)) + 5 * mae(x, f(x))
     by_hand = [
         *torch.autograd.grad(total_g, list(g.parameters()), retain_graph=True),
@@ -181,7 +184,7 @@ def test_a_partial_cycle_is_each_generators_own_objective() -> None:
     gradients, losses = [], []
     for model in (method, paper):
         own = [*model.generator_ab.parameters(), *model.generator_ba.parameters()]
-        losses.append(model.fool(model(x, y)))
+        losses.append(model.generator_loss(model(x, y)))
         gradients.append(torch.autograd.grad(torch.stack(list(losses[-1].values())).sum(), own))
     # Biases before instance norm have rounding for a gradient, hence the absolute measure.
     for mine, theirs in zip(gradients[0], by_hand, strict=True):
