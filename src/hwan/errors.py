@@ -9,15 +9,15 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 
 class UsageError(Exception):
-    """Bad usage or bad input (exit code 2): the rule, what came instead, and how to mend it."""
+    """Bad usage or bad input (exit code 2): what was expected, what came instead, and what to do."""
 
-    def __init__(self, rule: str, received: object, fix: str) -> None:
-        super().__init__(f"{rule}\n  received: {received}\n  fix: {fix}")
-        self.rule, self.received, self.fix = rule, received, fix
+    def __init__(self, expected: str, received: object, fix: str) -> None:
+        super().__init__(f"expected: {expected}\n  received: {received}\n  fix: {fix}")
+        self.expected, self.received, self.fix = expected, received, fix
 
     def __reduce__(self) -> tuple[type[UsageError], tuple[str, str, str]]:
         """So that it comes whole out of another process."""
-        return UsageError, (self.rule, str(self.received), self.fix)
+        return UsageError, (self.expected, str(self.received), self.fix)
 
 
 class Failure(RuntimeError):
@@ -28,10 +28,10 @@ class TrainingDiverged(Failure):
     """A loss or a weight became NaN or infinite (exit code 1); the last good state is kept."""
 
 
-def rule(holds: bool, rule: str, received: object, fix: str) -> None:
+def require(holds: bool, expected: str, received: object, fix: str) -> None:
     """Raise ``UsageError`` unless ``holds``."""
     if not holds:
-        raise UsageError(rule, received, fix)
+        raise UsageError(expected, received, fix)
 
 
 def at_least(section: str, values: object, **least: float) -> None:
@@ -41,14 +41,14 @@ def at_least(section: str, values: object, **least: float) -> None:
     for name, bound in least.items():
         value = vars(values)[name]
         holds = bound <= value < float("inf")
-        rule(holds, f"{section}.{name} is at least {bound}", value, f"give {bound} or more")
+        require(holds, f"{section}.{name} is at least {bound}", value, f"give {bound} or more")
 
 
 def known_names(prefix: str, values: Any) -> None:
     """Raise ``UsageError`` for a dataclass's field that is one of a few names and has another."""
     for name, choices in _choices(type(values)).items():  # type: ignore[arg-type]  # mypy: types do hash
         value = vars(values)[name]
-        rule(
+        require(
             value in choices,
             f"{prefix}{name} is a known name",
             repr(value),

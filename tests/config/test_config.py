@@ -156,7 +156,7 @@ def test_a_broken_rule_says_rule_value_and_fix(
     with pytest.raises(UsageError) as caught:
         section(**{option: value})
     text = str(caught.value)
-    assert text.startswith(rule)
+    assert text.startswith(f"expected: {rule}")
     received = text.split("\n  received: ")[1].split("\n")[0]
     assert str(value) in received
     assert len(text.split("\n  fix: ")[1]) > 4

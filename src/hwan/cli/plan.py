@@ -11,7 +11,7 @@ from tyro.conf import arg
 from hwan.cli import ASK, parse
 from hwan.cli.train import named, told
 from hwan.config import Config
-from hwan.errors import rule
+from hwan.errors import require
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ def plan(args: list[str]) -> int:
     base = named("plan", args)
     given = parse(Plan, f"plan {' '.join(args[:1])}", args[1:], Plan(base))
     told(args[0], given.config, base)
-    rule(given.memory >= 0, "--memory is gigabytes, 0 or more", given.memory, "give 16, say")
+    require(given.memory >= 0, "--memory is gigabytes, 0 or more", given.memory, "give 16, say")
 
     from rich.console import Console
     from rich.table import Table

@@ -33,14 +33,14 @@ class Serve:
 
 def serve(args: list[str]) -> int:
     given = parse(Serve, "serve", args)
-    from hwan.errors import rule
+    from hwan.errors import require
     from hwan.runtime import need
 
     for module in ("fastapi", "uvicorn", "httptools", "prometheus_client", "python_multipart"):
         need(module, "serve", "the server")
     from hwan.serve import server
 
-    rule(bool(given.runs), "a server has something to serve", "no RUN", "name a run folder")
+    require(bool(given.runs), "a server has something to serve", "no RUN", "name a run folder")
     token = server.read_token(given.token_file)
     server.serve(
         given.runs, given.host, given.port, given.device, given.threads, given.limits, token

@@ -12,7 +12,7 @@ from tyro.conf import Positional
 
 from hwan.cli import Direction, parse
 from hwan.config import Precision
-from hwan.errors import UsageError, at_least, rule
+from hwan.errors import UsageError, at_least, require
 from hwan.files import read_json
 
 
@@ -58,7 +58,7 @@ def translate(args: list[str]) -> int:
     from hwan.inference.video import find_videos, has_images, is_video, open_clip, translate_video
     from hwan.training.progress import track
 
-    rule(
+    require(
         not (given.overwrite and given.resume),
         "--overwrite makes all anew, --resume what is missing",
         "both",
@@ -146,7 +146,7 @@ def export(args: list[str]) -> int:
     from hwan.inference.translate import find_generator
 
     plain = given.precision == "fp32" and not given.images and not given.data
-    rule(
+    require(
         plain or given.to == "onnx",
         "--precision, --images and --data are of --to onnx",
         f"--to {given.to}",

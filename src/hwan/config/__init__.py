@@ -24,7 +24,7 @@ from hwan.config.renamed import with_new_names
 from hwan.config.speed import SpeedConfig as SpeedConfig
 from hwan.errors import UsageError, known_names, nearest
 from hwan.errors import at_least as _at_least
-from hwan.errors import rule as _rule
+from hwan.errors import require as _require
 from hwan.files import read_json, write_json
 
 C = TypeVar("C")
@@ -76,13 +76,13 @@ class LossConfig:
         _at_least("loss", self, cycle_a=0, cycle_b=0, identity=0, gp=0, r1=0)
         _at_least("loss", self, adversarial=0, l1=0, paired=0, nce=0, nce_patches=2)
         names = get_args(Augmentation)
-        _rule(
+        _require(
             isinstance(self.diffaugment, tuple) and set(self.diffaugment) <= set(names),
             "loss.diffaugment is some of " + ", ".join(names),
             self.diffaugment,
             "give --loss.diffaugment colour translation cutout, or leave it out",
         )
-        _rule(
+        _require(
             self.gan != "wgan-gp" or self.gp > 0,
             "the Wasserstein objective needs its gradient penalty",
             f"loss.gp {self.gp}",
@@ -124,14 +124,16 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         _at_least("train", self, batch=1, accumulate=1, pool=0, ema=0, ticks=1, seed=0)
-        _rule(
+        _require(
             0 < self.epochs < float("inf"), "train.epochs is above 0", self.epochs, "give 0.5, say"
         )
-        _rule(0 < self.lr < 1, "train.lr is between 0 and 1", self.lr, "give 2e-4, say")
+        _require(0 < self.lr < 1, "train.lr is between 0 and 1", self.lr, "give 2e-4, say")
         for name in ("beta1", "beta2"):
             value = vars(self)[name]
-            _rule(0 <= value < 1, f"train.{name} is at least 0 and below 1", value, "give 0.5, say")
-        _rule(
+            _require(
+                0 <= value < 1, f"train.{name} is at least 0 and below 1", value, "give 0.5, say"
+            )
+        _require(
             0 <= self.decay <= 1,
             "train.decay is a share from 0 to 1",
             self.decay,
@@ -161,33 +163,33 @@ class Config:
         known_names("", self)
         self._sizes()
         a, b = self.data.channels_a, self.data.channels_b
-        _rule(
+        _require(
             self.method != "pix2pix" or self.data.pairs != "none",
             "pix2pix learns from pairs",
             "data.pairs none",
             "give --data.pairs names (trainA, trainB), sides (A left, B right) or self",
         )
-        _rule(
+        _require(
             self.loss.paired == 0 or self.method == "cyclegan",
             "loss.paired is of cyclegan, the one method that learns from both",
             f"method {self.method}",
             "leave it out",
         )
         contrasts = self.method == "cut"
-        _rule(
+        _require(
             not contrasts or a == b,
             "cut reads features of its own output, so A and B have as many channels",
             f"A {a}, B {b}",
             "take another method",
         )
-        _rule(
+        _require(
             not contrasts or self.generator.name in ("resnet", "plain"),
             "cut reads features inside a generator built in sequence",
             f"generator.name {self.generator.name}",
             "give --generator.name resnet",
         )
         uses_identity = self.method in ("cyclegan", "gan")
-        _rule(
+        _require(
             a == b or self.loss.identity == 0 or not uses_identity,
             "the identity loss needs as many channels in A as in B",
             f"A {a}, B {b}",
@@ -195,7 +197,7 @@ class Config:
         )
         # Gulrajani et al. 2017, section 4; R1 is of each image's own gradient just as well.
         penalty = self.loss.gan == "wgan-gp" or self.loss.r1 > 0
-        _rule(
+        _require(
             not penalty or self.discriminator.norm not in ("batch", "whitening"),
             "wgan-gp and r1 need a discriminator that judges each image by itself",
             f"discriminator.norm {self.discriminator.norm}",
@@ -203,13 +205,13 @@ class Config:
         )
 
         best = self.train.best
-        _rule(
+        _require(
             self.data.val == 0 or best != "",
             "data.val sets images aside for train.best",
             f"data.val {self.data.val:g} without it",
             "give --train.best swd, or leave data.val out",
         )
-        _rule(
+        _require(
             best not in ("ssim", "psnr", "l1") or self.data.pairs != "none",
             f"train.best {best} compares with the truth, which pairs have",
             "data.pairs none",
@@ -219,14 +221,14 @@ class Config:
     def _sizes(self) -> None:
         """The networks can take crops of this size."""
         size, multiple = self.data.size, self.generator.sizes[0]
-        _rule(
+        _require(
             size % multiple == 0,
             f"data.size is a multiple of {multiple} (generator.downs {self.generator.downs})",
             size,
             f"give {max(8, self.generator.sizes[1], round(size / multiple) * multiple)}",
         )
         least = self.generator.sizes[1]
-        _rule(
+        _require(
             size >= least,
             f"a {self.generator.name} with generator.downs {self.generator.downs} and generator.stem "
             f"{self.generator.stem} needs data.size of at least {least}",
@@ -234,7 +236,7 @@ class Config:
             f"give --data.size {least}",
         )
         least = self.discriminator.least
-        _rule(
+        _require(
             size >= least,
             f"a {self.discriminator.name} discriminator of {self.discriminator.layers} layers needs "
             f"data.size of at least {least}",
@@ -243,7 +245,7 @@ class Config:
         )
         for section, net in (("generator", self.generator), ("discriminator", self.discriminator)):
             samples = self.train.batch * net.normed_side(size) ** 2
-            _rule(
+            _require(
                 net.norm != "whitening" or samples > net.whitening_channels,
                 f"whitening {net.whitening_channels} channels needs more than {net.whitening_channels} pixels in a "
                 f"batch, and the {section}'s smallest normalised layer has {samples}",
@@ -301,7 +303,7 @@ def save(config: Config, path: Path) -> None:
 def load(path: Path) -> Config:
     """Read what ``save`` wrote. Raises ``UsageError`` if it is missing, not JSON, or breaks a rule."""
     values = read_json(path)
-    _rule(
+    _require(
         not (isinstance(values, dict) and "format" in values),
         "a training's config.json says how to train",
         f"{path}, a generator's, which says what it translates",

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from hwan.errors import at_least, rule
+from hwan.errors import at_least, require
 
 Depth = Literal["8", "16", "float"]
 ValueRange = tuple[float, float]
@@ -17,13 +17,13 @@ Pairing = Literal["none", "names", "sides", "self"]
 def _check_range(name: str, depth: Depth, value_range: ValueRange) -> None:
     """A range of values rises, is finite, and is only declared of floats."""
     low, high = value_range
-    rule(
+    require(
         math.isfinite(high - low) and low < high,
         f"{name} is two numbers, the lower first",
         value_range,
         "give -1000 2000, say",
     )
-    rule(
+    require(
         depth == "float" or tuple(value_range) == UNIT,
         f"{name} is declared for depth float; 8 bit is 0..255 and 16 bit 0..65535",
         f"depth {depth}, range {value_range}",
@@ -96,14 +96,16 @@ class DataConfig:
 
     def __post_init__(self) -> None:
         at_least("data", self, size=8, resize=0, rotate=0, jitter=0)
-        rule(self.jitter <= 1, "data.jitter is at most 1", self.jitter, "give 0.2, say")
-        rule(
+        require(self.jitter <= 1, "data.jitter is at most 1", self.jitter, "give 0.2, say")
+        require(
             self.resize == 0 or self.resize >= self.size,
             "data.resize is at least data.size",
             f"resize {self.resize}, size {self.size}",
             f"give --data.resize {self.size} or more, or 0 for the papers' ratio",
         )
-        rule(0 <= self.val < 1, "data.val is a share, 0 or more and below 1", self.val, "give 0.1")
+        require(
+            0 <= self.val < 1, "data.val is a share, 0 or more and below 1", self.val, "give 0.1"
+        )
         at_least("data", self, channels_a=1, channels_b=1)
         _check_range("data.range_a", self.depth_a, self.range_a)
         _check_range("data.range_b", self.depth_b, self.range_b)

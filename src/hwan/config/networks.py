@@ -9,7 +9,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from hwan.errors import at_least, rule
+from hwan.errors import at_least, require
 
 Norm = Literal[
     "instance",
@@ -32,13 +32,15 @@ Init = Literal["normal", "truncated", "xavier", "kaiming", "orthogonal"]
 
 def _check_common(section: str, config: GeneratorConfig | DiscriminatorConfig) -> None:
     at_least(section, config, filters=1, gain=0, groups=1, whitening_channels=1, gamma_std=0)
-    rule(
+    require(
         math.isfinite(config.gamma_mean),
         f"{section}.gamma_mean is finite",
         config.gamma_mean,
         "give 1, say",
     )
-    rule(config.norm_eps > 0, f"{section}.norm_eps is above 0", config.norm_eps, "give 1e-5, say")
+    require(
+        config.norm_eps > 0, f"{section}.norm_eps is above 0", config.norm_eps, "give 1e-5, say"
+    )
 
 
 @dataclass(frozen=True)
@@ -104,31 +106,31 @@ class GeneratorConfig:
     def __post_init__(self) -> None:
         at_least("generator", self, blocks=0, downs=2 * self.is_unet, dropout=0)
         _check_common("generator", self)
-        rule(
+        require(
             self.stem % 2 == 1 and self.stem > 0,
             "generator.stem is an odd kernel size",
             self.stem,
             "give 3, 5 or 7",
         )
-        rule(
+        require(
             self.dropout < 1,
             "generator.dropout is a probability below 1",
             self.dropout,
             "give 0 (off) to 0.9",
         )
-        rule(
+        require(
             not (self.is_unet and self.dropout) or self.downs > 5,
             "a U-Net drops out where it doubles without narrowing: from 6 generator.downs on",
             f"downs {self.downs}, dropout {self.dropout}",
             "give --generator.downs 6 or more, or --generator.dropout 0",
         )
-        rule(
+        require(
             not self.test_dropout or self.dropout > 0,
             "generator.test_dropout needs generator.dropout",
             self.dropout,
             "give --generator.dropout 0.5",
         )
-        rule(
+        require(
             not self.test_batch_statistics or self.norm in ("batch", "whitening"),
             "generator.test_batch_statistics is for norm batch or whitening",
             self.norm,

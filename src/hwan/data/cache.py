@@ -26,7 +26,7 @@ from torch import Tensor
 
 from hwan.config import DataConfig, PixelFormat
 from hwan.data.folders import ImageFolder, list_images
-from hwan.errors import UsageError, rule
+from hwan.errors import UsageError, require
 from hwan.files import cache_root, read_json
 from hwan.imaging.pixels import DTYPES, Pixels, resize
 
@@ -83,7 +83,7 @@ def limit() -> int:
         size = float(given)
     except ValueError:
         size = 0.0
-    rule(size > 0, "HWAN_CACHE_GB is a number of gigabytes above 0", given, "give 50, say")
+    require(size > 0, "HWAN_CACHE_GB is a number of gigabytes above 0", given, "give 50, say")
     return int(size * 1e9)
 
 

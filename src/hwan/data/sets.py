@@ -12,7 +12,7 @@ import torch
 from hwan.config import Config
 from hwan.data.cache import Cache, open_cache, part
 from hwan.data.folders import Layout
-from hwan.errors import UsageError, rule
+from hwan.errors import UsageError, require
 
 Match = tuple[tuple[int, int], ...]
 """(number in A, number in B) of every pair."""
@@ -45,7 +45,7 @@ def to_device(data: TrainingSet, config: Config, device: torch.device) -> Traini
     """
     caches = [data.a, data.b] + ([data.paired.a, data.paired.b] if data.paired else [])
     wanted, possible = config.speed.data, could_lie_on(device, config)
-    rule(
+    require(
         wanted != "device" or possible,
         "speed.data device is for a GPU that crops and mirrors 8-bit or float pictures",
         f"{device.type}, data.rotate {config.data.rotate}, data.jitter {config.data.jitter}",

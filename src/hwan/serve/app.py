@@ -248,7 +248,7 @@ def _add_errors(app: FastAPI) -> None:
         headers = {"WWW-Authenticate": "Bearer"} if status == 401 else {}
         if status in (408, 413):  # what was still to come is not read
             headers["Connection"] = "close"
-        return _answer(status, error.rule, error.received, error.fix, headers)
+        return _answer(status, error.expected, error.received, error.fix, headers)
 
     @app.exception_handler(Busy)
     async def busy(_: Request, error: Busy) -> JSONResponse:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from hwan.errors import at_least, rule
+from hwan.errors import at_least, require
 
 
 @dataclass(frozen=True)
@@ -31,4 +31,4 @@ class Limits:
         at_least("limits", self, bytes=1, pixels=1, queue=1, batch=1, wait_ms=0)
         for name in ("upload_s", "timeout_s"):
             value = vars(self)[name]
-            rule(0 < value < math.inf, f"limits.{name} is above 0", value, "give 20, say")
+            require(0 < value < math.inf, f"limits.{name} is above 0", value, "give 20, say")

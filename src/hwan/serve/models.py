@@ -121,7 +121,7 @@ def load_model(name: str, folder: Path, device: str, threads: int) -> Model:
             run, lane = _onnx(folder, threads)
             return Model(name, translator.spec, "ONNX Runtime, CPU", run, lane)
         except UsageError as error:
-            log.warning("%s runs in PyTorch: %s", name, error.rule)
+            log.warning("%s runs in PyTorch: %s", name, error.expected)
 
     @torch.inference_mode()
     def forward(images: np.ndarray) -> np.ndarray:

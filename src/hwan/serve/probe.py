@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from hwan.config import GeneratorConfig
-from hwan.errors import UsageError, rule
+from hwan.errors import UsageError, require
 from hwan.imaging.codecs import NPY, TIFF
 from hwan.serve.limits import Limits
 
@@ -49,7 +49,7 @@ def probe(data: bytes, channels: int) -> tuple[int, int]:
             "bytes that are none of these, or a broken header" if data else "no bytes",
             "send the file's bytes as the body, or as the one file of a form",
         ) from error
-    rule(min(shape) > 0, "a picture has pixels", shape, "send another file")
+    require(min(shape) > 0, "a picture has pixels", shape, "send another file")
     return shape
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from hwan.errors import UsageError, rule
+from hwan.errors import UsageError, require
 from hwan.serve.app import make_app
 from hwan.serve.limits import Limits
 from hwan.serve.models import Model, find_models, load_model, warm
@@ -76,8 +76,8 @@ def read_token(file: Path | None) -> str:
             raise UsageError(
                 "--token-file is a text file", f"{file}: {error}", "check it"
             ) from error
-        rule(bool(token), "--token-file holds a token", f"{file}: empty", "write one into it")
-    rule(
+        require(bool(token), "--token-file holds a token", f"{file}: empty", "write one into it")
+    require(
         token.isascii() and token.isprintable() and " " not in token,
         "a token is of printable ASCII without spaces",
         "other characters",
@@ -125,7 +125,7 @@ def serve(
     ``threads`` 0 takes every core that the process may use. Raises ``UsageError`` for an address that
     other machines reach without a ``token``, and for one that is taken.
     """
-    rule(
+    require(
         bool(token) or is_loopback(host),
         "a server that other machines reach has a token",
         f"--host {host} without one",

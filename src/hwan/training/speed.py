@@ -9,7 +9,7 @@ from torch import nn
 
 from hwan.config import Config
 from hwan.config.networks import BATCH_DEPENDENT_NORMS
-from hwan.errors import rule
+from hwan.errors import require
 from hwan.methods.base import OptimizerGroup
 from hwan.nets.fast.switch import use_fast_kernels
 from hwan.nets.resnet import Resnet
@@ -73,13 +73,13 @@ def load_adam(optimizer: torch.optim.Adam, state: dict[str, Any]) -> None:
 def _check(config: Config, device: torch.device, precision: str) -> None:
     speed, generator = config.speed, config.generator
     if speed.gradient_checkpointing:
-        rule(
+        require(
             not generator.is_unet,
             "speed.gradient_checkpointing forgets what is inside a resnet",
             f"generator.name {generator.name}",
             "take generator.name resnet or plain, or a smaller train.batch with train.accumulate",
         )
-        rule(
+        require(
             generator.norm not in BATCH_DEPENDENT_NORMS,
             "speed.gradient_checkpointing computes blocks twice, and running estimates must move once",
             f"generator.norm {generator.norm}",
@@ -88,7 +88,7 @@ def _check(config: Config, device: torch.device, precision: str) -> None:
     if speed.cuda_graph:
         draws = config.method == "cut" or config.loss.gan == "wgan-gp" or config.loss.diffaugment
         whitens = "whitening" in (generator.norm, config.discriminator.norm)
-        rule(
+        require(
             device.type == "cuda",
             "speed.cuda_graph records CUDA work",
             f"device {device.type}",
@@ -96,7 +96,7 @@ def _check(config: Config, device: torch.device, precision: str) -> None:
         )
         # Fused Adam skips a step by itself where it must.
         scales = precision == "fp16" and not speed.fused_adam
-        rule(
+        require(
             config.train.accumulate == 1 and not (draws or whitens or scales),
             "speed.cuda_graph replays a step of which nothing is decided on the host: not with "
             "train.accumulate, cut, wgan-gp, diffaugment or whitening, and in fp16 only with speed.fused_adam",
