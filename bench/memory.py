@@ -39,17 +39,17 @@ CASES = {
     "cyclegan, 128x128": lambda: sized(cyclegan(128)),
     "cyclegan, 128x128, batch 2": lambda: sized(cyclegan(128), batch=2),
     "cyclegan, 128x128, plain": lambda: sized(cyclegan(128), PLAIN),
-    "cyclegan, 128x128, checkpoint": lambda: sized(
+    "cyclegan, 128x128, checkpointing": lambda: sized(
         cyclegan(128), SpeedConfig(gradient_checkpointing=True)
     ),
     "cyclegan, 256x256": lambda: sized(cyclegan(256)),
-    "cyclegan, 256x256, checkpoint": lambda: sized(
+    "cyclegan, 256x256, checkpointing": lambda: sized(
         cyclegan(256), SpeedConfig(gradient_checkpointing=True)
     ),
     "pix2pix, 256x256": lambda: sized(pix2pix(256)),
     "cut, 128x128": lambda: sized(resized(cut(), 128)),
     "gan, 128x128": lambda: sized(resized(gan(), 128)),
-    "cyclegan, 512x512, checkpoint": lambda: sized(
+    "cyclegan, 512x512, checkpointing": lambda: sized(
         cyclegan(512), SpeedConfig(gradient_checkpointing=True)
     ),
 }
