@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from hwan.study.cells import Job, Setting
+from hwan.study.cells import Job, Settings
 from hwan.study.claim import SMALL
 from hwan.study.claims import CLAIMS
 
@@ -37,7 +37,7 @@ and has no key here. Trainings, which cost the minutes, are found either way."""
 @pytest.mark.parametrize("name", CLAIMS)
 def test_cells_made_before_are_found(name: str) -> None:
     claim = CLAIMS[name]
-    job = Job(claim, claim.variants(SMALL)[0], 0, Setting(Path("study"), SMALL))
+    job = Job(claim, claim.variants(SMALL)[0], 0, Settings(Path("study"), SMALL))
     training, cell = KEYS[name]
     assert job.training_key() == training
     if cell and sys.version_info < (3, 12):  # later versions print the code's tree differently

@@ -19,7 +19,7 @@ from hwan.evaluation.evaluate import Side, sides
 from hwan.imaging.pixels import RGB, Pixels, grid, to_pixels, to_tensor, view
 from hwan.metrics import pairwise
 from hwan.metrics.health import diversity
-from hwan.nets import build_discriminator, build_generator
+from hwan.nets import build_generator
 from hwan.nets.folder import load_generator
 from hwan.nets.initial import initialise
 from hwan.study.claim import Cell
@@ -91,13 +91,6 @@ def untrained(config: Config, seed: int) -> nn.Module:
     """The generator of ``config`` with its first weights, in training mode."""
     net = build_generator(config.generator, config.data.channels_a, config.data.channels_b)
     initialise(net, config.generator, torch.Generator().manual_seed(seed))
-    return net
-
-
-def untrained_judge(config: Config, seed: int) -> nn.Module:
-    """The discriminator of ``config`` with its first weights, in training mode."""
-    net = build_discriminator(config.discriminator, config.data.channels_b)
-    initialise(net, config.discriminator, torch.Generator().manual_seed(seed))
     return net
 
 

@@ -6,17 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from hwan.study.claim import (
-    Cell,
-    Claim,
-    Measurement,
-    Prediction,
-    Scale,
-    Theory,
-    Variant,
-    base,
-    vary,
-)
+from hwan.study.claim import Cell, Claim, Measurement, Prediction, Scale, Variant, base, vary
 
 if TYPE_CHECKING:
     from hwan.imaging.pixels import Pixels
@@ -110,42 +100,43 @@ CLAIM = Claim(
     name="augmentation",
     note="Data augmentation: 이미지를 변형하여 CNN의 성능을 향상, 즉 이미지의 레이블을 변경하지 않고 픽셀을 변형한다. 매우 "
     "보편적으로 사용하는 방법",
-    english="Data augmentation: images are altered to make a CNN perform better, that is, pixels are changed "
-    "and the label is not. A very common method.",
-    hypothesis="On few pictures, crops and mirrorings drawn anew each time keep the discriminator from "
-    "learning the pictures by heart and make translations better; drawn once and kept they do nothing.",
-    theory=Theory(
-        "A discriminator that sees the same few real pictures again and again comes to know them, and calls "
-        "real what it knows instead of what looks real. Drawn anew, a picture is seldom seen twice. The "
-        "Keras example caches its data set after the random crop and flip, so that all epochs repeat the "
-        "first one's draws: as many different pictures as without augmentation.",
-        "D's gap = E_known[D(y)] − E_new[D(y)]   (0: D knows the domain; > 0: it knows the pictures)",
-        "Karras et al. 2020 (ADA), section 2; Zhao et al. 2020 (DiffAugment), section 3; Zhu et al. 2017, "
-        "appendix 7.1; keras.io, CycleGAN: map(preprocess_train_image), then cache()",
-    ),
+    english="Data augmentation: images are altered to make a CNN perform better, that is, pixels are "
+    "changed and the label is not. A very common method.",
+    hypothesis="With few pictures, random crops and flips that are drawn anew each time keep the "
+    "discriminator from memorising the pictures and make translations better; drawn once and then kept, "
+    "they do nothing.",
+    theory="A discriminator that sees the same few real pictures again and again memorises them, and "
+    "then calls real what it knows instead of what looks real. With crops and flips drawn anew it seldom "
+    "sees the same picture twice. The Keras example caches its data set after the random crop and flip, "
+    "so every epoch repeats the first one's draws: it has as many different pictures as without "
+    "augmentation.",
+    formula="D's gap = E_known[D(y)] − E_new[D(y)]   (0: D knows the domain; > 0: it knows the pictures)",
+    source="Karras et al. 2020 (ADA), section 2; Zhao et al. 2020 (DiffAugment), section 3; Zhu et al. "
+    "2017, appendix 7.1; keras.io, CycleGAN: map(preprocess_train_image), then cache()",
     variants=variants,
     measure=measure,
     figures={
-        "D's gap": "the final D's mean output on its real training pictures less that on new real ones",
+        "D's gap": "the final D's mean output on its real training pictures minus that on new real ones",
         "D on known": "its mean output on the real pictures it was trained on (1: real)",
         "D on new": "the same on real test pictures",
         "SSIM": "translations against the truth (1: equal)",
         "L1": "the same, share of the range",
     },
     plots={
-        "gap": ("pairs seen", "D on known less on new real pictures", False),
+        "gap": ("pairs seen", "D on known minus D on new real pictures", False),
         "ssim": ("pairs seen", "SSIM on the test", False),
     },
     predictions=(
         Prediction("without augmentation D knows its pictures", "D's gap", "none", ">", 0.1),
-        Prediction("drawn anew, it knows them less", "D's gap", "fresh", "<", -0.1, "none"),
-        Prediction("drawn once, it knows them as well", "D's gap", "frozen", ">", -0.1, "none"),
+        Prediction("with augmentation drawn anew it knows them less", "D's gap", "fresh", "<", -0.1, "none"),
+        Prediction("with augmentation drawn once it knows them as well", "D's gap", "frozen", ">", -0.1, "none"),
         Prediction("drawn anew, translations are better", "SSIM", "fresh", ">", 0.02, "none"),
-        Prediction("drawn once they are not", "SSIM", "frozen", "<", 0.02, "none"),
+        Prediction("drawn once, they are not", "SSIM", "frozen", "<", 0.02, "none"),
     ),
-    remark="Against the Keras example, whose pipeline the note follows: D knows pictures that were drawn before the "
-    "cache nearly as well as untouched ones, and those drawn anew hardly at all. Of the translations three "
-    "seeds say that fresh drawing makes them better, and not for certain that frozen drawing does not.",
+    remark="This contradicts the Keras example, whose pipeline the note follows: D knows pictures that "
+    "were augmented before the cache nearly as well as untouched ones, and hardly knows those that are "
+    "augmented anew. Three seeds show that augmenting anew makes translations better; they do not settle "
+    "whether augmenting once has no effect.",
     shows_not=f"Large data sets: with {KEPT} pictures of each domain repetition is at its worst. Both kinds of "
     "drawing enlarge what is seen by a ninth, and the test does not, as in the papers' code.",
 )  # fmt: skip

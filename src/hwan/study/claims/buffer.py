@@ -4,17 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from hwan.study.claim import (
-    Cell,
-    Claim,
-    Measurement,
-    Prediction,
-    Scale,
-    Theory,
-    Variant,
-    base,
-    vary,
-)
+from hwan.study.claim import Cell, Claim, Measurement, Prediction, Scale, Variant, base, vary
 
 MEMBERS = 5
 MARKS = 10
@@ -103,15 +93,13 @@ CLAIM = Claim(
     "생성했던 이미지를 discriminator에게 줘서 … 같이 병행하면 좀 더 안정적으로 학습이 가능함.",
     english="Several discriminators averaged for the generator take more memory; so images that earlier "
     "generators made are given to the discriminator too: learning old and new together is more stable.",
-    hypothesis="A discriminator that sees only fresh fakes forgets old ones and training swings; a pool "
-    "makes it steadier at less memory and time than several discriminators.",
-    theory=Theory(
-        "D is trained against the present G only, so what it learnt against former ones may be lost and G "
-        "may come back to it: the two go round in circles. Old fakes in D's batches make the game one "
-        "against the mixture of all generators so far, as in fictitious play.",
-        "L(D) = E_y[(D(y) − 1)²] + E_{x, t ≤ now}[D(G_t(x))²]",
-        "Shrivastava et al. 2017, section 2.3; Zhu et al. 2017, section 4 (50 images)",
-    ),
+    hypothesis="A discriminator that sees only fresh fakes forgets old ones, and training swings; a pool "
+    "makes training steadier at less memory and time than several discriminators.",
+    theory="D is trained against the present G only. It may lose what it learnt against earlier ones, "
+    "and G may come back to them: the two go round in circles. Old fakes in D's batches turn the game "
+    "into one against the mixture of all generators so far, as in fictitious play.",
+    formula="L(D) = E_y[(D(y) − 1)²] + E_{x, t ≤ now}[D(G_t(x))²]",
+    source="Shrivastava et al. 2017, section 2.3; Zhu et al. 2017, section 4 (50 images)",
     variants=variants,
     measure=measure,
     figures={
@@ -127,7 +115,7 @@ CLAIM = Claim(
         "ssim": ("pairs seen", "SSIM on the test", False),
     },
     predictions=(
-        Prediction("with the pool D takes old fakes for real less", "old fakes taken for real",
+        Prediction("with the pool D takes old fakes less for real", "old fakes taken for real",
                    "pool of 50", "<", -0.02, "fresh only"),
         Prediction("with the pool the result swings less", "swing of SSIM",
                    "pool of 50", "<", 0.8, "fresh only", ratio=True),
@@ -136,8 +124,10 @@ CLAIM = Claim(
         Prediction("and more time", "CPU s a step",
                    f"{MEMBERS} discriminators", ">", 1.2, "pool of 50", ratio=True),
     ),
-    remark="In our run the pool does what it is for: D knows old fakes better. That training swings less for it points the "
-    "predicted way and is not certain from three seeds, and five discriminators do not know old fakes better.",
-    shows_not="Long trainings, where oscillation is said to set in. The learning rate falls to 0 in the second "
-    "half, which steadies every variant. CPU seconds depend on the machine and what else it does.",
+    remark="In our run the pool does what it is for: D knows old fakes better. Training swings less with "
+    "it, as predicted, but three seeds do not make that certain, and five discriminators do not know old "
+    "fakes better.",
+    shows_not="Long trainings, where oscillation is said to set in. The learning rate falls to 0 in the "
+    "second half, which steadies every variant. CPU seconds depend on the machine and on what else it "
+    "does.",
 )  # fmt: skip

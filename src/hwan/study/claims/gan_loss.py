@@ -5,17 +5,7 @@ from __future__ import annotations
 import math
 
 from hwan.config import Gan
-from hwan.study.claim import (
-    Cell,
-    Claim,
-    Measurement,
-    Prediction,
-    Scale,
-    Theory,
-    Variant,
-    base,
-    vary,
-)
+from hwan.study.claim import Cell, Claim, Measurement, Prediction, Scale, Variant, base, vary
 
 ABOUT: dict[Gan, str] = {
     "minimax": "log(1 − D(G(x))), the game as written",
@@ -77,28 +67,28 @@ CLAIM = Claim(
     name="gan-loss",
     note="기존의 GAN Loss는 어느 시점부터 gredient가 flat해지는 현상이 발생하기때문에 LSGANS을 사용(?)",
     english="The gradient of the old GAN loss goes flat from some moment on, so LSGANs are used (?).",
-    hypothesis="Where the discriminator is sure of a fake, the minimax loss has next to no gradient, the "
-    "non-saturating form and least squares have; in training the minimax gradient dies away.",
-    theory=Theory(
-        "With D = σ(l), the minimax loss log(1 − D) has the gradient −D by the logit: nothing where the "
-        "generator is caught. −log D has D − 1: most just there. So the 'old GAN loss' of the note is flat "
-        "only in the form nobody trains with. (D − 1)² has 2(D − 1), which grows with the distance and is "
-        "zero only where D takes the fake for real, as the other's is.",
-        "∂/∂l log(1 − σ(l)) = −σ(l);   ∂/∂l (−log σ(l)) = σ(l) − 1;   ∂/∂d (d − 1)² = 2(d − 1)",
-        "Goodfellow et al. 2014, section 3; Mao et al. 2017, section 3.2 (LSGAN)",
-    ),
+    hypothesis="Where the discriminator is sure of a fake, the minimax loss has next to no gradient, "
+    "while the non-saturating form and least squares have one; in training the minimax gradient dies "
+    "away.",
+    theory="With D = σ(l), the minimax loss log(1 − D) has the gradient −D with respect to the logit: "
+    "next to nothing where the generator is caught. −log D has D − 1, which is largest just there. So "
+    "the 'old GAN loss' of the note is flat only in the form that nobody trains with. (D − 1)² has 2(D − "
+    "1), which grows with the distance and is zero only where D takes the fake for real, as that of −log "
+    "D is.",
+    formula="∂/∂l log(1 − σ(l)) = −σ(l);   ∂/∂l (−log σ(l)) = σ(l) − 1;   ∂/∂d (d − 1)² = 2(d − 1)",
+    source="Goodfellow et al. 2014, section 3; Mao et al. 2017, section 3.2 (LSGAN)",
     variants=variants,
     measure=measure,
     figures={
-        "slope, sure": "|gradient by D's raw output| where D gives the fake 0.01",
-        "sure / unsure": "the same over that where D gives 0.5",
-        "gradient, first third": "in training: norm of the gradient by a fake's pixels, mean of 8 pictures",
+        "slope, sure": "|gradient with respect to D's raw output| where D gives the fake 0.01",
+        "sure / unsure": "the same, divided by that where D gives 0.5",
+        "gradient, first third": "in training: norm of the gradient with respect to a fake's pixels, mean of 8 pictures",
         "gradient, last third": "the same at the end",
-        "kept": "last third over first third",
+        "kept": "last third divided by first third",
     },
     plots={
-        "slope": ("D's verdict on the fake", "|gradient by D's raw output|", True),
-        "gradient": ("pairs seen", "gradient by a fake's pixels", True),
+        "slope": ("D's verdict on the fake", "|gradient with respect to D's raw output|", True),
+        "gradient": ("pairs seen", "gradient with respect to a fake's pixels", True),
     },
     predictions=(
         Prediction("minimax is flat where D is sure", "sure / unsure", "minimax", "<", 0.05),
@@ -108,9 +98,9 @@ CLAIM = Claim(
                    "kept", "minimax", "<", 0.5, "nonsaturating", ratio=True),
         Prediction("and less than least squares", "kept", "minimax", "<", 0.5, "lsgan", ratio=True),
     ),
-    remark="The note's 'flat' is true of the form that nobody trains with; of the usual one, −log D, it is not. In our "
-    "trainings the minimax gradient does not die: D is not sure of its fakes for long, and where it is, differs from "
-    "seed to seed so much that three say nothing.",
+    remark="The note's 'flat' is true of the form that nobody trains with, and not of the usual one, "
+    "−log D. In our trainings the minimax gradient does not die: D is not sure of its fakes for long, "
+    "and where it is, the seeds differ so much that three of them settle nothing.",
     shows_not="That least squares trains better than the non-saturating form: nothing here says so. The "
     "raw outputs of the two kinds of discriminator are not on one scale.",
 )  # fmt: skip

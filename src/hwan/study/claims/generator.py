@@ -3,17 +3,7 @@
 from __future__ import annotations
 
 from hwan.config import Config
-from hwan.study.claim import (
-    Cell,
-    Claim,
-    Measurement,
-    Prediction,
-    Scale,
-    Theory,
-    Variant,
-    base,
-    vary,
-)
+from hwan.study.claim import Cell, Claim, Measurement, Prediction, Scale, Variant, base, vary
 
 
 def variants(scale: Scale) -> tuple[Variant, ...]:
@@ -113,25 +103,24 @@ CLAIM = Claim(
     name="generator",
     note="ResNet을 사용한 이유는: input 데이터의 고해상도 이미지 퀄리티와 detail을 유지해야했기 때문이다. 하지만 ResNet은 "
     "bottleneck이 없기 때문에 메모리를 상당히 소모하고 파라미터가 생각보다 적다",
-    english="ResNet is used because the quality and detail of the high-resolution input must be kept. But it "
-    "has no bottleneck, so it takes much memory, and it has fewer parameters than one would think.",
-    hypothesis="Of generators with equally many weights, the ResNet keeps more detail than an encoder-decoder "
-    "through a bottleneck, and holds more memory while training.",
-    theory=Theory(
-        "What a ResNet keeps at a half or a quarter of the size is more numbers than the picture has, and the "
-        "residual sums hand them on unchanged. A bottleneck of 4x4 pixels has fewer numbers than the picture, "
-        "so some of it must be made up. A U-Net's skips go around its bottleneck. Memory goes with "
-        "activations, H·W·C a layer, weights only with C²: a net that stays large has much of the one for "
-        "little of the other.",
-        "activations ≈ Σ H_i W_i C_i;   weights ≈ Σ 9 C_i C_{i+1}",
-        "Zhu et al. 2017, appendix 7.2 (Johnson et al. 2016); Isola et al. 2017, section 3.2.1",
-    ),
+    english="ResNet is used because the quality and detail of the high-resolution input must be kept. "
+    "But it has no bottleneck, so it takes much memory, and it has fewer parameters than one would "
+    "think.",
+    hypothesis="Among generators with equally many weights, the ResNet keeps more detail than an "
+    "encoder-decoder with a bottleneck, and holds more memory while training.",
+    theory="At a half or a quarter of the size a ResNet keeps more numbers than the picture has, and the "
+    "residual sums pass them on unchanged. A bottleneck of 4x4 pixels has fewer numbers than the "
+    "picture, so some of it must be made up. A U-Net's skips go around its bottleneck. Memory grows with "
+    "the activations, H·W·C a layer, and weights only with C²: a net that stays large has many "
+    "activations for few weights.",
+    formula="activations ≈ Σ H_i W_i C_i;   weights ≈ Σ 9 C_i C_{i+1}",
+    source="Zhu et al. 2017, appendix 7.2 (Johnson et al. 2016); Isola et al. 2017, section 3.2.1",
     variants=variants,
     measure=measure,
     figures={
         "SSIM": "against the truth",
         "L1": "against the truth, share of the range",
-        "sharpness": "mean |gradient| of the output over the truth's (1: as sharp; noise counts too)",
+        "sharpness": "mean |gradient| of the output divided by the truth's (1: as sharp; noise counts too)",
         "detail": "correlation of the output's gradients with the truth's (1: the same edges)",
         "weights": "of one generator",
         "memory": "activations held for the backward pass of one picture, MB",
@@ -148,8 +137,8 @@ CLAIM = Claim(
                    "ResNet", ">", 1.5, "bottleneck", ratio=True),
         Prediction("and more than the U-Net", "memory", "ResNet", ">", 1.5, "U-Net", ratio=True),
     ),
-    remark="The prediction on sharpness was a bad one: a failing generator makes noise, which is sharp. Detail, as "
-    "the correlation of edges, was added after the first run had shown that.",
-    shows_not="Large pictures, where a bottleneck of a few pixels is narrower still; and tasks that need another "
-    "shape, where keeping everything is no merit (claim shape).",
+    remark="The prediction on sharpness was a bad one: a failing generator makes noise, and noise is "
+    "sharp. Detail, the correlation of edges, was added after the first run had shown that.",
+    shows_not="Large pictures, where a bottleneck of a few pixels is narrower still; and tasks that need "
+    "another shape, where it is no merit to keep everything (claim shape).",
 )  # fmt: skip

@@ -3,17 +3,7 @@
 from __future__ import annotations
 
 from hwan.config.networks import Norm
-from hwan.study.claim import (
-    Cell,
-    Claim,
-    Measurement,
-    Prediction,
-    Scale,
-    Theory,
-    Variant,
-    base,
-    vary,
-)
+from hwan.study.claim import Cell, Claim, Measurement, Prediction, Scale, Variant, base, vary
 
 ABOUT: dict[Norm, str] = {
     "none": "no normalisation",
@@ -100,22 +90,22 @@ CLAIM = Claim(
     note="batch의 크기는 너무 작아도, 커서도 안된다. 이것이 BN의 단점이다. 그래서 batch 별이 아닌 layer, weight, group, "
     "instance 별로 정규화하는 방법들이 있다. … IN은 … 입력 이미지의 명암에 영향을 받지 않는 … whitening 이라는 방법이 "
     "있는데 … 계산량이 많고",
-    english="The batch must be neither too small nor too large: BN's weakness. So there are norms by layer, "
-    "weight, group and instance. Instance norm is not affected by the contrast of the input. Whitening takes "
-    "much computation.",
-    hypothesis="Batch norm (and whitening) make an image's output depend on its batch-mates, the more the smaller "
-    "the batch, and translate otherwise than they trained; instance, group and layer norm do not. Instance "
-    "norm takes the contrast away. Whitening costs more than batch norm.",
-    theory=Theory(
-        "Every norm subtracts a mean and divides by a deviation; they differ in what these are taken over. Over "
-        "the batch, the statistics are random with a variance that falls as 1/B, and the test uses running ones. "
-        "Over one image alone, nothing else comes in, and a factor on the image cancels. (The note has group "
-        "and instance norm the other way round: instance norm takes each channel by itself, group norm "
-        "several together. And batch norm can be used in testing, by its running statistics.) Whitening needs "
-        "an inverse square root of a covariance, O(C³).",
-        "y = (x − μ_S) / √(σ_S² + ε),  S = batch: (B, H, W); instance: (H, W); group: (C/G, H, W); layer: (C, H, W)",
-        "Ioffe and Szegedy 2015; Ulyanov et al. 2016; Wu and He 2018, figure 2; Huang et al. 2018",
-    ),
+    english="The batch must be neither too small nor too large: BN's weakness. So there are norms by "
+    "layer, weight, group and instance. Instance norm is not affected by the contrast of the input. "
+    "Whitening takes much computation.",
+    hypothesis="Batch norm (and whitening) make an image's output depend on the other images of its "
+    "batch, the more so the smaller the batch, and translate differently than they trained; instance, "
+    "group and layer norm do not. Instance norm removes the contrast. Whitening costs more than batch "
+    "norm.",
+    theory="Every norm subtracts a mean and divides by a deviation; norms differ in what these are taken "
+    "over. Over the batch, the statistics are random with a variance that falls as 1/B, and the test "
+    "uses running ones. Over one image alone, other images have no influence, and a factor on the image "
+    "cancels. (The note has group and instance norm the other way round: instance norm takes each "
+    "channel by itself, group norm several together. And batch norm can be used in testing, by its "
+    "running statistics.) Whitening needs an inverse square root of a covariance, O(C³).",
+    formula="y = (x − μ_S) / √(σ_S² + ε),  S = batch: (B, H, W); instance: (H, W); group: (C/G, H, W); "
+    "layer: (C, H, W)",
+    source="Ioffe and Szegedy 2015; Ulyanov et al. 2016; Wu and He 2018, figure 2; Huang et al. 2018",
     variants=variants,
     measure=measure,
     figures={
@@ -134,14 +124,16 @@ CLAIM = Claim(
         Prediction("instance norm does not", "batch-mates", "instance", "<", 1e-3),
         Prediction("group norm does not", "batch-mates", "group", "<", 1e-3),
         Prediction("layer norm does not", "batch-mates", "layer", "<", 1e-3),
-        Prediction("batch norm translates otherwise than it trained", "train / test", "batch", ">", 0.1),
+        Prediction("batch norm translates differently than it trained", "train / test", "batch", ">", 0.1),
         Prediction("instance norm loses contrast", "contrast kept", "instance", "<", 0.05),
         Prediction("no norm keeps it", "contrast kept", "none", ">", 0.2),
         Prediction("whitening costs more than batch norm", "ms a pass",
                    "whitening", ">", 1.2, "batch", ratio=True),
     ),
-    remark="Against the note: batch norm can be used in testing, by its running statistics, which is where it errs; and it "
-    "is instance norm that takes each channel by itself and group norm that takes several.",
-    shows_not="Which norm is best: that is the task's affair (instance norm loses on tasks that keep colours). "
-    "Group, layer, weight and whitening are not trained here. Times are of this machine.",
+    remark="The note errs twice: batch norm can be used in testing, by its running statistics, though it "
+    "translates differently there; and it is instance norm that takes each channel by itself and group "
+    "norm that takes several.",
+    shows_not="Which norm is best: that depends on the task (instance norm loses on tasks that keep "
+    "colours). Group, layer and weight norm and whitening are not trained here. Times are of this "
+    "machine.",
 )  # fmt: skip
