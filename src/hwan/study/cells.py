@@ -34,10 +34,7 @@ from hwan.training import run as training_run
 TRAINING_VERSION = 1  # raise when hwan's training gives other weights for the same configuration
 DATA_VERSION = 1  # raise when the embedded tasks draw other pictures
 # Keys hash the scale's fields by the names that they had at first, so that older cells are found.
-FIRST_NAMES = {
-    "discriminator_filters": "judge_filters",
-    "discriminator_layers": "judge_layers",
-}
+FIRST_NAMES = {"discriminator_filters": "judge_filters", "discriminator_layers": "judge_layers"}
 
 
 class Stopped(Exception):

@@ -124,8 +124,8 @@ class Claim:
     """Their translation."""
     hypothesis: str
     """The sentence that is tested."""
-    theory: str
-    """Why the hypothesis should hold."""
+    docstring: str
+    """The docstring of the claim's file: its title, an empty line, and the theory."""
     formula: str
     source: str
     """Who says so."""
@@ -142,6 +142,11 @@ class Claim:
     """What the results say against the note or the papers, once they are known."""
     version: int = 1
     """Raise it when a helper of ``measure`` changes the figures, so that old cells are not used."""
+
+    @property
+    def theory(self) -> str:
+        """Why the hypothesis should hold."""
+        return " ".join(self.docstring.partition("\n\n")[2].split())
 
 
 def base(scale: Scale) -> Config:

@@ -1,4 +1,10 @@
-"""Activations: which of them let a signal and its gradient through many layers."""
+"""Activations: which of them let a signal and its gradient through many layers.
+
+The gradient passes each activation times its slope. Sigmoid's slope is at most 1/4 everywhere.
+tanh's slope is 1 in the middle and falls to 0 only at the ends, so a suitable scale of the weights
+can make up for it. ReLU's slope is 1 for half of the values and 0 for the others; twice the
+variance of the weights makes up for that.
+"""
 
 from __future__ import annotations
 
@@ -62,16 +68,15 @@ def measure(cell: Cell) -> Measurement:
     from hwan.study.measure import against_truth, outputs, pictures, row, trained
 
     images = pictures(cell, 4).to(cell.device)
+    spread = (images[:2] - images[2:]).square().mean().sqrt()
     gradients, changes = [], []
-    per_sample = (images[:2] - images[2:]).square().mean().sqrt()
     for depth in DEPTHS:
         net = stack(cell, depth)
         gradients.append((float(depth), first_gradient(net, images, cell.seed)))
         with torch.no_grad():
             out = net(images)
-        changes.append(
-            (float(depth), float((out[:2] - out[2:]).square().mean().sqrt() / per_sample))
-        )
+        difference = (out[:2] - out[2:]).square().mean().sqrt()
+        changes.append((float(depth), float(difference / spread)))
     values = {
         "gradient, 32 / 1": gradients[-1][1] / gradients[0][1],
         "change left": changes[-1][1],
@@ -91,15 +96,12 @@ CLAIM = Claim(
     note="sigmoid나 tanh 등의 비선형 방식의 함수들은 입력된 값을 특정 범위 값으로 매핑 … 첫 번째 입력 값에 큰 변화량이 있어도 매우 "
     "작은 값으로 맵핑하기 때문에 더더욱 학습이 안된다(이런 비선형 함수를 사용하는 레이어를 쌓을 때마다). 그래서 sigmoid 대신 "
     "ReLU를 쓰기도하며",
-    english="Non-linear functions such as sigmoid and tanh map a value into a fixed range. A large "
-    "change of the first input becomes a very small one, with every such layer, and learning is even "
-    "harder. So ReLU is used in place of sigmoid.",
-    hypothesis="Each sigmoid or tanh layer shrinks a change of the input, and the gradient, until "
-    "nothing is left; ReLU and leaky ReLU keep both. Trained networks are better with ReLU.",
-    theory="The gradient passes each activation times its slope. Sigmoid's slope is at most 1/4 "
-    "everywhere. tanh's slope is 1 in the middle and falls to 0 only at the ends, so a suitable scale of "
-    "the weights can make up for it. ReLU's slope is 1 for half of the values and 0 for the others; "
-    "twice the variance of the weights makes up for that.",
+    english="Non-linear functions such as sigmoid and tanh map a value into a fixed range. A large change "
+    "of the first input becomes a very small one, with every such layer, and learning is even harder. So "
+    "ReLU is used in place of sigmoid.",
+    hypothesis="Each sigmoid or tanh layer shrinks a change of the input, and the gradient, until nothing "
+    "is left; ReLU and leaky ReLU keep both. Trained networks are better with ReLU.",
+    docstring=__doc__,
     formula="σ′ = σ(1 − σ) ≤ 1/4;   tanh′ = 1 − tanh² ≤ 1;   relu′ ∈ {0, 1};   leaky′ ∈ {0.2, 1}",
     source="Glorot, Bengio 2010, section 3; Glorot, Bordes, Bengio 2011; He et al. 2015 (rectifiers), "
     "section 2.2",
@@ -128,9 +130,9 @@ CLAIM = Claim(
         Prediction("trained, ReLU is better than tanh", "SSIM", "relu", ">", 0.02, "tanh"),
     ),
     remark="The note says that tanh vanishes as sigmoid does. It does not: with first weights scaled for "
-    "it, tanh's gradient grows with the depth. Sigmoid's gradient always vanishes, since each layer "
-    "keeps a quarter of it at most.",
-    shows_not="Sigmoid or tanh at the output, where a fixed range is wanted: every generator here ends "
-    "in tanh. The bare stack has no norm and no skips; the trained generators have both, with two "
-    "blocks. Leaky ReLU is not trained here.",
+    "it, tanh's gradient grows with the depth. Sigmoid's gradient always vanishes, since each layer keeps a "
+    "quarter of it at most.",
+    shows_not="Sigmoid or tanh at the output, where a fixed range is wanted: every generator here ends in "
+    "tanh. The bare stack has no norm and no skips; the trained generators have both, with two blocks. "
+    "Leaky ReLU is not trained here.",
 )  # fmt: skip

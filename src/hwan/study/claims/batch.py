@@ -1,4 +1,10 @@
-"""Batches: one image at a time, a few, or all of them before a step."""
+"""Batches: one image at a time, a few, or all of them before a step.
+
+The gradient of a batch is the mean of its images' gradients. Its error falls with the square root
+of the batch size and its cost grows with the batch size: half the error costs four times as much.
+The sum can be taken in parts, so memory does not forbid the full batch. (The words: 'batch gradient
+descent' means all of the data, and 'batch size' is what the note calls mini-batch.)
+"""
 
 from __future__ import annotations
 
@@ -54,16 +60,12 @@ CLAIM = Claim(
     name="batch",
     note="모든 데이터를 확인하고 업데이트를 한번 진행하는데, 큰 데이터셋일 경우 메모리부족으로 처리를 못함. 따라서 batch라는 데이터를 "
     "나눠서 학습하고 가중치를 업데이트를 하게 됨. (Batch에는 묶은 단위라는 뜻도 있고 전체 데이터를 Batch라고 하는 뜻도 있는 것인가? 표현이 애매하다.)",
-    english="(Gradient methods) look at all data and update once, which a large data set's memory does "
-    "not allow; so the data are split into batches, and the weights updated after each. (Does batch mean "
-    "both a bundle and the whole of the data? It is ambiguous.)",
+    english="(Gradient methods) look at all data and update once, which a large data set's memory does not "
+    "allow; so the data are split into batches, and the weights updated after each. (Does batch mean both a "
+    "bundle and the whole of the data? It is ambiguous.)",
     hypothesis="For the same number of images seen, more frequent updates give a better result; memory "
     "grows with the images in one pass, and a full batch in parts takes no more than one part.",
-    theory="The gradient of a batch is the mean of its images' gradients. Its error falls with the "
-    "square root of the batch size and its cost grows with the batch size: half the error costs four "
-    "times as much. The sum can be taken in parts, so memory does not forbid the full batch. (The words: "
-    "'batch gradient descent' means all of the data, and 'batch size' is what the note calls "
-    "mini-batch.)",
+    docstring=__doc__,
     formula="E|g_B − g|² = tr(Σ)/B;   |g_B − g| / |g| ≈ √(S/B)  with the noise scale  S = tr(Σ)/|g|²",
     source="Robbins, Monro 1951; Bottou, Curtis, Nocedal 2018, section 3.3; McCandlish et al. 2018, "
     "equation 2.9; Zhu et al. 2017, appendix 7.1, take 1",
@@ -92,9 +94,9 @@ CLAIM = Claim(
                    ratio=True),
     ),
     remark="The note says that memory forbids the full batch. It does not: taken in parts, a full batch "
-    "holds no more than one part. What speaks against it is that the same images make two steps instead "
-    "of hundreds.",
-    shows_not="Time: a GPU takes many images at once nearly as fast as one, and there a larger batch may "
-    "be worth its images. The learning rate is tuned for single images. With batch norm the batch also "
-    "changes what the network computes (the claim 'norm').",
+    "holds no more than one part. What speaks against it is that the same images make two steps instead of "
+    "hundreds.",
+    shows_not="Time: a GPU takes many images at once nearly as fast as one, and there a larger batch may be "
+    "worth its images. The learning rate is tuned for single images. With batch norm the batch also changes "
+    "what the network computes (the claim 'norm').",
 )  # fmt: skip

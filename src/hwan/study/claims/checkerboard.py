@@ -1,4 +1,11 @@
-"""Checkerboards: the pattern a transposed convolution leaves where it doubles the size."""
+"""Checkerboards: the pattern a transposed convolution leaves where it doubles the size.
+
+With step 2 and kernel 3, neighbouring output pixels are sums over different parts of the kernel
+(one, two or four of its nine weights), so a constant input gives a pattern of period 2. Training
+can make the parts agree, but only the loss asks for it. After a resize every pixel sees the whole
+kernel, so a constant stays constant. Pixel shuffle has four kernels for the four places, and starts
+without a pattern only because they start equal (ICNR).
+"""
 
 from __future__ import annotations
 
@@ -62,18 +69,14 @@ def measure(cell: Cell) -> Measurement:
 CLAIM = Claim(
     name="checkerboard",
     note="stride: 커널을 몇 칸씩 움직일 것인지 padding: 이미지의 남는 부분을 채우는 것",
-    english="Stride: by how many places the kernel moves. Padding: to fill what is left of the image. "
-    "(The picture the note has here is from a text on transposed convolutions; the note itself stops "
-    "before them.)",
-    hypothesis="A transposed convolution leaves a checkerboard in its output, strongest before training "
-    "and weaker after it; resizing and then convolving does not.",
-    theory="With step 2 and kernel 3, neighbouring output pixels are sums over different parts of the "
-    "kernel (one, two or four of its nine weights), so a constant input gives a pattern of period 2. "
-    "Training can make the parts agree, but only the loss asks for it. After a resize every pixel sees "
-    "the whole kernel, so a constant stays constant. Pixel shuffle has four kernels for the four places, "
-    "and starts without a pattern only because they start equal (ICNR).",
-    formula="x = c:  y(2i) = c·w₁,  y(2i+1) = c·(w₀ + w₂)  in one dimension;   after a resize  y = c·(w₀ "
-    "+ w₁ + w₂)",
+    english="Stride: by how many places the kernel moves. Padding: to fill what is left of the image. (The "
+    "picture the note has here is from a text on transposed convolutions; the note itself stops before "
+    "them.)",
+    hypothesis="A transposed convolution leaves a checkerboard in its output, strongest before training and "
+    "weaker after it; resizing and then convolving does not.",
+    docstring=__doc__,
+    formula="x = c:  y(2i) = c·w₁,  y(2i+1) = c·(w₀ + w₂)  in one dimension;   after a resize  y = c·(w₀ + "
+    "w₁ + w₂)",
     source="Odena, Dumoulin, Olah 2016 (Deconvolution and checkerboard artifacts); Aitken et al. 2017 "
     "(ICNR)",
     variants=variants,
@@ -101,11 +104,10 @@ CLAIM = Claim(
         Prediction("and could be seen: above one of 255 grey levels", "trained, in the error",
                    "transposed", ">", 1 / 255),
     ),
-    remark="The checkerboard of a transposed convolution is plain at the start and nearly gone after a "
-    "few hundred pairs: it is below one of 255 grey levels, about as weak as that of pixel shuffle, "
-    "which starts without one.",
-    shows_not="The checkerboards in the discriminator's gradient: its strided convolutions are "
-    "transposed ones in the backward pass, in every variant. The pattern is measured in the mean over "
-    "places, so one whose sign changes with the content counts less. Bilinear resizing is not trained "
-    "here.",
+    remark="The checkerboard of a transposed convolution is plain at the start and nearly gone after a few "
+    "hundred pairs: it is below one of 255 grey levels, about as weak as that of pixel shuffle, which "
+    "starts without one.",
+    shows_not="The checkerboards in the discriminator's gradient: its strided convolutions are transposed "
+    "ones in the backward pass, in every variant. The pattern is measured in the mean over places, so one "
+    "whose sign changes with the content counts less. Bilinear resizing is not trained here.",
 )  # fmt: skip

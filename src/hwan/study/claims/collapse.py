@@ -1,4 +1,10 @@
-"""Mode collapse: may a generator without a way back ignore what it is shown?"""
+"""Mode collapse: may a generator without a way back ignore what it is shown?
+
+The GAN loss compares distributions: any G whose outputs are distributed like B, or fool D one by
+one, is as good as any other, whether or not G(x) has to do with x. With the cycle, F must find x in
+G(x), which is impossible if two inputs give one output. A residual generator starts near its input
+and nothing forces it to leave; a bottleneck has to rebuild everything.
+"""
 
 from __future__ import annotations
 
@@ -38,14 +44,11 @@ CLAIM = Claim(
     name="collapse",
     note="G(x)는 input x를 무시하고 그냥 y를 만들어낼 수 있음. 또한 어떤 이미지가 들어와도 똑같은 y를 만들어낼 수 있다. "
     "이러한 상황에서 … 이전 데이터 x를 식별가능한 정도까지 복원할 수 있도록 제약을 추가한다.",
-    english="G(x) can ignore the input x and just make some y, and can make the same y whatever image "
-    "comes in. So a constraint is added: x can be restored from y' far enough to be recognised.",
-    hypothesis="Without a cycle a generator's outputs are alike and do not show which input they came "
-    "from; the cycle loss makes them distinguishable, whatever the generator.",
-    theory="The GAN loss compares distributions: any G whose outputs are distributed like B, or fool D "
-    "one by one, is as good as any other, whether or not G(x) has to do with x. With the cycle, F must "
-    "find x in G(x), which is impossible if two inputs give one output. A residual generator starts near "
-    "its input and nothing forces it to leave; a bottleneck has to rebuild everything.",
+    english="G(x) can ignore the input x and just make some y, and can make the same y whatever image comes "
+    "in. So a constraint is added: x can be restored from y' far enough to be recognised.",
+    hypothesis="Without a cycle a generator's outputs are alike and do not show which input they came from; "
+    "the cycle loss makes them distinguishable, whatever the generator.",
+    docstring=__doc__,
     formula="L_GAN(G, D) = E_y[log D(y)] + E_x[log(1 − D(G(x)))] sees G(x) only;  if G(x) = G(x′), then "
     "|F(G(x)) − x| + |F(G(x′)) − x′| ≥ |x − x′|",
     source="Zhu et al. 2017, sections 1 and 3.2; Goodfellow 2016 (NIPS tutorial), section 5.1.1",
@@ -69,10 +72,10 @@ CLAIM = Claim(
         Prediction("the cycle does so for a 2x2 bottleneck", "recognised",
                    "2x2, cycle", ">", 0.1, "2x2, no cycle"),
     ),
-    remark="The note says of any generator what is true of a narrow one. Through 2x2 pixels all inputs "
-    "give one picture, and the cycle does not change that: what is lost cannot be restored. A ResNet "
-    "never loses its input, with or without a cycle; without one it drops and moves parts. Between them, "
-    "at 8x8 pixels, the cycle does what the note says.",
+    remark="The note says of any generator what is true of a narrow one. Through 2x2 pixels all inputs give "
+    "one picture, and the cycle does not change that: what is lost cannot be restored. A ResNet never loses "
+    "its input, with or without a cycle; without one it drops and moves parts. Between them, at 8x8 pixels, "
+    "the cycle does what the note says.",
     shows_not="Long one-way trainings, and generators that are fed noise, for which the term 'mode "
     "collapse' is mostly used. Recognised means nearest of 24 pictures, not equal.",
 )  # fmt: skip

@@ -1,4 +1,10 @@
-"""The cycle loss: none of it, one direction, both, and the Keras example's half of its gradient."""
+"""The cycle loss: none of it, one direction, both, and the Keras example's half of its gradient.
+
+Each direction requires one composition to be the identity: the forward cycle keeps G one to one on
+A, the backward cycle keeps F one to one on B. The gradient of |F(G(x)) − x| reaches F directly and
+G through F. The Keras example applies it to F alone (its G learns from the other cycle), so G has
+to undo F, but need not stay undoable itself.
+"""
 
 from __future__ import annotations
 
@@ -44,10 +50,7 @@ CLAIM = Claim(
     english="CycleGAN uses a loss called cycle consistency loss, which computes G and F at once.",
     hypothesis="Both directions are needed: without one direction of the cycle, its way back is lost and "
     "the translation is worse; and G and F must learn from the loss jointly.",
-    theory="Each direction requires one composition to be the identity: the forward cycle keeps G one to "
-    "one on A, the backward cycle keeps F one to one on B. The gradient of |F(G(x)) − x| reaches F "
-    "directly and G through F. The Keras example applies it to F alone (its G learns from the other "
-    "cycle), so G has to undo F, but need not stay undoable itself.",
+    docstring=__doc__,
     formula="L_cyc(G, F) = E_x‖F(G(x)) − x‖₁ + E_y‖G(F(y)) − y‖₁",
     source="Zhu et al. 2017, equation 2, and section 5.1.4 (tables 4 and 5: the ablation)",
     variants=variants,
@@ -71,10 +74,10 @@ CLAIM = Claim(
                    "both", ">", 0.02, "both, half gradient"),
     ),
     remark="In our run one direction of the cycle helps the generator that closes it: with the forward "
-    "cycle alone, B to A is as good as with both and A to B is no better than with none; with the "
-    "backward cycle alone it is the other way round. The Keras example's half gradient keeps just that, "
-    "and is not seen to be worse, contrary to what one would expect from its code. The paper's collapse "
-    "of the direction that is left out is not seen so soon.",
+    "cycle alone, B to A is as good as with both and A to B is no better than with none; with the backward "
+    "cycle alone it is the other way round. The Keras example's half gradient keeps just that, and is not "
+    "seen to be worse, contrary to what one would expect from its code. The paper's collapse of the "
+    "direction that is left out is not seen so soon.",
     shows_not="The paper's scores on Cityscapes labels; and whether the half gradient's difference grows "
     "with longer training.",
 )  # fmt: skip

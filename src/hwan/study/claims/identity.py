@@ -1,4 +1,10 @@
-"""Identity loss: does it keep the colours?"""
+"""Identity loss: does it keep the colours?
+
+The GAN loss asks only that G(x) looks like the domain B, and the cycle only that F undoes it: a
+change of colour that F undoes costs nothing. The identity loss ties G on pictures of B. (The note
+says 'the reconstructed image against the original', which is the cycle loss; the identity loss
+compares G(y) with y.)
+"""
 
 from __future__ import annotations
 
@@ -38,12 +44,9 @@ CLAIM = Claim(
     note="원본 이미지와의 loss를 최소화하기 위해 l1 loss(identity loss)를 사용했음(x와 y를 빼주는 것)",
     english="To minimise the loss against the original image an L1 loss (identity loss) is used: x and y "
     "are subtracted.",
-    hypothesis="With the identity loss a generator returns a picture that is already in its target "
-    "domain unchanged, above all its colours; without it, colours are free to change.",
-    theory="The GAN loss asks only that G(x) looks like the domain B, and the cycle only that F undoes "
-    "it: a change of colour that F undoes costs nothing. The identity loss ties G on pictures of B. (The "
-    "note says 'the reconstructed image against the original', which is the cycle loss; the identity "
-    "loss compares G(y) with y.)",
+    hypothesis="With the identity loss a generator returns a picture that is already in its target domain "
+    "unchanged, above all its colours; without it, colours are free to change.",
+    docstring=__doc__,
     formula="L_idt(G, F) = E_y[‖G(y) − y‖₁] + E_x[‖F(x) − x‖₁]",
     source="Zhu et al. 2017, section 5.2 and figure 9",
     variants=variants,
@@ -64,8 +67,7 @@ CLAIM = Claim(
                    "with", "<", 0.67, "without", ratio=True),
         Prediction("translations do not get worse with it", "SSIM", "with", ">", -0.03, "without"),
     ),
-    remark="The note describes the identity loss as one on the reconstructed image; that is the cycle "
-    "loss.",
+    remark="The note describes the identity loss as one on the reconstructed image; that is the cycle loss.",
     shows_not="That colours of translations are kept: from day to night they must not be. On tasks whose "
     "colours should stay (paintings to photographs) it matters more than here.",
 )  # fmt: skip

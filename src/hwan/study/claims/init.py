@@ -1,4 +1,12 @@
-"""First weights: which of them let a signal through, with and without a norm."""
+"""First weights: which of them let a signal through, with and without a norm.
+
+A convolution multiplies the variance by the number of its inputs times the variance of its weights.
+N(0, 0.02) is right for one width only: with 16 to 32 filters, a layer passes on a quarter of the
+signal or less. Xavier keeps the variance of a linear layer; Kaiming doubles it, since ReLU takes
+half away. A norm sets the scale anew after every layer, and so removes the first weights' scale. In
+a network with skips and without a norm, each block adds its output to its input, so a scale that is
+right for a plain network makes the signal grow.
+"""
 
 from __future__ import annotations
 
@@ -48,20 +56,15 @@ def measure(cell: Cell) -> Measurement:
 CLAIM = Claim(
     name="init",
     note="Initializer --> 다양한 방법이 있음 확인 필요 i) RandomNormal … 초기값 설정",
-    english="Initialiser: there are several, to be looked into; RandomNormal. (And, among the remedies "
-    "for vanishing and exploding gradients: the choice of the first values.)",
+    english="Initialiser: there are several, to be looked into; RandomNormal. (And, among the remedies for "
+    "vanishing and exploding gradients: the choice of the first values.)",
     hypothesis="Without a norm the paper's N(0, 0.02) lets the signal die, and weights scaled by each "
     "layer's width do not; with instance norm all initialisers are equally good.",
-    theory="A convolution multiplies the variance by the number of its inputs times the variance of its "
-    "weights. N(0, 0.02) is right for one width only: with 16 to 32 filters, a layer passes on a quarter "
-    "of the signal or less. Xavier keeps the variance of a linear layer; Kaiming doubles it, since ReLU "
-    "takes half away. A norm sets the scale anew after every layer, and so removes the first weights' "
-    "scale. In a network with skips and without a norm, each block adds its output to its input, so a "
-    "scale that is right for a plain network makes the signal grow.",
+    docstring=__doc__,
     formula="Var(out) = n_in · Var(w) · E[in²];   Xavier Var(w) = 2/(n_in + n_out);   Kaiming Var(w) = "
     "2/n_in;   with skips and Var(F(x)) ≈ Var(x):  Var(x_d) ≈ 2^d · Var(x₀)",
-    source="Glorot, Bengio 2010, equation 12; He et al. 2015 (rectifiers), equation 10; Saxe et al. "
-    "2014; Zhang, Dauphin, Ma 2019 (Fixup), section 2; Zhu et al. 2017, appendix 7.1, takes N(0, 0.02)",
+    source="Glorot, Bengio 2010, equation 12; He et al. 2015 (rectifiers), equation 10; Saxe et al. 2014; "
+    "Zhang, Dauphin, Ma 2019 (Fixup), section 2; Zhu et al. 2017, appendix 7.1, takes N(0, 0.02)",
     variants=variants,
     measure=measure,
     figures={
@@ -88,8 +91,8 @@ CLAIM = Claim(
         Prediction("nor worse", "SSIM", "kaiming, instance norm", ">", -0.02, "normal, instance norm"),
     ),
     remark="With instance norm all initialisers keep the signal equally well and are still not equally "
-    "good: N(0, 0.02) trains better than Kaiming here, whose larger weights Adam moves by a smaller "
-    "share at each step.",
-    shows_not="First weights of the discriminators, which are the paper's in every variant, and of "
-    "networks that have a norm but no skips.",
+    "good: N(0, 0.02) trains better than Kaiming here, whose larger weights Adam moves by a smaller share "
+    "at each step.",
+    shows_not="First weights of the discriminators, which are the paper's in every variant, and of networks "
+    "that have a norm but no skips.",
 )  # fmt: skip

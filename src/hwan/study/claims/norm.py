@@ -1,6 +1,19 @@
-"""Normalisation: who depends on whom, and what it takes away."""
+"""Normalisation: who depends on whom, and what it takes away.
+
+Every norm subtracts a mean and divides by a deviation; norms differ in what these are taken over.
+Over the batch, the statistics are random with a variance that falls as 1/B, and the test uses
+running ones. Over one image alone, other images have no influence, and a factor on the image
+cancels. (The note has group and instance norm the other way round: instance norm takes each channel
+by itself, group norm several together. And batch norm can be used in testing, by its running
+statistics.) Whitening needs an inverse square root of a covariance, O(C³).
+"""
 
 from __future__ import annotations
+
+from itertools import combinations
+from statistics import fmean
+from time import process_time
+from timeit import repeat
 
 from hwan.config.networks import Norm
 from hwan.study.claim import Cell, Claim, Measurement, Prediction, Scale, Variant, base, vary
@@ -32,19 +45,19 @@ def variants(scale: Scale) -> tuple[Variant, ...]:
 
 
 def measure(cell: Cell) -> Measurement:
-    import time
-
+    """An untrained generator on batches of several images; and the trained one against the truth."""
     import torch
 
     from hwan.study.measure import against_truth, outputs, pictures, row, untrained
 
     net = untrained(cell.config, cell.seed)
     images = pictures(cell, 4 * max(MATES))
-    first = images[:1]
+    first, mates = images[:1], images[1:]
 
-    def paired(mates: torch.Tensor) -> torch.Tensor:
-        with torch.no_grad():
-            out: torch.Tensor = net(torch.cat([first, mates]))
+    @torch.no_grad()
+    def beside(others: torch.Tensor) -> torch.Tensor:
+        """The first image's output in a batch with the others."""
+        out: torch.Tensor = net(torch.cat([first, others]))
         return out[:1]
 
     def change(a: torch.Tensor, b: torch.Tensor) -> float:
@@ -53,24 +66,20 @@ def measure(cell: Cell) -> Measurement:
 
     curve = []
     for size in MATES:
-        draws = [paired(images[1 + i * (size - 1) : 1 + (i + 1) * (size - 1)]) for i in range(3)]
-        pairs = [(0, 1), (1, 2), (0, 2)]
-        curve.append((float(size), sum(change(draws[i], draws[j]) for i, j in pairs) / 3))
+        draws = [beside(others) for others in mates.split(size - 1)[:3]]
+        curve.append((float(size), fmean(change(a, b) for a, b in combinations(draws, 2))))
     with torch.no_grad():
-        whole, faint = paired(images[1:4]), torch.cat([0.5 * first, 0.5 * images[1:4]])
-        contrast = change(whole, net(faint)[:1])
+        contrast = change(beside(mates[:3]), net(0.5 * images[:4])[:1])
         for _ in range(20):  # running statistics of these pictures
             net(images[:16])
-        net.eval()
         dark = images[:16] * 0.3 - 0.7
-        tested = net(dark)
-        net.train()
-        mismatch = change(net(dark), tested)
-    seconds = []
-    for _ in range(6):
-        began = time.process_time()
+        tested = net.eval()(dark)
+        mismatch = change(net.train()(dark), tested)
+
+    def forward_and_backward() -> None:
         net(images[:4]).square().mean().backward()
-        seconds.append(time.process_time() - began)
+
+    seconds = repeat(forward_and_backward, timer=process_time, number=1, repeat=6)
     values = {
         "batch-mates": curve[1][1],
         "contrast kept": contrast,
@@ -90,19 +99,13 @@ CLAIM = Claim(
     note="batch의 크기는 너무 작아도, 커서도 안된다. 이것이 BN의 단점이다. 그래서 batch 별이 아닌 layer, weight, group, "
     "instance 별로 정규화하는 방법들이 있다. … IN은 … 입력 이미지의 명암에 영향을 받지 않는 … whitening 이라는 방법이 "
     "있는데 … 계산량이 많고",
-    english="The batch must be neither too small nor too large: BN's weakness. So there are norms by "
-    "layer, weight, group and instance. Instance norm is not affected by the contrast of the input. "
-    "Whitening takes much computation.",
-    hypothesis="Batch norm (and whitening) make an image's output depend on the other images of its "
-    "batch, the more so the smaller the batch, and translate differently than they trained; instance, "
-    "group and layer norm do not. Instance norm removes the contrast. Whitening costs more than batch "
-    "norm.",
-    theory="Every norm subtracts a mean and divides by a deviation; norms differ in what these are taken "
-    "over. Over the batch, the statistics are random with a variance that falls as 1/B, and the test "
-    "uses running ones. Over one image alone, other images have no influence, and a factor on the image "
-    "cancels. (The note has group and instance norm the other way round: instance norm takes each "
-    "channel by itself, group norm several together. And batch norm can be used in testing, by its "
-    "running statistics.) Whitening needs an inverse square root of a covariance, O(C³).",
+    english="The batch must be neither too small nor too large: BN's weakness. So there are norms by layer, "
+    "weight, group and instance. Instance norm is not affected by the contrast of the input. Whitening "
+    "takes much computation.",
+    hypothesis="Batch norm (and whitening) make an image's output depend on the other images of its batch, "
+    "the more so the smaller the batch, and translate differently than they trained; instance, group and "
+    "layer norm do not. Instance norm removes the contrast. Whitening costs more than batch norm.",
+    docstring=__doc__,
     formula="y = (x − μ_S) / √(σ_S² + ε),  S = batch: (B, H, W); instance: (H, W); group: (C/G, H, W); "
     "layer: (C, H, W)",
     source="Ioffe and Szegedy 2015; Ulyanov et al. 2016; Wu and He 2018, figure 2; Huang et al. 2018",
@@ -131,9 +134,8 @@ CLAIM = Claim(
                    "whitening", ">", 1.2, "batch", ratio=True),
     ),
     remark="The note errs twice: batch norm can be used in testing, by its running statistics, though it "
-    "translates differently there; and it is instance norm that takes each channel by itself and group "
-    "norm that takes several.",
+    "translates differently there; and it is instance norm that takes each channel by itself and group norm "
+    "that takes several.",
     shows_not="Which norm is best: that depends on the task (instance norm loses on tasks that keep "
-    "colours). Group, layer and weight norm and whitening are not trained here. Times are of this "
-    "machine.",
+    "colours). Group, layer and weight norm and whitening are not trained here. Times are of this machine.",
 )  # fmt: skip

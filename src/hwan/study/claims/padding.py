@@ -1,4 +1,10 @@
-"""Padding: what stands beyond the border is seen in the border of what comes out."""
+"""Padding: what stands beyond the border is seen in the border of what comes out.
+
+A convolution sums over its window, and where the window leaves the image, padding decides the sum.
+Under reflection, replication and circular padding a constant image stays the same constant, so
+every place sees the same and the response is flat. Zeros take part of the weights away, so the
+response differs as far from the border as the layers' windows reach.
+"""
 
 from __future__ import annotations
 
@@ -57,12 +63,9 @@ CLAIM = Claim(
     note="Padding: 이미지의 출력 크기를 보정하기 위해 비어있는 공간의 값을 의미 없는 값으로 채우는 것을 의미",
     english="Padding: to fill the empty space with meaningless values, to correct the size of the output "
     "(zero padding, reflection padding, replication padding).",
-    hypothesis="What fills the border has a meaning: a network sees zeros as an edge in a picture that "
-    "has none, and the border of its output suffers; reflection and replication make no such edge.",
-    theory="A convolution sums over its window, and where the window leaves the image, padding decides "
-    "the sum. Under reflection, replication and circular padding a constant image stays the same "
-    "constant, so every place sees the same and the response is flat. Zeros take part of the weights "
-    "away, so the response differs as far from the border as the layers' windows reach.",
+    hypothesis="What fills the border has a meaning: a network sees zeros as an edge in a picture that has "
+    "none, and the border of its output suffers; reflection and replication make no such edge.",
+    docstring=__doc__,
     formula="y(p) = Σₖ w(k)·x̃(p+k).  x = c:  y = c·Σₖ w(k) inside;  with zeros y = c·Σ w(k) over the k "
     "inside",
     source="Islam, Jia, Bruce 2020 (How much position information do convolutional neural networks "
@@ -89,8 +92,8 @@ CLAIM = Claim(
     ),
     remark="After training, the difference points the predicted way, but three seeds do not make it "
     "certain: a network of this size learns to live with its zeros in a few hundred steps.",
-    shows_not="How much of it is seen in large pictures, whose border is a smaller share. Zeros also "
-    "tell a trained network where it is, which helps where place has a meaning (the sky is on top). "
-    "Replication and circular padding are not trained here. The halvings pad with zeros in all variants, "
-    "as in the papers' code.",
+    shows_not="How much of it is seen in large pictures, whose border is a smaller share. Zeros also tell a "
+    "trained network where it is, which helps where place has a meaning (the sky is on top). Replication "
+    "and circular padding are not trained here. The halvings pad with zeros in all variants, as in the "
+    "papers' code.",
 )  # fmt: skip

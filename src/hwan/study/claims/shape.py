@@ -1,4 +1,12 @@
-"""Shape: texture changes, form does not, unless the input is nearly lost on the way."""
+"""Shape: texture changes, form does not, unless the input is nearly lost on the way.
+
+Each block of a ResNet adds something to its input at the same place: it is easiest to return the
+input, a change of texture is local, and a new outline has to be worked out from far around. The
+cycle rewards an output from which the input can be read off, and a trace of the old outline allows
+that. Through a bottleneck no place has a way of its own, so an outline costs no more than a
+texture, and neither is exact. A ResNet sees as far as the sum of its windows: 25 pixels at the
+small scale, more than the things shown are wide.
+"""
 
 from __future__ import annotations
 
@@ -58,17 +66,12 @@ CLAIM = Claim(
     name="shape",
     note="CycleGAN의 가장 큰 단점은: 이미지의 모양을 바꾸기 어려움(encoder-decoder의 경우에는 bottlenect을 생성하는 과정에서 "
     "원본을 거의 상실하기 때문에 특정 데이터를 추가하면 모양을 바꿀 수 있음 단 고해상도의 이미지는 얻을 수 없음)",
-    english="CycleGAN's greatest weakness: it hardly changes the shape of things. (An encoder-decoder "
-    "loses most of the original at its bottleneck, so it can change the shape, but gives no "
-    "high-resolution picture.)",
+    english="CycleGAN's greatest weakness: it hardly changes the shape of things. (An encoder-decoder loses "
+    "most of the original at its bottleneck, so it can change the shape, but gives no high-resolution "
+    "picture.)",
     hypothesis="A ResNet puts a new texture on a thing and leaves its outline; a generator with a narrow "
     "bottleneck changes the outline too, and damages everything that should have stayed.",
-    theory="Each block of a ResNet adds something to its input at the same place: it is easiest to "
-    "return the input, a change of texture is local, and a new outline has to be worked out from far "
-    "around. The cycle rewards an output from which the input can be read off, and a trace of the old "
-    "outline allows that. Through a bottleneck no place has a way of its own, so an outline costs no "
-    "more than a texture, and neither is exact. A ResNet sees as far as the sum of its windows: 25 "
-    "pixels at the small scale, more than the things shown are wide.",
+    docstring=__doc__,
     formula="a pixel p that is to change has changed if |G(x)(p) − y(p)| < ⅓ |x(p) − y(p)|,  y the true "
     "picture",
     source="Zhu et al. 2017, section 6 (cat to dog; 'tasks that require geometric changes')",
@@ -90,11 +93,11 @@ CLAIM = Claim(
         Prediction("and spoils more of what should stay", "error elsewhere",
                    "bottleneck, shape", ">", 1.5, "ResNet, shape", ratio=True),
     ),
-    remark="This contradicts the note: the ResNet changes the outline about as much as the texture, and "
-    "the bottleneck changes it less than the ResNet. The ResNet sees as far as the thing is wide; "
-    "nothing follows for wider things. The shapes had random colours in a first trial, which instance "
-    "norm lost and neither network learnt.",
-    shows_not="Animals: from a disc to a diamond of one colour is the plainest change of form there is, "
-    "at a few pixels. The note names 'adding certain data' as what lets an encoder-decoder change shape; "
-    "that is not tried.",
+    remark="This contradicts the note: the ResNet changes the outline about as much as the texture, and the "
+    "bottleneck changes it less than the ResNet. The ResNet sees as far as the thing is wide; nothing "
+    "follows for wider things. The shapes had random colours in a first trial, which instance norm lost and "
+    "neither network learnt.",
+    shows_not="Animals: from a disc to a diamond of one colour is the plainest change of form there is, at "
+    "a few pixels. The note names 'adding certain data' as what lets an encoder-decoder change shape; that "
+    "is not tried.",
 )  # fmt: skip
