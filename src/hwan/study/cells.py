@@ -28,7 +28,7 @@ from hwan.data.samples import TASKS
 from hwan.errors import TrainingDiverged
 from hwan.files import read_json
 from hwan.imaging.pixels import save
-from hwan.study.claim import Cell, Claim, Measurement, Scale, Variant
+from hwan.study.claim import Cell, Claim, Measurement, Scale, Variant, vary
 from hwan.training import run as training_run
 
 TRAINING_VERSION = 1  # raise when hwan's training gives other weights for the same configuration
@@ -75,8 +75,7 @@ class Job:
     @property
     def config(self) -> Config:
         """The variant's configuration under this seed."""
-        config = self.variant.config
-        return dataclasses.replace(config, train=dataclasses.replace(config.train, seed=self.seed))
+        return vary(self.variant.config, train={"seed": self.seed})
 
     def training_key(self) -> str:
         """Hash of everything that determines the training."""
@@ -127,10 +126,16 @@ def _make(job: Job) -> None:
     part = job.folder.with_name("." + job.folder.name)
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
-    result = Measurement({}) if done["diverged"] else _measure(job, data)
+    result = Measurement({})
+    if not done["diverged"]:
+        config = _with_own_length(job, data) if data else job.config
+        run_folder = job.training if job.needs_training else None
+        scale, device = job.settings.scale, job.settings.device
+        cell = Cell(job.variant, config, scale, job.seed, run_folder, data, device)
+        result = job.claim.measure(cell)
     for i, pixels in enumerate(result.pictures.values()):
         save(pixels, part / f"{i:02d}.png")
-    cell = {
+    record = {
         "seed": job.seed,
         "values": {name: float(value) for name, value in result.values.items()},
         "curves": {n: [[float(x), float(y)] for x, y in c] for n, c in result.curves.items()},
@@ -141,15 +146,8 @@ def _make(job: Job) -> None:
         "training_cpu_seconds": done["cpu_seconds"],
     }
     # Not by write_json, which would turn figures that are not finite into null.
-    (part / "cell.json").write_text(json.dumps(cell, indent=1), encoding="utf-8")
+    (part / "cell.json").write_text(json.dumps(record, indent=1), encoding="utf-8")
     part.replace(job.folder)
-
-
-def _measure(job: Job, data: tuple[Path, ...] | None) -> Measurement:
-    config = _with_own_length(job, data) if data else job.config
-    run_folder = job.training if job.needs_training else None
-    scale, device = job.settings.scale, job.settings.device
-    return job.claim.measure(Cell(job.variant, config, scale, job.seed, run_folder, data, device))
 
 
 def train(job: Job, data: tuple[Path, ...]) -> dict[str, Any]:
@@ -188,7 +186,7 @@ def _with_own_length(job: Job, data: tuple[Path, ...]) -> Config:
     layout = locate(data, config.data.pairs, config.data.swap)
     count = max(len(list_images(side.folder)) for side in (layout.train_a, layout.train_b))
     epochs = config.train.epochs * job.settings.scale.train / count
-    return dataclasses.replace(config, train=dataclasses.replace(config.train, epochs=epochs))
+    return vary(config, train={"epochs": epochs})
 
 
 @contextmanager

@@ -170,6 +170,15 @@ def base(scale: Scale) -> Config:
     )
 
 
+def each_value(
+    scale: Scale, option: str, about: Mapping[str, str], trained: tuple[str, ...]
+) -> tuple[Variant, ...]:
+    """A variant for every value, by what it is ``about``, of one option of the generators; the others
+    than ``trained`` are measured untrained only."""
+    configs = {value: vary(base(scale), generator={option: value}) for value in about}
+    return tuple(Variant(v, about[v], config, v in trained) for v, config in configs.items())
+
+
 def vary(config: Config, **sections: Any) -> Config:
     """``config`` with some options changed: ``vary(config, loss={"identity": 0.5}, method="gan")``."""
     changes = {

@@ -6,29 +6,21 @@ import base64
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import fmean
-from typing import Any
+from typing import Any, get_args
 
 from hwan.files import write_atomic
 from hwan.imaging.pixels import decode
 from hwan.report.chart import Curves, plot
 from hwan.report.page import template
 from hwan.study.results import Result, machines, strips, total_seconds
-from hwan.study.verdict import RULE, short
-
-TONES = {
-    "supported": "good",
-    "conditional": "mixed",
-    "refuted": "bad",
-    "not seen at this scale": "none",
-}
+from hwan.study.verdict import RULE, Word, short
 
 
 def write_page(results: Sequence[Result], path: Path) -> None:
     """Write the claims' page, complete or not at all."""
     page = template("study/study.html.jinja").render(
         claims=[_view(result) for result in results],
-        counts={word: sum(r.verdict.word == word for r in results) for word in TONES},
-        tones=TONES,
+        counts={word: sum(r.verdict.word == word for r in results) for word in get_args(Word)},
         rule=RULE,
         total=total_seconds(results),
         machines=machines(results),
@@ -40,16 +32,9 @@ def _view(result: Result) -> dict[str, Any]:
     """What the template needs of a result beyond the result itself."""
     return {
         "result": result,
-        "tone": TONES[result.verdict.word],
         "dots": [_dots(result, figure) for figure in result.claim.figures],
         "plots": _plots(result),
         "grid": [(name, [(t, _embed(file)) for t, file in own]) for name, own in strips(result)],
-        "notes": [
-            f"{name}, seed {cell['seed']}: {cell['note']}"
-            for name, cells in result.cells.items()
-            for cell in cells
-            if cell["note"]
-        ],
     }
 
 

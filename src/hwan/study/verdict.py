@@ -90,14 +90,10 @@ def verdict_on(predictions: Sequence[Prediction], results: Results) -> Verdict:
     checks = tuple(check(prediction, results) for prediction in predictions)
     outcomes = {c.outcome for c in checks}
     word: Word
-    if outcomes == {"seen"}:
-        word = "supported"
-    elif "seen" in outcomes:
-        word = "conditional"
-    elif "contradicted" in outcomes:
-        word = "refuted"
+    if "seen" in outcomes:
+        word = "supported" if outcomes == {"seen"} else "conditional"
     else:
-        word = "not seen at this scale"
+        word = "refuted" if "contradicted" in outcomes else "not seen at this scale"
     return Verdict(word, checks)
 
 

@@ -8,70 +8,38 @@ variance of the weights makes up for that.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from hwan.config.networks import Activation
-from hwan.study.claim import Cell, Claim, Measurement, Prediction, Scale, Variant, base, vary
-
-if TYPE_CHECKING:
-    from torch import nn
+from hwan.config import Config
+from hwan.study.claim import Cell, Claim, Measurement, Prediction, Scale, Variant, each_value, vary
 
 DEPTHS = (1, 2, 4, 8, 16, 32)  # layers: a convolution and the activation after it
-GAINS: dict[Activation, float] = {
-    "sigmoid": 1.0,
-    "tanh": 5 / 3,
-    "relu": 2**0.5,
-    "leaky": (2 / 1.04) ** 0.5,
-}
+GAINS = {"sigmoid": 1.0, "tanh": 5 / 3, "relu": 2**0.5, "leaky": (2 / 1.04) ** 0.5}
 TRAINED = ("sigmoid", "tanh", "relu")
 FLAT = 0.05  # a slope below this hardly passes a gradient on
 
 
 def variants(scale: Scale) -> tuple[Variant, ...]:
-    return tuple(
-        Variant(
-            name,
-            f"{name} after every norm of the generators",
-            vary(base(scale), generator={"activation": name}),
-            trained=name in TRAINED,
-        )
-        for name in GAINS
-    )
+    about = {name: f"{name} after every norm of the generators" for name in GAINS}
+    return each_value(scale, "activation", about, TRAINED)
 
 
-def stack(cell: Cell, depth: int) -> nn.Module:
-    """``depth`` layers of convolution and activation and nothing else, with Glorot's first weights times
-    the gain that is recommended for the activation."""
-    import torch
-    from torch import nn
-
-    from hwan.nets.blocks import ACTIVATIONS, padded_conv
-    from hwan.nets.initial import initialise
-
-    activation = cell.config.generator.activation
-    how = {"norm": "none", "init": "xavier", "gain": GAINS[activation]}
-    config = vary(cell.config, generator=how).generator
-    layers: list[nn.Module] = []
-    for n in range(depth):
-        channels = config.filters if n else 3
-        layers += [*padded_conv(config, channels, config.filters, 3), ACTIVATIONS[activation]()]
-    net = nn.Sequential(*layers)
-    initialise(net, config, torch.Generator().manual_seed(cell.seed))
-    return net.to(cell.device)
+def bare(config: Config) -> Config:
+    """Without a norm, and with Glorot's first weights times the gain recommended for the activation."""
+    gain = GAINS[config.generator.activation]
+    return vary(config, generator={"norm": "none", "init": "xavier", "gain": gain})
 
 
 def measure(cell: Cell) -> Measurement:
     """A bare stack by depth, untrained; and the trained generator, with its norms and skips."""
     import torch
 
-    from hwan.study.depth import first_gradient, flat_share
+    from hwan.study.depth import bare_stack, first_gradient, flat_share
     from hwan.study.measure import against_truth, outputs, pictures, row, trained
 
     images = pictures(cell, 4).to(cell.device)
     spread = (images[:2] - images[2:]).square().mean().sqrt()
     gradients, changes = [], []
     for depth in DEPTHS:
-        net = stack(cell, depth)
+        net = bare_stack(bare(cell.config), depth, cell.seed).to(cell.device)
         gradients.append((float(depth), first_gradient(net, images, cell.seed)))
         with torch.no_grad():
             out = net(images)
@@ -80,7 +48,7 @@ def measure(cell: Cell) -> Measurement:
     values = {
         "gradient, 32 / 1": gradients[-1][1] / gradients[0][1],
         "change left": changes[-1][1],
-        "flat, untrained": flat_share(stack(cell, DEPTHS[-1]), images, FLAT),
+        "flat, untrained": flat_share(net, images, FLAT),
     }
     curves = {"gradient": tuple(gradients), "change": tuple(changes)}
     if cell.run is None:
@@ -124,8 +92,7 @@ CLAIM = Claim(
         Prediction("tanh's vanishes too", "gradient, 32 / 1", "tanh", "<", 0.01, ratio=True),
         Prediction("ReLU's does not", "gradient, 32 / 1", "relu", ">", 0.01, ratio=True),
         Prediction("leaky ReLU's does not", "gradient, 32 / 1", "leaky", ">", 0.01, ratio=True),
-        Prediction("sigmoid leaves nothing of a change of the input", "change left",
-                   "sigmoid", "<", 1e-6, ratio=True),
+        Prediction("sigmoid leaves nothing of a change", "change left", "sigmoid", "<", 1e-6, ratio=True),
         Prediction("trained, ReLU is better than sigmoid", "SSIM", "relu", ">", 0.02, "sigmoid"),
         Prediction("trained, ReLU is better than tanh", "SSIM", "relu", ">", 0.02, "tanh"),
     ),

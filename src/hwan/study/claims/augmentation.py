@@ -10,12 +10,8 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from hwan.study.claim import Cell, Claim, Measurement, Prediction, Scale, Variant, base, vary
-
-if TYPE_CHECKING:
-    from hwan.imaging.pixels import Pixels
 
 KEPT = 12  # pictures of each domain: few, as augmentation is for small sets
 MARKS = 10
@@ -43,6 +39,7 @@ def measure(cell: Cell) -> Measurement:
     from hwan.data.augment import augment
     from hwan.data.folders import Layout, locate
     from hwan.data.sets import open_set
+    from hwan.imaging.pixels import Pixels
     from hwan.metrics.pairwise import l1, ssim
     from hwan.study.measure import held_out, held_out_truths, mean_logit, stacked, strip
     from hwan.study.probe import at_mark, in_memory, steps
@@ -127,6 +124,7 @@ CLAIM = Claim(
     "augmented before the cache nearly as well as untouched ones, and hardly knows those that are augmented "
     "anew. Three seeds show that augmenting anew makes translations better; they do not settle whether "
     "augmenting once has no effect.",
-    shows_not=f"Large data sets: with {KEPT} pictures of each domain repetition is at its worst. Both kinds of "
-    "drawing enlarge what is seen by a ninth, and the test does not, as in the papers' code.",
+    shows_not=f"Large data sets: with {KEPT} pictures of each domain repetition is at its worst. Both kinds "
+    "of augmentation enlarge training pictures by a ninth and leave test pictures as they are, as in the "
+    "papers' code.",
 )  # fmt: skip

@@ -81,8 +81,7 @@ CLAIM = Claim(
     },
     plots={"error": ("images in a step", "error of the gradient, share of its length", True)},
     predictions=(
-        Prediction("one image's gradient is mostly noise", "gradient's error",
-                   "stochastic", ">", 0.5),
+        Prediction("one image's gradient is mostly noise", "gradient's error", "stochastic", ">", 0.5),
         Prediction("a step after each image gives a better result than one after four", "SSIM",
                    "stochastic", ">", 0.02, "mini-batch"),
         Prediction("and one after four a better result than one after all", "SSIM", "mini-batch", ">", 0.02, "full batch"),

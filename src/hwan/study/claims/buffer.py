@@ -19,15 +19,11 @@ MARKS = 10
 def variants(scale: Scale) -> tuple[Variant, ...]:
     plain = base(scale)
     alone = vary(plain, train={"pool": 0})
+    several = vary(alone, discriminator={"members": MEMBERS})
     return (
         Variant("fresh only", "no pool: D sees only this step's fakes", alone, probed=True),
         Variant("pool of 50", "half of what D sees are older fakes", plain, probed=True),
-        Variant(
-            f"{MEMBERS} discriminators",
-            "no pool, five discriminators averaged",
-            vary(alone, discriminator={"members": MEMBERS}),
-            probed=True,
-        ),
+        Variant(f"{MEMBERS} discriminators", "no pool, all of them averaged", several, probed=True),
     )
 
 

@@ -9,10 +9,9 @@ without a pattern only because they start equal (ICNR).
 
 from __future__ import annotations
 
-from hwan.config.networks import Upsampling
-from hwan.study.claim import Cell, Claim, Measurement, Prediction, Scale, Variant, base, vary
+from hwan.study.claim import Cell, Claim, Measurement, Prediction, Scale, Variant, each_value, vary
 
-ABOUT: dict[Upsampling, str] = {
+ABOUT = {
     "transposed": "transposed convolution, kernel 3, step 2: the papers'",
     "nearest": "every pixel doubled, then a convolution",
     "bilinear": "resized smoothly, then a convolution",
@@ -23,10 +22,7 @@ MIDDLE = 8  # pixels: inside all that a border reaches
 
 
 def variants(scale: Scale) -> tuple[Variant, ...]:
-    return tuple(
-        Variant(up, about, vary(base(scale), generator={"up": up}), trained=up in TRAINED)
-        for up, about in ABOUT.items()
-    )
+    return each_value(scale, "up", ABOUT, TRAINED)
 
 
 def measure(cell: Cell) -> Measurement:
@@ -82,10 +78,9 @@ CLAIM = Claim(
     variants=variants,
     measure=measure,
     figures={
-        "of a constant": "untrained, of a constant image: spread over the places in the middle, over the mean "
-        "size (0: flat)",
-        "at the start": "paper's first weights, on pictures: spread of the mean colours of the places within a "
-        "cell of the doubling, share of the range",
+        "of a constant": "untrained, a constant image: spread over places, divided by their mean (0: flat)",
+        "at the start": "untrained, pictures: spread of the mean colours over the places within one doubled "
+        "cell, share of the range",
         "trained": "the same for the trained network's outputs",
         "trained, in the error": "the same for output minus truth",
         "of real pictures": "the same for the true pictures: what counts as none",

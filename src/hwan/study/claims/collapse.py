@@ -8,18 +8,19 @@ and nothing forces it to leave; a bottleneck has to rebuild everything.
 
 from __future__ import annotations
 
+from hwan.config import Config
 from hwan.study.claim import Cell, Claim, Measurement, Prediction, Scale, Variant, base, vary
 
 
 def variants(scale: Scale) -> tuple[Variant, ...]:
     plain = base(scale)
-    halvings = scale.size.bit_length() - 1  # of a power of two, down to one pixel
 
-    def narrow(side: int) -> dict[str, object]:
-        downs = halvings - (side.bit_length() - 1)
-        return {"name": "bottleneck", "downs": downs, "up": "nearest"}
+    def through(side: int) -> Config:
+        """A bottleneck of ``side`` by ``side`` pixels, a power of two as the picture's side is."""
+        downs = scale.size.bit_length() - side.bit_length()
+        return vary(plain, generator={"name": "bottleneck", "downs": downs, "up": "nearest"})
 
-    two, eight = (vary(plain, generator=narrow(side)) for side in (2, 8))
+    two, eight = through(2), through(8)
     return (
         Variant("ResNet, no cycle", "one-way GAN, residual generator", vary(plain, method="gan")),
         Variant("8x8, no cycle", "one-way GAN through 8x8 pixels", vary(eight, method="gan")),
@@ -67,10 +68,8 @@ CLAIM = Claim(
         Prediction("without a cycle a ResNet's outputs are nearly one, too", "diversity", "ResNet, no cycle", "<", 0.3),
         Prediction("the cycle lets a ResNet's outputs be recognised more often", "recognised",
                    "ResNet, cycle", ">", 0.1, "ResNet, no cycle"),
-        Prediction("the cycle does so for an 8x8 bottleneck", "recognised",
-                   "8x8, cycle", ">", 0.1, "8x8, no cycle"),
-        Prediction("the cycle does so for a 2x2 bottleneck", "recognised",
-                   "2x2, cycle", ">", 0.1, "2x2, no cycle"),
+        Prediction("and those of an 8x8 bottleneck", "recognised", "8x8, cycle", ">", 0.1, "8x8, no cycle"),
+        Prediction("and those of a 2x2 bottleneck", "recognised", "2x2, cycle", ">", 0.1, "2x2, no cycle"),
     ),
     remark="The note says of any generator what is true of a narrow one. Through 2x2 pixels all inputs give "
     "one picture, and the cycle does not change that: what is lost cannot be restored. A ResNet never loses "

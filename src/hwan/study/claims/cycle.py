@@ -14,6 +14,8 @@ from hwan.study.claim import Cell, Claim, Measurement, Prediction, Scale, Varian
 def variants(scale: Scale) -> tuple[Variant, ...]:
     plain = base(scale)
 
+    half = vary(plain, loss={"partial_cycle": True})
+
     def cycles(a: float, b: float) -> dict[str, float]:
         return {"cycle_a": a, "cycle_b": b}
 
@@ -22,11 +24,7 @@ def variants(scale: Scale) -> tuple[Variant, ...]:
         Variant("forward only", "A to B and back to A", vary(plain, loss=cycles(10, 0))),
         Variant("backward only", "B to A and back to B", vary(plain, loss=cycles(0, 10))),
         Variant("both", "the paper's", plain),
-        Variant(
-            "both, half gradient",
-            "as the Keras example: each generator learns only from the cycle it closes",
-            vary(plain, loss={"partial_cycle": True}),
-        ),
+        Variant("both, half gradient", "as Keras: each learns only from the cycle it closes", half),
     )
 
 

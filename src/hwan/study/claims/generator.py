@@ -110,14 +110,10 @@ CLAIM = Claim(
         "ms a pass": "forward and backward of one picture, CPU, best of 8",
     },
     predictions=(
-        Prediction("the ResNet is nearer to the truth than the bottleneck", "SSIM",
-                   "ResNet", ">", 0.05, "bottleneck"),
-        Prediction("the ResNet is sharper than the bottleneck", "sharpness",
-                   "ResNet", ">", 0.05, "bottleneck"),
-        Prediction("the ResNet keeps more of the input's edges", "detail",
-                   "ResNet", ">", 0.1, "bottleneck"),
-        Prediction("the ResNet holds more memory than the bottleneck", "memory",
-                   "ResNet", ">", 1.5, "bottleneck", ratio=True),
+        Prediction("the ResNet is nearer to the truth", "SSIM", "ResNet", ">", 0.05, "bottleneck"),
+        Prediction("the ResNet is sharper", "sharpness", "ResNet", ">", 0.05, "bottleneck"),
+        Prediction("the ResNet keeps more of the input's edges", "detail", "ResNet", ">", 0.1, "bottleneck"),
+        Prediction("the ResNet holds more memory", "memory", "ResNet", ">", 1.5, "bottleneck", ratio=True),
         Prediction("and more than the U-Net", "memory", "ResNet", ">", 1.5, "U-Net", ratio=True),
     ),
     remark="The prediction on sharpness was a bad one: a failing generator makes noise, and noise is sharp. "

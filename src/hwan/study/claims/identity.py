@@ -52,8 +52,7 @@ CLAIM = Claim(
     variants=variants,
     measure=measure,
     figures={
-        "own domain L1": "L1 between a picture of the target domain and what the generator makes of it, "
-        "share of the range (0: untouched)",
+        "own domain L1": "a picture of the target domain against its output, share of the range (0: equal)",
         "own domain tint": "the same for the mean colour of each picture",
         "SSIM": "of translations against the truth (1: equal)",
         "L1": "of translations against the truth, share of the range",

@@ -10,16 +10,15 @@ right for a plain network makes the signal grow.
 
 from __future__ import annotations
 
-from hwan.config.networks import Init
 from hwan.study.claim import Cell, Claim, Measurement, Prediction, Scale, Variant, base, vary
 
 BLOCKS = 9  # of the untrained network, as the paper's
-GAINS: dict[Init, float] = {"normal": 0.02, "xavier": 1.0, "kaiming": 1.0, "orthogonal": 1.0}
+GAINS = {"normal": 0.02, "xavier": 1.0, "kaiming": 1.0, "orthogonal": 1.0}
 TRAINED = ("normal", "kaiming")
 
 
 def variants(scale: Scale) -> tuple[Variant, ...]:
-    def start(init: Init, norm: str) -> Variant:
+    def start(init: str, norm: str) -> Variant:
         config = vary(base(scale), generator={"init": init, "gain": GAINS[init], "norm": norm})
         label = f"{init}, {'no' if norm == 'none' else norm} norm"
         what = "N(0, 0.02)" if init == "normal" else f"{init}, gain 1"
@@ -68,8 +67,7 @@ CLAIM = Claim(
     variants=variants,
     measure=measure,
     figures={
-        "signal kept": f"untrained, {BLOCKS} blocks: size (rms) of what the last convolution is given, over the "
-        "input's",
+        "signal kept": f"untrained, {BLOCKS} blocks: rms of the last convolution's input over the first's",
         "gradient": "untrained: norm of the gradient with respect to the first convolution's weights",
         "saturated": "untrained: share of output values beyond ±0.95, where tanh is flat",
         "SSIM": "trained: against the truth (1: equal)",

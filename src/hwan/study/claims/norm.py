@@ -15,10 +15,9 @@ from statistics import fmean
 from time import process_time
 from timeit import repeat
 
-from hwan.config.networks import Norm
 from hwan.study.claim import Cell, Claim, Measurement, Prediction, Scale, Variant, base, vary
 
-ABOUT: dict[Norm, str] = {
+ABOUT = {
     "none": "no normalisation",
     "batch": "each channel over the batch",
     "instance": "each channel of each image",
@@ -66,7 +65,7 @@ def measure(cell: Cell) -> Measurement:
 
     curve = []
     for size in MATES:
-        draws = [beside(others) for others in mates.split(size - 1)[:3]]
+        draws = [beside(others) for others in torch.split(mates, size - 1)[:3]]
         curve.append((float(size), fmean(change(a, b) for a, b in combinations(draws, 2))))
     with torch.no_grad():
         contrast = change(beside(mates[:3]), net(0.5 * images[:4])[:1])
@@ -112,11 +111,9 @@ CLAIM = Claim(
     variants=variants,
     measure=measure,
     figures={
-        "batch-mates": "untrained, batch of 4: change of one image's output when the others are exchanged, "
-        "as a share of its spread (0: independent)",
+        "batch-mates": "untrained, batch of 4: change of an output with other mates, share of its spread",
         "contrast kept": "untrained: change of the output when all contrasts are halved (0: contrast is lost)",
-        "train / test": "untrained, darker pictures than the running statistics saw: output in training mode "
-        "against test mode",
+        "train / test": "untrained, dark pictures, running statistics of bright ones: training against test mode",
         "ms a pass": "forward and backward, batch of 4, CPU, best of 6",
         "SSIM": "trained with batches of one, against the truth",
         "L1": "the same, share of the range",

@@ -8,10 +8,9 @@ response differs as far from the border as the layers' windows reach.
 
 from __future__ import annotations
 
-from hwan.config.networks import Padding
-from hwan.study.claim import Cell, Claim, Measurement, Prediction, Scale, Variant, base, vary
+from hwan.study.claim import Cell, Claim, Measurement, Prediction, Scale, Variant, each_value, vary
 
-ABOUT: dict[Padding, str] = {
+ABOUT = {
     "zero": "zeros beyond the border",
     "reflect": "the image mirrored at the border",
     "replicate": "the border pixel repeated",
@@ -22,12 +21,7 @@ RING = 2  # pixels
 
 
 def variants(scale: Scale) -> tuple[Variant, ...]:
-    return tuple(
-        Variant(
-            name, about, vary(base(scale), generator={"padding": name}), trained=name in TRAINED
-        )
-        for name, about in ABOUT.items()
-    )
+    return each_value(scale, "padding", ABOUT, TRAINED)
 
 
 def measure(cell: Cell) -> Measurement:
@@ -73,8 +67,7 @@ CLAIM = Claim(
     variants=variants,
     measure=measure,
     figures={
-        "border response": "untrained, a constant image: mean |response − middle| in the outer 2 pixels, "
-        "as a share of the middle's (0: flat)",
+        "border response": "untrained, a constant image: outer 2 pixels against the middle, relative (0: flat)",
         "border error": "trained: L1 against the truth in the outer 2 pixels, share of the range",
         "inner error": "trained: the same, more than 4 pixels inside",
         "border / inner": "the ratio of these two (1: the border is no worse)",

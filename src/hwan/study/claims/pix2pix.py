@@ -70,7 +70,7 @@ CLAIM = Claim(
         Prediction("L1 alone gives paler colours than the true ones", "saturation", "L1", "<", 0.8),
         Prediction("the GAN loss beside it makes them stronger", "saturation",
                    "L1 + GAN", ">", 1.15, "L1", ratio=True),
-        Prediction("and even more with less weight on L1", "saturation",
+        Prediction("more so with less weight on L1", "saturation",
                    "L1/10 + GAN", ">", 1.15, "L1", ratio=True),
         Prediction("and the picture sharper", "sharpness", "L1 + GAN", ">", 1.05, "L1", ratio=True),
         Prediction("the GAN loss alone is further from the truth than both", "L1",

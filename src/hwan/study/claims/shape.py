@@ -26,15 +26,12 @@ def variants(scale: Scale) -> tuple[Variant, ...]:
     plain = base(scale)
     downs = scale.size.bit_length() - SIDE.bit_length()  # of a power of two, down to SIDE pixels
     narrow = vary(plain, generator={"name": "bottleneck", "downs": downs})
+    through = f"the same through {SIDE}x{SIDE} pixels"
     return (
         Variant("ResNet, texture", "plain disc to striped disc", plain, task="stripes"),
         Variant("ResNet, shape", "disc to diamond, the same networks", plain, task="shapes"),
-        Variant(
-            "bottleneck, texture", f"the same through {SIDE}x{SIDE} pixels", narrow, task="stripes"
-        ),
-        Variant(
-            "bottleneck, shape", f"the same through {SIDE}x{SIDE} pixels", narrow, task="shapes"
-        ),
+        Variant("bottleneck, texture", through, narrow, task="stripes"),
+        Variant("bottleneck, shape", through, narrow, task="shapes"),
     )
 
 
@@ -78,16 +75,15 @@ CLAIM = Claim(
     variants=variants,
     measure=measure,
     figures={
-        "change made": "share of the pixels which are to change that come within a third of the way to the truth "
-        "(0: as it was, or a blur of both; 1: all)",
+        "change made": "share of the pixels that should change whose distance from the truth falls below a "
+        "third (0: as it was, or a blur of both; 1: all)",
         "error elsewhere": "L1 against the truth where nothing was to change, share of the range",
         "recognised": "share of outputs whose nearest true picture is their own (chance: 1 in 24)",
     },
     predictions=(
-        Prediction("a ResNet makes more than half of the change of texture", "change made",
+        Prediction("a ResNet changes more than half of the texture", "change made",
                    "ResNet, texture", ">", 0.5),
-        Prediction("it makes less than half of the change of shape", "change made",
-                   "ResNet, shape", "<", 0.5),
+        Prediction("it makes less than half of that of shape", "change made", "ResNet, shape", "<", 0.5),
         Prediction("a bottleneck makes more of the change of shape than a ResNet", "change made",
                    "bottleneck, shape", ">", 0.1, "ResNet, shape"),
         Prediction("and spoils more of what should stay", "error elsewhere",
