@@ -85,15 +85,11 @@ def strips(result: Result) -> list[tuple[str, list[tuple[str, Path]]]]:
     """The first seed's pictures by variant: (title, file). Those that all variants share, the inputs
     and the truth, come first and once."""
     own = {name: dict(cells[0]["pictures"]) for name, cells in result.cells.items()}
-    by_title: dict[str, list[Path]] = {}
-    for pictures in own.values():
-        for title, file in pictures.items():
-            by_title.setdefault(title, []).append(file)
-    shared = {
-        title: files[0]
-        for title, files in by_title.items()
-        if len(files) > 1 and len({file.read_bytes() for file in files}) == 1
-    }
+    shared: dict[str, Path] = {}
+    for title in dict.fromkeys(title for pictures in own.values() for title in pictures):
+        files = [pictures[title] for pictures in own.values() if title in pictures]
+        if len(files) > 1 and len({file.read_bytes() for file in files}) == 1:
+            shared[title] = files[0]
     rows = [("every variant", list(shared.items()))]
     rows += [(n, [(t, f) for t, f in p.items() if t not in shared]) for n, p in own.items()]
     return [(name, pictures) for name, pictures in rows if pictures]

@@ -1,5 +1,5 @@
 """Every claim of the note, a file each. A claim imports study/claim.py alone at its top, and what it
-measures with inside ``measure``; only the study's engine, its report and the command line read CLAIMS."""
+measures with inside ``measure``; only the report and the command line read CLAIMS."""
 
 from __future__ import annotations
 

@@ -71,13 +71,12 @@ CLAIM = Claim(
     "is left; ReLU and leaky ReLU keep both. Trained networks are better with ReLU.",
     docstring=__doc__,
     formula="σ′ = σ(1 − σ) ≤ 1/4;   tanh′ = 1 − tanh² ≤ 1;   relu′ ∈ {0, 1};   leaky′ ∈ {0.2, 1}",
-    source="Glorot, Bengio 2010, section 3; Glorot, Bordes, Bengio 2011; He et al. 2015 (rectifiers), "
-    "section 2.2",
+    source="Glorot, Bengio 2010, section 3; Glorot, Bordes, Bengio 2011; He et al. 2015 (rectifiers), section 2.2",
     variants=variants,
     measure=measure,
     figures={
-        "gradient, 32 / 1": "untrained: norm of the gradient at the first layer of 32 bare layers, divided by that of one",
-        "change left": "untrained, 32 bare layers: distance of two pictures' outputs, divided by that of their inputs",
+        "gradient, 32 / 1": "untrained: gradient norm at the first of 32 bare layers, divided by that of one",
+        "change left": "untrained, 32 bare layers: distance of two outputs, divided by that of the inputs",
         "flat, untrained": f"share of values at which the activation's slope is below {FLAT}, 32 bare layers",
         "flat, trained": "the same in the trained generator, its final tanh included",
         "SSIM": "trained: against the truth (1: equal)",
@@ -96,9 +95,8 @@ CLAIM = Claim(
         Prediction("trained, ReLU is better than sigmoid", "SSIM", "relu", ">", 0.02, "sigmoid"),
         Prediction("trained, ReLU is better than tanh", "SSIM", "relu", ">", 0.02, "tanh"),
     ),
-    remark="The note says that tanh vanishes as sigmoid does. It does not: with first weights scaled for "
-    "it, tanh's gradient grows with the depth. Sigmoid's gradient always vanishes, since each layer keeps a "
-    "quarter of it at most.",
+    remark="The note says that tanh vanishes like sigmoid. It does not: with first weights scaled for it, "
+    "tanh's gradient grows with the depth. Sigmoid's always vanishes: each layer keeps at most a quarter.",
     shows_not="Sigmoid or tanh at the output, where a fixed range is wanted: every generator here ends in "
     "tanh. The bare stack has no norm and no skips; the trained generators have both, with two blocks. "
     "Leaky ReLU is not trained here.",

@@ -24,10 +24,8 @@ def variants(scale: Scale) -> tuple[Variant, ...]:
     fresh = vary(once, data={"flip": True})
     return (
         Variant("none", f"the same {KEPT} pictures again and again", plain, probed=True),
-        Variant("frozen", "cropped and mirrored at random once, then kept (the Keras example)", once,
-                probed=True),
-        Variant("fresh", "cropped and mirrored at random each time (hwan, the papers' code)", fresh,
-                probed=True),
+        Variant("frozen", "cropped and mirrored once, then kept (the Keras example)", once, probed=True),
+        Variant("fresh", "cropped and mirrored anew each time (hwan, the papers)", fresh, probed=True),
     )  # fmt: skip
 
 
@@ -93,9 +91,8 @@ CLAIM = Claim(
     "보편적으로 사용하는 방법",
     english="Data augmentation: images are altered to make a CNN perform better, that is, pixels are "
     "changed and the label is not. A very common method.",
-    hypothesis="With few pictures, random crops and flips that are drawn anew each time keep the "
-    "discriminator from memorising the pictures and make translations better; drawn once and then kept, "
-    "they do nothing.",
+    hypothesis="With few pictures, crops and flips drawn anew each time keep the discriminator from "
+    "memorising the pictures and improve translations; drawn once and then kept, they do nothing.",
     docstring=__doc__,
     formula="D's gap = E_known[D(y)] − E_new[D(y)]   (0: D knows the domain; > 0: it knows the pictures)",
     source="Karras et al. 2020 (ADA), section 2; Zhao et al. 2020 (DiffAugment), section 3; Zhu et al. "
@@ -115,8 +112,8 @@ CLAIM = Claim(
     },
     predictions=(
         Prediction("without augmentation D knows its pictures", "D's gap", "none", ">", 0.1),
-        Prediction("with augmentation drawn anew it knows them less", "D's gap", "fresh", "<", -0.1, "none"),
-        Prediction("with augmentation drawn once it knows them as well", "D's gap", "frozen", ">", -0.1, "none"),
+        Prediction("with fresh augmentation it knows them less", "D's gap", "fresh", "<", -0.1, "none"),
+        Prediction("with fixed augmentation it knows them as well", "D's gap", "frozen", ">", -0.1, "none"),
         Prediction("drawn anew, translations are better", "SSIM", "fresh", ">", 0.02, "none"),
         Prediction("drawn once, they are not", "SSIM", "frozen", "<", 0.02, "none"),
     ),
@@ -124,7 +121,6 @@ CLAIM = Claim(
     "augmented before the cache nearly as well as untouched ones, and hardly knows those that are augmented "
     "anew. Three seeds show that augmenting anew makes translations better; they do not settle whether "
     "augmenting once has no effect.",
-    shows_not=f"Large data sets: with {KEPT} pictures of each domain repetition is at its worst. Both kinds "
-    "of augmentation enlarge training pictures by a ninth and leave test pictures as they are, as in the "
-    "papers' code.",
+    shows_not=f"Large data sets: repetition is at its worst with {KEPT} pictures of each domain. Both kinds of "
+    "augmentation enlarge training pictures by a ninth, and not test pictures, as in the papers' code.",
 )  # fmt: skip

@@ -73,7 +73,7 @@ CLAIM = Claim(
     measure=measure,
     figures={
         "steps": "updates of the generators in all",
-        "gradient's error": "error of one step at the first weights against all images' gradient, as a share of its length",
+        "gradient's error": "of the first step, against all images' gradient, as a share of its length",
         "memory": "what the generators' forward pass keeps for the backward one, MB",
         "memory, at once": "the same if a step's images went through together",
         "SSIM": "against the truth (1: equal)",
@@ -82,9 +82,8 @@ CLAIM = Claim(
     plots={"error": ("images in a step", "error of the gradient, share of its length", True)},
     predictions=(
         Prediction("one image's gradient is mostly noise", "gradient's error", "stochastic", ">", 0.5),
-        Prediction("a step after each image gives a better result than one after four", "SSIM",
-                   "stochastic", ">", 0.02, "mini-batch"),
-        Prediction("and one after four a better result than one after all", "SSIM", "mini-batch", ">", 0.02, "full batch"),
+        Prediction("a step per image beats one per four", "SSIM", "stochastic", ">", 0.02, "mini-batch"),
+        Prediction("and one per four beats one per all images", "SSIM", "mini-batch", ">", 0.02, "full batch"),
         Prediction("at as many steps, four images a step are no worse than one", "SSIM",
                    "mini-batch, longer", ">", -0.02, "stochastic"),
         Prediction("all images at once would take more than a hundred times the memory of one",
@@ -93,8 +92,7 @@ CLAIM = Claim(
                    ratio=True),
     ),
     remark="The note says that memory forbids the full batch. It does not: taken in parts, a full batch "
-    "holds no more than one part. What speaks against it is that the same images make two steps instead of "
-    "hundreds.",
+    "holds no more than one part. But the same images make two steps instead of hundreds.",
     shows_not="Time: a GPU takes many images at once nearly as fast as one, and there a larger batch may be "
     "worth its images. The learning rate is tuned for single images. With batch norm the batch also changes "
     "what the network computes (the claim 'norm').",

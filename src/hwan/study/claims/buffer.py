@@ -108,9 +108,8 @@ CLAIM = Claim(
         Prediction("and more time", "CPU s a step",
                    f"{MEMBERS} discriminators", ">", 1.2, "pool of 50", ratio=True),
     ),
-    remark="In our run the pool does what it is for: D knows old fakes better. Training swings less with "
-    "it, as predicted, but three seeds do not make that certain, and five discriminators do not know old "
-    "fakes better.",
+    remark="In our run the pool works: D knows old fakes better. Training swings less with it, as "
+    "predicted; three seeds do not make that certain, and five discriminators do not know old fakes better.",
     shows_not="Long trainings, where oscillation is said to set in. The learning rate falls to 0 in the "
     "second half, which steadies every variant. CPU seconds depend on the machine and on what else it does.",
 )  # fmt: skip

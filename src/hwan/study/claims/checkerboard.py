@@ -71,16 +71,13 @@ CLAIM = Claim(
     hypothesis="A transposed convolution leaves a checkerboard in its output, strongest before training and "
     "weaker after it; resizing and then convolving does not.",
     docstring=__doc__,
-    formula="x = c:  y(2i) = c·w₁,  y(2i+1) = c·(w₀ + w₂)  in one dimension;   after a resize  y = c·(w₀ + "
-    "w₁ + w₂)",
-    source="Odena, Dumoulin, Olah 2016 (Deconvolution and checkerboard artifacts); Aitken et al. 2017 "
-    "(ICNR)",
+    formula="x = c:  y(2i) = c·w₁,  y(2i+1) = c·(w₀ + w₂)  in one dimension;   after a resize  y = c·(w₀ + w₁ + w₂)",
+    source="Odena, Dumoulin, Olah 2016 (Deconvolution and checkerboard artifacts); Aitken et al. 2017 (ICNR)",
     variants=variants,
     measure=measure,
     figures={
         "of a constant": "untrained, a constant image: spread over places, divided by their mean (0: flat)",
-        "at the start": "untrained, pictures: spread of the mean colours over the places within one doubled "
-        "cell, share of the range",
+        "at the start": "untrained, pictures: spread of mean colours over the places of a doubled cell",
         "trained": "the same for the trained network's outputs",
         "trained, in the error": "the same for output minus truth",
         "of real pictures": "the same for the true pictures: what counts as none",
@@ -99,9 +96,8 @@ CLAIM = Claim(
         Prediction("and could be seen: above one of 255 grey levels", "trained, in the error",
                    "transposed", ">", 1 / 255),
     ),
-    remark="The checkerboard of a transposed convolution is plain at the start and nearly gone after a few "
-    "hundred pairs: it is below one of 255 grey levels, about as weak as that of pixel shuffle, which "
-    "starts without one.",
+    remark="A transposed convolution's checkerboard is plain at first and nearly gone after a few hundred "
+    "pairs: below one of 255 grey levels, as weak as that of pixel shuffle, which starts without one.",
     shows_not="The checkerboards in the discriminator's gradient: its strided convolutions are transposed "
     "ones in the backward pass, in every variant. The pattern is measured in the mean over places, so one "
     "whose sign changes with the content counts less. Bilinear resizing is not trained here.",

@@ -65,7 +65,7 @@ CLAIM = Claim(
     predictions=(
         Prediction("without a cycle, through 2x2 pixels, outputs are nearly one", "diversity",
                    "2x2, no cycle", "<", 0.3),
-        Prediction("without a cycle a ResNet's outputs are nearly one, too", "diversity", "ResNet, no cycle", "<", 0.3),
+        Prediction("a ResNet's outputs are nearly one, too", "diversity", "ResNet, no cycle", "<", 0.3),
         Prediction("the cycle lets a ResNet's outputs be recognised more often", "recognised",
                    "ResNet, cycle", ">", 0.1, "ResNet, no cycle"),
         Prediction("and those of an 8x8 bottleneck", "recognised", "8x8, cycle", ">", 0.1, "8x8, no cycle"),

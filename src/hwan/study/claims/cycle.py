@@ -68,8 +68,7 @@ CLAIM = Claim(
                    "forward only", ">", 1.5, "both", ratio=True),
         Prediction("without the forward cycle A does not come back", "cycle L1 A",
                    "backward only", ">", 1.5, "both", ratio=True),
-        Prediction("the joint gradient beats the half one, A to B", "SSIM AB",
-                   "both", ">", 0.02, "both, half gradient"),
+        Prediction("the joint gradient beats half of it", "SSIM AB", "both", ">", 0.02, "both, half gradient"),
     ),
     remark="In our run one direction of the cycle helps the generator that closes it: with the forward "
     "cycle alone, B to A is as good as with both and A to B is no better than with none; with the backward "

@@ -82,7 +82,7 @@ CLAIM = Claim(
     figures={
         "slope, sure": "|gradient with respect to D's raw output| where D gives the fake 0.01",
         "sure / unsure": "the same, divided by that where D gives 0.5",
-        "gradient, first third": "in training: norm of the gradient with respect to a fake's pixels, mean of 8 pictures",
+        "gradient, first third": "in training: gradient norm with respect to a fake's pixels, mean of 8",
         "gradient, last third": "the same at the end",
         "kept": "last third divided by first third",
     },

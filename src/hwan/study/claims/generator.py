@@ -19,9 +19,8 @@ def variants(scale: Scale) -> tuple[Variant, ...]:
 
     def sized(name: str) -> Config:
         """The generator ``name`` with about as many weights as the ResNet, as its width allows."""
-        widths = range(2, 65)
         shape = {"name": name, "downs": downs, "up": "nearest"}
-        found = [vary(plain, generator={**shape, "filters": width}) for width in widths]
+        found = [vary(plain, generator={**shape, "filters": width}) for width in range(2, 65)]
         return min(found, key=lambda config: abs(weights(config) - target))
 
     return (

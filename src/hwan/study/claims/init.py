@@ -22,9 +22,8 @@ def variants(scale: Scale) -> tuple[Variant, ...]:
         config = vary(base(scale), generator={"init": init, "gain": GAINS[init], "norm": norm})
         label = f"{init}, {'no' if norm == 'none' else norm} norm"
         what = "N(0, 0.02)" if init == "normal" else f"{init}, gain 1"
-        return Variant(
-            label, f"generators' weights from {what}; norm {norm}", config, init in TRAINED
-        )
+        about = f"generators' weights from {what}; norm {norm}"
+        return Variant(label, about, config, init in TRAINED)
 
     return tuple(start(init, norm) for norm in ("none", "instance") for init in GAINS)
 
@@ -88,9 +87,8 @@ CLAIM = Claim(
                    "kaiming, instance norm", "<", 0.02, "normal, instance norm"),
         Prediction("nor worse", "SSIM", "kaiming, instance norm", ">", -0.02, "normal, instance norm"),
     ),
-    remark="With instance norm all initialisers keep the signal equally well and are still not equally "
-    "good: N(0, 0.02) trains better than Kaiming here, whose larger weights Adam moves by a smaller share "
-    "at each step.",
+    remark="With instance norm all initialisers keep the signal equally well, yet are not equally good: "
+    "N(0, 0.02) trains better than Kaiming, whose larger weights Adam moves by a smaller share a step.",
     shows_not="First weights of the discriminators, which are the paper's in every variant, and of networks "
     "that have a norm but no skips.",
 )  # fmt: skip

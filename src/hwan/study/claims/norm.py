@@ -38,8 +38,7 @@ def variants(scale: Scale) -> tuple[Variant, ...]:
             generator |= {"init": "kaiming", "gain": 0.7}
         if name == "instance":
             generator = {}
-        config = vary(base(scale), generator=generator)
-        found.append(Variant(name, about, config, trained=name in TRAINED))
+        found.append(Variant(name, about, vary(base(scale), generator=generator), name in TRAINED))
     return tuple(found)
 
 
@@ -113,7 +112,7 @@ CLAIM = Claim(
     figures={
         "batch-mates": "untrained, batch of 4: change of an output with other mates, share of its spread",
         "contrast kept": "untrained: change of the output when all contrasts are halved (0: contrast is lost)",
-        "train / test": "untrained, dark pictures, running statistics of bright ones: training against test mode",
+        "train / test": "untrained, dark pictures after bright statistics: training mode against test mode",
         "ms a pass": "forward and backward, batch of 4, CPU, best of 6",
         "SSIM": "trained with batches of one, against the truth",
         "L1": "the same, share of the range",
@@ -131,8 +130,7 @@ CLAIM = Claim(
                    "whitening", ">", 1.2, "batch", ratio=True),
     ),
     remark="The note errs twice: batch norm can be used in testing, by its running statistics, though it "
-    "translates differently there; and it is instance norm that takes each channel by itself and group norm "
-    "that takes several.",
+    "translates differently there; and instance norm takes each channel by itself, group norm several.",
     shows_not="Which norm is best: that depends on the task (instance norm loses on tasks that keep "
     "colours). Group, layer and weight norm and whitening are not trained here. Times are of this machine.",
 )  # fmt: skip

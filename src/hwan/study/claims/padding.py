@@ -60,8 +60,7 @@ CLAIM = Claim(
     hypothesis="What fills the border has a meaning: a network sees zeros as an edge in a picture that has "
     "none, and the border of its output suffers; reflection and replication make no such edge.",
     docstring=__doc__,
-    formula="y(p) = Σₖ w(k)·x̃(p+k).  x = c:  y = c·Σₖ w(k) inside;  with zeros y = c·Σ w(k) over the k "
-    "inside",
+    formula="y(p) = Σₖ w(k)·x̃(p+k).  x = c:  y = c·Σₖ w(k) inside;  with zeros y = c·Σ w(k) over the k inside",
     source="Islam, Jia, Bruce 2020 (How much position information do convolutional neural networks "
     "encode?); Zhu et al. 2017, appendix 7.2, takes reflection",
     variants=variants,
@@ -86,7 +85,6 @@ CLAIM = Claim(
     remark="After training, the difference points the predicted way, but three seeds do not make it "
     "certain: a network of this size learns to live with its zeros in a few hundred steps.",
     shows_not="How much of it is seen in large pictures, whose border is a smaller share. Zeros also tell a "
-    "trained network where it is, which helps where place has a meaning (the sky is on top). Replication "
-    "and circular padding are not trained here. The halvings pad with zeros in all variants, as in the "
-    "papers' code.",
+    "trained network where it is, which helps where place matters (the sky is on top). Replication and "
+    "circular padding are not trained here. All variants halve with zeros, as in the papers' code.",
 )  # fmt: skip

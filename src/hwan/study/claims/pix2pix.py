@@ -23,8 +23,7 @@ def variants(scale: Scale) -> tuple[Variant, ...]:
         Variant("L1 + GAN", "pairs, both: pix2pix", paired, task="colours"),
         Variant("L1/10 + GAN", "pairs, both, with a tenth of pix2pix's weight on L1",
                 vary(paired, loss={"l1": 10.0}), task="colours"),
-        Variant("unpaired", "CycleGAN on the same pictures, without their pairs", unpaired,
-                task="colours"),
+        Variant("unpaired", "CycleGAN on the same pictures, without their pairs", unpaired, task="colours"),
     )  # fmt: skip
 
 
@@ -55,8 +54,7 @@ CLAIM = Claim(
     hypothesis="Where grey leaves the colour open, L1 alone gives pale colours; with the GAN loss they are "
     "as strong as the true ones. Pairs teach better than the same pictures unpaired.",
     docstring=__doc__,
-    formula="arg min_c E[|y − c| given x] = median(y given x);   G* = arg min_G max_D L_cGAN(G, D) + λ "
-    "L_L1(G)",
+    formula="arg min_c E[|y − c| given x] = median(y given x);   G* = arg min_G max_D L_cGAN(G, D) + λ L_L1(G)",
     source="Isola et al. 2017, section 4.2 and figure 7 (narrower colours under L1); equation 4",
     variants=variants,
     measure=measure,
@@ -70,7 +68,7 @@ CLAIM = Claim(
         Prediction("L1 alone gives paler colours than the true ones", "saturation", "L1", "<", 0.8),
         Prediction("the GAN loss beside it makes them stronger", "saturation",
                    "L1 + GAN", ">", 1.15, "L1", ratio=True),
-        Prediction("more so with less weight on L1", "saturation",
+        Prediction("and even more with less weight on L1", "saturation",
                    "L1/10 + GAN", ">", 1.15, "L1", ratio=True),
         Prediction("and the picture sharper", "sharpness", "L1 + GAN", ">", 1.05, "L1", ratio=True),
         Prediction("the GAN loss alone is further from the truth than both", "L1",

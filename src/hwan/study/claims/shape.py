@@ -69,8 +69,7 @@ CLAIM = Claim(
     hypothesis="A ResNet puts a new texture on a thing and leaves its outline; a generator with a narrow "
     "bottleneck changes the outline too, and damages everything that should have stayed.",
     docstring=__doc__,
-    formula="a pixel p that is to change has changed if |G(x)(p) − y(p)| < ⅓ |x(p) − y(p)|,  y the true "
-    "picture",
+    formula="a pixel p that is to change has changed if |G(x)(p) − y(p)| < ⅓ |x(p) − y(p)|,  y the true picture",
     source="Zhu et al. 2017, section 6 (cat to dog; 'tasks that require geometric changes')",
     variants=variants,
     measure=measure,
@@ -89,11 +88,9 @@ CLAIM = Claim(
         Prediction("and spoils more of what should stay", "error elsewhere",
                    "bottleneck, shape", ">", 1.5, "ResNet, shape", ratio=True),
     ),
-    remark="This contradicts the note: the ResNet changes the outline about as much as the texture, and the "
-    "bottleneck changes it less than the ResNet. The ResNet sees as far as the thing is wide; nothing "
-    "follows for wider things. The shapes had random colours in a first trial, which instance norm lost and "
-    "neither network learnt.",
-    shows_not="Animals: from a disc to a diamond of one colour is the plainest change of form there is, at "
-    "a few pixels. The note names 'adding certain data' as what lets an encoder-decoder change shape; that "
-    "is not tried.",
+    remark="Against the note, the ResNet changes the outline about as much as the texture, and the "
+    "bottleneck changes it less. The ResNet sees as far as the thing is wide; nothing follows for wider "
+    "things. In a first trial the shapes had random colours, which instance norm lost and neither learnt.",
+    shows_not="Animals: disc to diamond, in one colour at a few pixels, is the plainest change of form "
+    "there is. The note's 'adding certain data', which lets an encoder-decoder change shape, is not tried.",
 )  # fmt: skip
