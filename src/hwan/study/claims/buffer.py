@@ -59,7 +59,7 @@ def measure(cell: Cell) -> Measurement:
     pooled = 0 if adversarial.pool.kept is None else adversarial.pool.kept.numel()
     outputs = [mean_logit(adversarial.discriminator, old) for old in old_fakes]
     values = {
-        "old fakes taken for real": fmean(outputs[:-1]),
+        "old fakes taken for real": float(torch.tensor(outputs[:-1]).mean()),
         "swing of D's loss": pstdev(losses[len(losses) // 2 :]),
         "D's memory": (4 * weights + pooled) * 4 / 2**20,
         "CPU s a step": seconds,
