@@ -6,7 +6,7 @@ import argparse
 import dataclasses
 from pathlib import Path
 
-from hwan.study.cells import Setting
+from hwan.study.cells import Settings
 from hwan.study.claim import (
     SMALL,
     Cell,
@@ -14,13 +14,14 @@ from hwan.study.claim import (
     Measurement,
     Prediction,
     Scale,
-    Theory,
     Variant,
     base,
     vary,
 )
 
-TINY = dataclasses.replace(SMALL, filters=2, blocks=1, judge_filters=2, images=24, train=4, test=2)
+TINY = dataclasses.replace(
+    SMALL, filters=2, blocks=1, discriminator_filters=2, images=24, train=4, test=2
+)
 
 
 def variants(scale: Scale) -> tuple[Variant, ...]:
@@ -41,7 +42,7 @@ def measure(cell: Cell) -> Measurement:
 
 CLAIM = Claim(
     name="toy", note="장난감 <b>", english="A toy & no more", hypothesis="Nothing.",
-    theory=Theory("None.", "a < b", "nobody"), variants=variants, measure=measure,
+    docstring="A toy.\n\nNone.", formula="a < b", source="nobody", variants=variants, measure=measure,
     figures={"SSIM": "against the truth", "L1": "share of the range", "absent": "never measured"},
     predictions=(
         Prediction("sure", "SSIM", "a", ">", -2), Prediction("never", "absent", "a", ">", 0),
@@ -59,11 +60,11 @@ def main() -> None:
     parser.add_argument("--resume", action="store_true")
     parser.add_argument("--processes", type=int, default=1)
     given = parser.parse_args()
-    setting = Setting(given.out.resolve(), TINY)
-    work = jobs(CLAIM, 2, setting)
+    settings = Settings(given.out.resolve(), TINY)
+    work = jobs(CLAIM, 2, settings)
     for done in make(work, given.processes, given.resume):
-        print(done.count, done.total, done.job.variant.name, done.job.seed, done.kept, flush=True)
-    write_study(given.out, 2, setting, (CLAIM,), "toy NAME")
+        print(done.count, done.total, done.job.variant.name, done.job.seed, done.reused, flush=True)
+    write_study(given.out, 2, settings, (CLAIM,), "toy NAME")
 
 
 if __name__ == "__main__":

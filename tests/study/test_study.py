@@ -18,7 +18,7 @@ from hwan.cli.study import pick
 from hwan.errors import UsageError
 from hwan.study.claim import Prediction, Relation
 from hwan.study.claims import CLAIMS
-from hwan.study.verdict import T95, check, deviation, effects, interval, judge, quantile
+from hwan.study.verdict import T95, check, deviation, effects, interval, quantile, verdict_on
 
 TOY = Path(__file__).parents[1] / "helpers" / "study_toy.py"
 
@@ -48,7 +48,7 @@ FAR = planted(one=[5.0, 5.2, 4.9], two=[1.0, 1.1, 0.8])
     ],
 )
 def test_every_verdict_comes_out(predictions: tuple[Prediction, ...], word: str) -> None:
-    verdict = judge(predictions, FAR)
+    verdict = verdict_on(predictions, FAR)
     assert verdict.word == word
     seen = sum(c.outcome == "seen" for c in verdict.checks)
     assert verdict.score.startswith(f"{seen} of {len(predictions)} predictions seen")

@@ -18,7 +18,7 @@ from hwan.config import Config, Gan
 from hwan.data.scenes import hills, shapes, stripes
 from hwan.imaging.pixels import Pixels
 from hwan.nets import build_generator
-from hwan.study.cells import Job, Setting, record, run
+from hwan.study.cells import Job, Settings, read_cell, run
 from hwan.study.claim import FULL, SCALES, SMALL, Claim, Scale, base, vary
 from hwan.study.claims import CLAIMS
 from hwan.study.claims import generator as generator_claim
@@ -40,7 +40,14 @@ def test_a_claim_is_whole(claim: Claim) -> None:
             assert prediction.figure in claim.figures
             assert math.isfinite(prediction.bound)
     assert claim.predictions
-    for text in (claim.note, claim.english, claim.hypothesis, claim.theory.source, claim.shows_not):
+    for text in (
+        claim.note,
+        claim.english,
+        claim.hypothesis,
+        claim.theory,
+        claim.source,
+        claim.shows_not,
+    ):
         assert text == text.strip() != ""
     assert any("가" <= letter <= "힣" for letter in claim.note)
 
@@ -67,9 +74,9 @@ def test_claim_files_import_no_torch() -> None:
 def test_every_cell_runs(claim: Claim, tmp_path: Path) -> None:
     drawn: set[str] = set()
     for variant in claim.variants(TOY):
-        job = Job(claim, variant, 0, Setting(tmp_path, TOY))
+        job = Job(claim, variant, 0, Settings(tmp_path, TOY))
         run(job)
-        found = record(job)
+        found = read_cell(job)
         assert found["note"] == ""
         assert set(found["values"]) <= set(claim.figures)
         assert found["values"]
@@ -80,21 +87,21 @@ def test_every_cell_runs(claim: Claim, tmp_path: Path) -> None:
 def test_keys_hold_what_determines_a_cell(tmp_path: Path) -> None:
     claim = CLAIMS["identity"]
     without, with_ = claim.variants(SMALL)
-    setting = Setting(tmp_path, SMALL)
-    job = Job(claim, without, 0, setting)
+    settings = Settings(tmp_path, SMALL)
+    job = Job(claim, without, 0, settings)
     padding = next(v for v in CLAIMS["padding"].variants(SMALL) if v.name == "reflect")
-    assert Job(CLAIMS["padding"], padding, 0, setting).training_key() == job.training_key()
+    assert Job(CLAIMS["padding"], padding, 0, settings).training_key() == job.training_key()
     longer = dataclasses.replace(SMALL, test=30)
     others = [
-        Job(claim, with_, 0, setting),
-        Job(claim, without, 1, setting),
-        Job(claim, without, 0, Setting(tmp_path, longer)),
-        Job(claim, without, 0, Setting(tmp_path, SMALL, device="cuda")),
-        Job(claim, dataclasses.replace(without, task="daynight"), 0, setting),
+        Job(claim, with_, 0, settings),
+        Job(claim, without, 1, settings),
+        Job(claim, without, 0, Settings(tmp_path, longer)),
+        Job(claim, without, 0, Settings(tmp_path, SMALL, device="cuda")),
+        Job(claim, dataclasses.replace(without, task="daynight"), 0, settings),
     ]
     assert len({job.key(), *(other.key() for other in others)}) == 6
-    assert Job(dataclasses.replace(claim, version=2), without, 0, setting).key() != job.key()
-    assert Job(dataclasses.replace(claim, remark="so"), without, 0, setting).key() == job.key()
+    assert Job(dataclasses.replace(claim, version=2), without, 0, settings).key() != job.key()
+    assert Job(dataclasses.replace(claim, remark="so"), without, 0, settings).key() == job.key()
 
 
 @pytest.mark.parametrize("draw", [hills, shapes, stripes])

@@ -20,7 +20,7 @@ from hwan.study.batches import gradient_noise, held
 from hwan.study.claim import SMALL, Cell, Variant, base, vary
 from hwan.study.claims import activation, augmentation, shape
 from hwan.study.claims import batch as batch_claim
-from hwan.study.depth import first_gradient, flat_share, signal
+from hwan.study.depth import bare_stack, first_gradient, flat_share, signal
 from hwan.study.measure import by_frequency, chroma, phases, untrained
 from hwan.study.probe import in_memory, steps
 from hwan.training.loop import Training, forward, parameters
@@ -107,7 +107,10 @@ def test_flat_is_where_the_slope_is_small(layer: nn.Module, flat: float) -> None
 
 def test_the_bare_stack_is_convolution_and_activation_alone() -> None:
     for variant in activation.variants(SMALL):
-        kinds = [type(layer).__name__ for layer in activation.stack(cell(variant), 3).children()]
+        kinds = [
+            type(layer).__name__
+            for layer in bare_stack(activation.bare(variant.config), 3, 0).children()
+        ]
         assert len(kinds) == 9
         assert kinds[0::3] == ["ReflectionPad2d"] * 3
         assert kinds[1::3] == ["PaddedConv2d"] * 3
@@ -118,7 +121,9 @@ def test_sigmoid_passes_on_at_most_a_quarter_a_layer() -> None:
     """Behind the first of ``n`` layers come n − 1 matrices of singular values around 1 and n slopes ≤ ¼."""
     variant = next(v for v in activation.variants(SMALL) if v.name == "sigmoid")
     x = torch.rand(1, 3, 16, 16) * 2 - 1
-    four, eight = (first_gradient(activation.stack(cell(variant), n), x, 0) for n in (4, 8))
+    four, eight = (
+        first_gradient(bare_stack(activation.bare(variant.config), n, 0), x, 0) for n in (4, 8)
+    )
     assert eight / four < (1 / 4) ** 4 * 2**4
 
 

@@ -1,4 +1,4 @@
-"""study."""
+"""study: list and run the claims of the note."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ class Study:
     data: tuple[Path, ...] = ()
     """Your own data set (trainA trainB testA testB) in place of the embedded pictures."""
     out: Path = Path("hwan-study")
-    """Where cells, report and results go."""
+    """Folder for cells, report and results."""
     resume: bool = False
-    """Keep finished cells and go on with cut-off trainings, instead of making all anew."""
+    """Keep finished cells and continue interrupted trainings, instead of making all anew."""
     processes: int = 0
-    """Cells made side by side; 0: as many as cores, or one on a GPU."""
+    """Cells made in parallel; 0: as many as cores, or one on a GPU."""
     device: str = "auto"
     """auto, cpu, cuda or mps."""
 
@@ -72,37 +72,37 @@ def pick(names: tuple[str, ...]) -> list[Claim]:
     from hwan.study.claims import CLAIMS
 
     if not names:
-        raise UsageError("a study names its claims, or all", "none", nearest("", CLAIMS))
+        raise UsageError("names of claims, or all", "none", nearest("", CLAIMS))
     for name in names:
         if name != "all" and name not in CLAIMS:
-            raise UsageError("a claim is one of the note's, or all", name, nearest(name, CLAIMS))
+            raise UsageError("the name of a claim, or all", name, nearest(name, CLAIMS))
     return [c for c in CLAIMS.values() if "all" in names or c.name in names]
 
 
 def run(given: Study) -> int:
-    """Make the cells, judge, and write the page."""
+    """Make the cells, write the page, and print the verdicts."""
     chosen = pick(given.claims)
     from hwan.data.folders import locate
     from hwan.runtime import pick_device
-    from hwan.study.cells import Setting
+    from hwan.study.cells import Settings
     from hwan.study.claim import SCALES
     from hwan.study.engine import jobs, make
     from hwan.study.report import write_study
 
     if given.data:
-        locate(given.data)  # whether it is a data set
+        locate(given.data)  # refuses what is no data set
     device = pick_device(given.device).type
     processes = given.processes or (max(1, os.cpu_count() or 1) if device == "cpu" else 1)
     data = tuple(folder.resolve() for folder in given.data)
-    setting = Setting(given.out.resolve(), SCALES[given.scale], data, device)
-    work = [job for claim in chosen for job in jobs(claim, given.seeds, setting)]
-    began, kept = time.monotonic(), 0
+    settings = Settings(given.out.resolve(), SCALES[given.scale], data, device)
+    work = [job for claim in chosen for job in jobs(claim, given.seeds, settings)]
+    began, reused = time.monotonic(), 0
     try:
         for done in make(work, processes, given.resume):
-            job, kept = done.job, kept + done.kept
+            job, reused = done.job, reused + done.reused
             what = "kept"
-            if not done.kept:
-                pace = (time.monotonic() - began) / (done.count - kept)
+            if not done.reused:
+                pace = (time.monotonic() - began) / (done.count - reused)
                 left = pace * (done.total - done.count) / 60
                 what = f"{done.cpu_seconds:.1f} CPU s, about {left:.0f} min left"
             where = f"{job.claim.name}: {job.variant.name}, seed {job.seed}"
@@ -110,19 +110,19 @@ def run(given: Study) -> int:
     except KeyboardInterrupt:
         print(f"stopped; finished cells are kept in {given.out}, go on with --resume")
         return 130
-    results = write_study(given.out, given.seeds, setting, chosen, command(given))
+    results = write_study(given.out, given.seeds, settings, chosen, command(given))
     for result in results:
         if result.claim in chosen:
             print(f"{result.claim.name:14}{result.verdict.word} ({result.verdict.score})")
             for check in result.verdict.checks:
-                print(f"{'':14}{check.outcome:13} {check.prediction.text}: "
-                      f"{check.mean:.3g} ({check.low:.3g} to {check.high:.3g})")  # fmt: skip
+                effect = f"{check.effect} ({check.interval})"
+                print(f"{'':14}{check.outcome:13} {check.prediction.text}: {effect}")
     print(f"report: {given.out / 'study.html'}")
     return 0
 
 
 def command(given: Study) -> str:
-    """What to type to get one claim again; NAME stands for the claim."""
+    """The command that repeats the study; NAME stands for a claim."""
     parts = ["hwan study NAME", f"--seeds {given.seeds}"]
     parts += [f"--scale {given.scale}"] * (given.scale != "small")
     parts += ["--data " + " ".join(map(str, given.data))] * bool(given.data)

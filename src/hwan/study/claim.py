@@ -1,6 +1,8 @@
 """What a claim is: its sentence, its theory, its variants, what is measured, and its predictions.
 
 Imports no torch, so that listing the claims is quick: a claim's ``measure`` imports what it needs.
+The code of ``measure``, its docstring included, is part of the key under which a cell is found
+again: whoever edits it measures that claim anew.
 """
 
 from __future__ import annotations
@@ -31,8 +33,8 @@ class Scale:
     downs: int
     blocks: int
     stem: int
-    judge_filters: int
-    judge_layers: int
+    discriminator_filters: int
+    discriminator_layers: int
     images: int
     """Pairs seen in one training."""
     train: int
@@ -49,15 +51,6 @@ SCALES = {"small": SMALL, "full": FULL}
 
 
 @dataclass(frozen=True)
-class Theory:
-    """Why the claim should hold, and who says so."""
-
-    text: str
-    formula: str
-    source: str
-
-
-@dataclass(frozen=True)
 class Variant:
     """One of the things compared. ``config`` is the whole of it; ``about`` says what differs."""
 
@@ -65,15 +58,15 @@ class Variant:
     about: str
     config: Config
     trained: bool = True
-    """Trained by hwan before it is measured; else the measurement builds what it needs."""
+    """Trained before it is measured; otherwise the measurement builds what it needs."""
     probed: bool = False
-    """Trained inside the measurement, by hwan's loop, to be looked at on the way (study/probe.py)."""
+    """Trained inside the measurement, which looks at every step (study/probe.py)."""
     task: Task = "hills"
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One variant under one seed: what ``measure`` is given. ``run`` is the finished run folder of a
+    """One variant under one seed: the argument of ``measure``. ``run`` is the finished run folder of a
     trained variant, ``data`` the data set as ``locate`` takes it; None where the variant needs none."""
 
     variant: Variant
@@ -87,8 +80,8 @@ class Cell:
 
 @dataclass(frozen=True, eq=False)
 class Measurement:
-    """What was measured of one cell: figures by name, curves of (x, y) points, and pictures (uint8)
-    that make one row of the claim's grid."""
+    """The result of one cell: figures by name, curves of (x, y) points, and pictures (uint8) that make
+    one row of the claim's grid."""
 
     values: Mapping[str, float]
     curves: Mapping[str, tuple[tuple[float, float], ...]] = field(default_factory=dict)
@@ -97,10 +90,10 @@ class Measurement:
 
 @dataclass(frozen=True)
 class Prediction:
-    """What must come out if the claim is true, stated before the run.
+    """What the results must be if the claim is true, stated before the run.
 
-    Of each seed the effect is ``figure`` of ``variant``, less (with ``ratio`` divided by) that of
-    ``than`` where one is named. The claim says it lies above or below ``bound``.
+    The effect in each seed is ``figure`` of ``variant``, minus (with ``ratio``: divided by) that of
+    ``than`` where one is named. The prediction says that it lies above or below ``bound``.
     """
 
     text: str
@@ -122,56 +115,68 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Claim:
-    """A sentence of the note, made into something that can fail."""
+    """A sentence of the note as an experiment whose predictions can fail."""
 
     name: str
     note: str
     """The note's own words."""
     english: str
+    """Their translation."""
     hypothesis: str
-    theory: Theory
+    """The sentence that is tested."""
+    docstring: str
+    """The docstring of the claim's file: its title, an empty line, and the theory."""
+    formula: str
+    source: str
+    """Who says so."""
     variants: Callable[[Scale], tuple[Variant, ...]]
     measure: Callable[[Cell], Measurement]
     figures: Mapping[str, str]
-    """What each figure is, with its unit and which way is better."""
+    """What each figure is: its unit, and which value is best."""
     predictions: tuple[Prediction, ...]
     shows_not: str
     """What the experiment does not show."""
     plots: Mapping[str, tuple[str, str, bool]] = field(default_factory=dict)
-    """(label of x, label of y, logarithmic) of each curve the measurements hold, by its name before
-    the first colon; a curve without one is not drawn."""
+    """(label of x, label of y, logarithmic) of each curve that the measurements hold."""
     remark: str = ""
     """What the results say against the note or the papers, once they are known."""
     version: int = 1
-    """Raised when what is measured changes, so that old cells are not taken for new ones."""
-    own_data: bool = True
-    """Whether ``--data`` replaces the embedded pictures."""
+    """Raise it when a helper of ``measure`` changes the figures, so that old cells are not used."""
+
+    @property
+    def theory(self) -> str:
+        """Why the hypothesis should hold."""
+        return " ".join(self.docstring.partition("\n\n")[2].split())
 
 
 def base(scale: Scale) -> Config:
-    """The training every trained claim changes one thing of: a small CycleGAN at ``scale``."""
-    from hwan.config import (
-        DataConfig,
-        DiscriminatorConfig,
-        GeneratorConfig,
-        LossConfig,
-        TrainConfig,
+    """The configuration of which the claims' variants change one thing: a CycleGAN at ``scale``."""
+    return vary(
+        Config(method="cyclegan"),
+        data={"size": scale.size, "resize": scale.size},
+        generator={
+            "filters": scale.filters,
+            "downs": scale.downs,
+            "blocks": scale.blocks,
+            "stem": scale.stem,
+            "up": "nearest",
+        },
+        discriminator={
+            "filters": scale.discriminator_filters,
+            "layers": scale.discriminator_layers,
+        },
+        loss={"identity": 0.0},
+        train={"epochs": scale.images / scale.train, "lr": scale.lr, "ticks": 2},
     )
 
-    return Config(
-        method="cyclegan",
-        data=DataConfig(size=scale.size, resize=scale.size),
-        generator=GeneratorConfig(
-            filters=scale.filters,
-            downs=scale.downs,
-            blocks=scale.blocks,
-            stem=scale.stem,
-            up="nearest",
-        ),
-        discriminator=DiscriminatorConfig(filters=scale.judge_filters, layers=scale.judge_layers),
-        loss=LossConfig(identity=0.0),
-        train=TrainConfig(epochs=scale.images / scale.train, lr=scale.lr, ticks=2),
-    )
+
+def each_value(
+    scale: Scale, option: str, about: Mapping[str, str], trained: tuple[str, ...]
+) -> tuple[Variant, ...]:
+    """A variant for every value, by what it is ``about``, of one option of the generators; the others
+    than ``trained`` are measured untrained only."""
+    configs = {value: vary(base(scale), generator={option: value}) for value in about}
+    return tuple(Variant(v, about[v], config, v in trained) for v, config in configs.items())
 
 
 def vary(config: Config, **sections: Any) -> Config:

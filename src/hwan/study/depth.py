@@ -5,9 +5,23 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from hwan.nets.blocks import ACTIVATIONS
+from hwan.config import Config
+from hwan.nets.blocks import ACTIVATIONS, padded_conv
+from hwan.nets.initial import initialise
 
 CONVOLUTIONS = (nn.Conv2d, nn.ConvTranspose2d)
+
+
+def bare_stack(config: Config, depth: int, seed: int) -> nn.Sequential:
+    """``depth`` layers of convolution and activation and nothing else, with their first weights."""
+    generator = config.generator
+    layers: list[nn.Module] = []
+    for channels in [config.data.channels_a] + [generator.filters] * (depth - 1):
+        layers += padded_conv(generator, channels, generator.filters, 3)
+        layers.append(ACTIVATIONS[generator.activation]())
+    net = nn.Sequential(*layers)
+    initialise(net, generator, torch.Generator().manual_seed(seed))
+    return net
 
 
 def first_gradient(net: nn.Module, images: Tensor, seed: int) -> float:

@@ -1,4 +1,4 @@
-"""The engine: every cell of the claims asked for, over processes, finished ones never lost."""
+"""The engine: makes every cell of the chosen claims, over processes, and never loses a finished one."""
 
 from __future__ import annotations
 
@@ -10,79 +10,71 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from itertools import chain
 from multiprocessing import connection, get_context, parent_process
 from multiprocessing.synchronize import Event
 
+import torch
+
 from hwan.errors import Failure
-from hwan.study.cells import Job, Setting, Stopped, run
+from hwan.study.cells import Job, Settings, Stopped, run
 from hwan.study.claim import Claim
 
 
 @dataclass(frozen=True)
 class Done:
-    """A cell is there: ``count`` of ``total``. ``kept``: it was there before."""
+    """Cell number ``count`` of ``total`` is finished. ``reused``: it was there before."""
 
     job: Job
     count: int
     total: int
-    kept: bool
+    reused: bool
     cpu_seconds: float
 
 
-def jobs(claim: Claim, seeds: int, setting: Setting) -> list[Job]:
-    """Every cell of ``claim``, the seeds of a variant together."""
-    variants = claim.variants(setting.scale)
-    return [Job(claim, variant, seed, setting) for variant in variants for seed in range(seeds)]
+def jobs(claim: Claim, seeds: int, settings: Settings) -> list[Job]:
+    """Every cell of ``claim``, the seeds of a variant one after another."""
+    variants = claim.variants(settings.scale)
+    return [Job(claim, variant, seed, settings) for variant in variants for seed in range(seeds)]
 
 
 def make(work: Sequence[Job], processes: int, resume: bool) -> Iterator[Done]:
     """Make every cell, ``processes`` at a time, each with its share of the cores.
 
-    With ``resume`` finished cells are kept, else they (and their trainings) are made again. A killed
-    study leaves only whole cells; a training that was cut off goes on from its last saved state.
+    With ``resume`` finished cells are reused, otherwise they and their trainings are made again. A
+    killed study leaves only whole cells; an interrupted training goes on from its last saved state.
 
-    Raises ``KeyboardInterrupt`` after Ctrl-C with everything saved, ``Failure`` where a process died.
+    Raises ``KeyboardInterrupt`` after Ctrl-C with everything saved, ``Failure`` if a process died.
     """
     if not resume:
         for job in work:
             shutil.rmtree(job.folder, ignore_errors=True)
             shutil.rmtree(job.training, ignore_errors=True)
-    kept = [job for job in work if job.folder.is_dir()]
-    count = 0
-    for job in kept:
-        count += 1
-        yield Done(job, count, len(work), True, 0.0)
-    todo = [job for job in work if job not in kept]
-    for job, seconds in _one_by_one(todo) if processes == 1 else _side_by_side(todo, processes):
-        count += 1
-        yield Done(job, count, len(work), False, seconds)
+    reused = [job for job in work if job.folder.is_dir()]
+    rest = [job for job in work if job not in reused]
+    made = ((job, run(job)) for job in rest) if processes == 1 else _in_parallel(rest, processes)
+    finished = chain(((job, 0.0) for job in reused), made)
+    try:
+        for count, (job, seconds) in enumerate(finished, 1):
+            yield Done(job, count, len(work), count <= len(reused), seconds)
+    except Stopped:
+        raise KeyboardInterrupt from None
 
 
-def _one_by_one(todo: Sequence[Job]) -> Iterator[tuple[Job, float]]:
-    for job in todo:
-        try:
-            yield job, run(job)
-        except Stopped:
-            raise KeyboardInterrupt from None
-
-
-def _side_by_side(todo: Sequence[Job], processes: int) -> Iterator[tuple[Job, float]]:
-    """Cells of one training are given to one process together, so that it is trained once."""
+def _in_parallel(work: Sequence[Job], processes: int) -> Iterator[tuple[Job, float]]:
+    """One process makes all cells of one training, so that it is trained once."""
     groups: dict[str, list[Job]] = {}
-    for job in todo:
-        groups.setdefault(job.training_key() if job.trains else job.key(), []).append(job)
+    for job in work:
+        groups.setdefault(job.training_key() if job.needs_training else job.key(), []).append(job)
     threads = max(1, (os.cpu_count() or 1) // processes)
     # A fresh interpreter each: forking a process that has run torch's threads may hang.
     context = get_context("spawn")
     stop = context.Event()
-    pool = ProcessPoolExecutor(processes, context, _start, (threads, stop))
+    pool = ProcessPoolExecutor(processes, context, _start_worker, (threads, stop))
     try:
-        futures = {pool.submit(_group, group): group for group in groups.values()}
+        futures = {pool.submit(_run_group, group): group for group in groups.values()}
         for future in as_completed(futures):
-            for job, seconds in zip(futures[future], future.result(), strict=True):
-                yield job, seconds
-    except Stopped:
-        raise KeyboardInterrupt from None
+            yield from zip(futures[future], future.result(), strict=True)
     except BrokenProcessPool as error:
         raise Failure(
             "a process of the study was killed (out of memory?); finished cells are kept: add --resume, "
@@ -96,7 +88,7 @@ def _side_by_side(todo: Sequence[Job], processes: int) -> Iterator[tuple[Job, fl
             os._exit(130)
 
 
-def _group(group: Sequence[Job]) -> list[float]:
+def _run_group(group: Sequence[Job]) -> list[float]:
     seconds = []
     for job in group:
         if WORKER["stop"].is_set():  # the pool hands out work ahead of time
@@ -110,14 +102,12 @@ def _group(group: Sequence[Job]) -> list[float]:
 
 
 WORKER: dict[str, Event] = {}
-"""A worker's own: what says that the study is to stop."""
+"""State of a worker process: the event that tells it that the study is to stop."""
 
 
-def _start(threads: int, stop: Event) -> None:
-    """A worker: its share of the cores, no part in Ctrl-C (a training listens by itself), and no life
-    after its parent's."""
-    import torch
-
+def _start_worker(threads: int, stop: Event) -> None:
+    """Set up a worker: it uses its share of the cores, ignores Ctrl-C (a training listens by itself),
+    and ends with its parent."""
     WORKER["stop"] = stop
     torch.set_num_threads(threads)
     signal.signal(signal.SIGINT, signal.SIG_IGN)

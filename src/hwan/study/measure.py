@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,9 +17,10 @@ from hwan.data.cache import fit
 from hwan.data.folders import list_images, locate
 from hwan.evaluation.evaluate import Side, sides
 from hwan.imaging.pixels import RGB, Pixels, grid, to_pixels, to_tensor, view
+from hwan.methods.losses import logits_of
 from hwan.metrics import pairwise
 from hwan.metrics.health import diversity
-from hwan.nets import build_discriminator, build_generator
+from hwan.nets import build_generator
 from hwan.nets.folder import load_generator
 from hwan.nets.initial import initialise
 from hwan.study.claim import Cell
@@ -58,7 +59,7 @@ def outputs(cell: Cell, direction: str = "ab") -> Outputs:
 def held_out(cell: Cell, direction: str = "ab") -> Tensor:
     """What ``direction`` is tested on, (N, C, H, W)."""
     side, names = _side(cell, direction)
-    return _tensor([_read(cell, side.test.read(file, side.format_in).pixels) for file in names])
+    return stacked([_read(cell, side.test.read(file, side.format_in).pixels) for file in names])
 
 
 def held_out_truths(cell: Cell, direction: str = "ab") -> Tensor | None:
@@ -66,7 +67,7 @@ def held_out_truths(cell: Cell, direction: str = "ab") -> Tensor | None:
     side, names = _side(cell, direction)
     truths = [side.truth_of(file.relative_to(side.test.folder)) for file in names]
     known = [_read(cell, truth) for truth in truths if truth is not None]
-    return _tensor(known) if len(known) == len(names) else None
+    return stacked(known) if len(known) == len(names) else None
 
 
 def _side(cell: Cell, direction: str) -> tuple[Side, tuple[Path, ...]]:
@@ -94,20 +95,13 @@ def untrained(config: Config, seed: int) -> nn.Module:
     return net
 
 
-def untrained_judge(config: Config, seed: int) -> nn.Module:
-    """The discriminator of ``config`` with its first weights, in training mode."""
-    net = build_discriminator(config.discriminator, config.data.channels_b)
-    initialise(net, config.discriminator, torch.Generator().manual_seed(seed))
-    return net
-
-
 def pictures(cell: Cell, count: int) -> Tensor:
     """``count`` pictures of the hills by day at the cell's size, (N, 3, H, W): for what needs an input
     and no training."""
     from hwan.data.scenes import hills
 
     size = cell.scale.size
-    return _tensor([hills(1000 * cell.seed + n, size, False) for n in range(count)])
+    return stacked([hills(1000 * cell.seed + n, size, False) for n in range(count)])
 
 
 def against_truth(found: Outputs) -> dict[str, float]:
@@ -149,6 +143,12 @@ def edges(fake: Tensor, truth: Tensor) -> float:
     return float(torch.corrcoef(torch.stack([steps(fake), steps(truth)]))[0, 1])
 
 
+@torch.no_grad()
+def mean_logit(discriminator: nn.Module, images: Tensor) -> float:
+    """The discriminator's mean output on (N, C, H, W); each of its scales counts the same."""
+    return float(torch.stack([p.mean() for p in logits_of(discriminator(images))]).mean())
+
+
 def row(found: Outputs) -> dict[str, Pixels]:
     """The first test images side by side: input, output, way back, truth."""
     columns: Mapping[str, Tensor | None] = {
@@ -166,10 +166,7 @@ def by_distance(error: Tensor) -> list[float]:
     """The mean of (N, C, H, W) at each distance from the border, from 0 to the middle."""
     height, width = error.shape[2:]
     y, x = torch.arange(height)[:, None], torch.arange(width)[None]
-    distance = torch.minimum(
-        torch.minimum(y, height - 1 - y).expand(height, width),
-        torch.minimum(x, width - 1 - x).expand(height, width),
-    )
+    distance = torch.minimum(torch.minimum(y, height - 1 - y), torch.minimum(x, width - 1 - x))
     plane = error.mean((0, 1))
     return [float(plane[distance == d].mean()) for d in range(int(distance.max()) + 1)]
 
@@ -197,5 +194,6 @@ def log_lines(run: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (run / "log.jsonl").read_text("utf-8").splitlines()]
 
 
-def _tensor(images: list[Pixels]) -> Tensor:
+def stacked(images: Sequence[Pixels]) -> Tensor:
+    """Equal-sized pictures as (N, C, H, W) in [-1, 1]."""
     return to_tensor(torch.from_numpy(np.stack(images)))

@@ -1,4 +1,4 @@
-"""hwan's training loop with something looked at on the way: for claims about training itself."""
+"""hwan's training loop, observed after every step: for claims about training itself."""
 
 from __future__ import annotations
 
@@ -32,11 +32,17 @@ def in_memory(images: TrainingSet, count: int, change: Change = list) -> Trainin
     return TrainingSet(held(images.a), held(images.b))
 
 
-def steps(cell: Cell, images: TrainingSet | None = None) -> Iterator[tuple[Training, Status]]:
-    """Train the cell's configuration as ``hwan train`` does, stopping after every step to be looked at;
-    on ``images`` in place of the cell's where they are given.
+def at_mark(status: Status, cell: Cell, marks: int) -> bool:
+    """Whether this step reaches the next of ``marks`` moments that divide the training evenly."""
+    total = cell.scale.images
+    return status.seen * marks // total != (status.seen - 1) * marks // total
 
-    Whoever looks must draw nothing random and leave the gradients off (``loop`` clears its own)."""
+
+def steps(cell: Cell, images: TrainingSet | None = None) -> Iterator[tuple[Training, Status]]:
+    """Train the cell's configuration as ``hwan train`` does and yield after every step; on ``images``
+    in place of the cell's if they are given.
+
+    The caller must draw nothing random and leave the gradients alone (``loop`` clears its own)."""
     config = cell.config
     assert cell.data is not None
     images = images or open_set(locate(cell.data, config.data.pairs, config.data.swap), config)

@@ -1,45 +1,16 @@
-"""Every claim, in the note's order."""
+"""Every claim of the note, a file each. A claim imports study/claim.py alone at its top, and what it
+measures with inside ``measure``; only the report and the command line read CLAIMS."""
 
 from __future__ import annotations
 
-from hwan.study.claim import Claim
-from hwan.study.claims import (
-    activation,
-    augmentation,
-    batch,
-    buffer,
-    checkerboard,
-    collapse,
-    cycle,
-    gan_loss,
-    generator,
-    identity,
-    init,
-    norm,
-    padding,
-    pix2pix,
-    shape,
-    skips,
-)
+from importlib import import_module
 
-CLAIMS: dict[str, Claim] = {
-    claim.name: claim
-    for claim in (
-        pix2pix.CLAIM,
-        collapse.CLAIM,
-        shape.CLAIM,
-        generator.CLAIM,
-        init.CLAIM,
-        augmentation.CLAIM,
-        padding.CLAIM,
-        activation.CLAIM,
-        batch.CLAIM,
-        norm.CLAIM,
-        checkerboard.CLAIM,
-        skips.CLAIM,
-        gan_loss.CLAIM,
-        cycle.CLAIM,
-        identity.CLAIM,
-        buffer.CLAIM,
-    )
-}
+from hwan.study.claim import Claim
+
+FILES = (
+    "pix2pix collapse shape generator init augmentation padding activation batch norm checkerboard "
+    "skips gan_loss cycle identity buffer"
+)
+"""The claims' files, in the note's order."""
+MODULES = [import_module(f"hwan.study.claims.{name}") for name in FILES.split()]
+CLAIMS: dict[str, Claim] = {module.CLAIM.name: module.CLAIM for module in MODULES}

@@ -1,20 +1,16 @@
-"""Batches: one image at a time, a few, or all of them before a step."""
+"""Batches: one image at a time, a few, or all of them before a step.
+
+The gradient of a batch is the mean of its images' gradients. Its error falls with the square root
+of the batch size and its cost grows with the batch size: half the error costs four times as much.
+The sum can be taken in parts, so memory does not forbid the full batch. (The words: 'batch gradient
+descent' means all of the data, and 'batch size' is what the note calls mini-batch.)
+"""
 
 from __future__ import annotations
 
 import math
 
-from hwan.study.claim import (
-    Cell,
-    Claim,
-    Measurement,
-    Prediction,
-    Scale,
-    Theory,
-    Variant,
-    base,
-    vary,
-)
+from hwan.study.claim import Cell, Claim, Measurement, Prediction, Scale, Variant, base, vary
 
 MINI = 4
 DRAWS = 64  # images whose gradients are compared
@@ -65,24 +61,19 @@ CLAIM = Claim(
     note="모든 데이터를 확인하고 업데이트를 한번 진행하는데, 큰 데이터셋일 경우 메모리부족으로 처리를 못함. 따라서 batch라는 데이터를 "
     "나눠서 학습하고 가중치를 업데이트를 하게 됨. (Batch에는 묶은 단위라는 뜻도 있고 전체 데이터를 Batch라고 하는 뜻도 있는 것인가? 표현이 애매하다.)",
     english="(Gradient methods) look at all data and update once, which a large data set's memory does not "
-    "allow; so the data are split into batches, and the weights updated after each. (Does batch mean "
-    "both a bundle and the whole of the data? It is ambiguous.)",
-    hypothesis="At the same number of images seen, the more often the weights are updated the better the "
-    "result; memory grows with the images in one pass, and a full batch in parts takes no more than one part.",
-    theory=Theory(
-        "The gradient of a batch is the mean of its images' gradients, so its error falls with the root of "
-        "the batch size and its cost grows with the batch size: twice as exact is four times as dear. As "
-        "the sum can be taken in parts, memory is not what forbids the full batch. (The words: 'batch "
-        "gradient descent' means all of the data, and 'batch size' is what the note calls mini-batch.)",
-        "E|g_B − g|² = tr(Σ)/B;   |g_B − g| / |g| ≈ √(S/B)  with the noise scale  S = tr(Σ)/|g|²",
-        "Robbins, Monro 1951; Bottou, Curtis, Nocedal 2018, section 3.3; McCandlish et al. 2018, equation 2.9; "
-        "Zhu et al. 2017, appendix 7.1, take 1",
-    ),
+    "allow; so the data are split into batches, and the weights updated after each. (Does batch mean both a "
+    "bundle and the whole of the data? It is ambiguous.)",
+    hypothesis="For the same number of images seen, more frequent updates give a better result; memory "
+    "grows with the images in one pass, and a full batch in parts takes no more than one part.",
+    docstring=__doc__,
+    formula="E|g_B − g|² = tr(Σ)/B;   |g_B − g| / |g| ≈ √(S/B)  with the noise scale  S = tr(Σ)/|g|²",
+    source="Robbins, Monro 1951; Bottou, Curtis, Nocedal 2018, section 3.3; McCandlish et al. 2018, "
+    "equation 2.9; Zhu et al. 2017, appendix 7.1, take 1",
     variants=variants,
     measure=measure,
     figures={
         "steps": "updates of the generators in all",
-        "gradient's error": "of one step at the first weights, against all images', as a share of its length",
+        "gradient's error": "of the first step, against all images' gradient, as a share of its length",
         "memory": "what the generators' forward pass keeps for the backward one, MB",
         "memory, at once": "the same if a step's images went through together",
         "SSIM": "against the truth (1: equal)",
@@ -90,21 +81,19 @@ CLAIM = Claim(
     },
     plots={"error": ("images in a step", "error of the gradient, share of its length", True)},
     predictions=(
-        Prediction("one image's gradient is more noise than not", "gradient's error",
-                   "stochastic", ">", 0.5),
-        Prediction("of as many images a step after each makes more than one after four", "SSIM",
-                   "stochastic", ">", 0.02, "mini-batch"),
-        Prediction("and four at a time more than all at a time", "SSIM", "mini-batch", ">", 0.02, "full batch"),
+        Prediction("one image's gradient is mostly noise", "gradient's error", "stochastic", ">", 0.5),
+        Prediction("a step per image beats one per four", "SSIM", "stochastic", ">", 0.02, "mini-batch"),
+        Prediction("and one per four beats one per all images", "SSIM", "mini-batch", ">", 0.02, "full batch"),
         Prediction("at as many steps, four images a step are no worse than one", "SSIM",
                    "mini-batch, longer", ">", -0.02, "stochastic"),
         Prediction("all images at once would take more than a hundred times the memory of one",
                    "memory, at once", "full batch", ">", 100, "stochastic", ratio=True),
-        Prediction("in parts no more than a mini-batch", "memory", "full batch", "<", 1.01, "mini-batch",
+        Prediction("in parts they take no more than a mini-batch", "memory", "full batch", "<", 1.01, "mini-batch",
                    ratio=True),
     ),
-    remark="Memory, which the note names, does not forbid the full batch: taken in parts it holds no more than one "
-    "part. What speaks against it is that the same images make two steps in place of hundreds.",
+    remark="The note says that memory forbids the full batch. It does not: taken in parts, a full batch "
+    "holds no more than one part. But the same images make two steps instead of hundreds.",
     shows_not="Time: a GPU takes many images at once nearly as fast as one, and there a larger batch may be "
-    "worth its images. The learning rate is tuned for single images. With batch norm the batch also "
-    "changes what the network computes (the claim 'norm').",
+    "worth its images. The learning rate is tuned for single images. With batch norm the batch also changes "
+    "what the network computes (the claim 'norm').",
 )  # fmt: skip

@@ -1,21 +1,17 @@
-"""Checkerboards: the pattern a transposed convolution leaves where it doubles the size."""
+"""Checkerboards: the pattern a transposed convolution leaves where it doubles the size.
+
+With step 2 and kernel 3, neighbouring output pixels are sums over different parts of the kernel
+(one, two or four of its nine weights), so a constant input gives a pattern of period 2. Training
+can make the parts agree, but only the loss asks for it. After a resize every pixel sees the whole
+kernel, so a constant stays constant. Pixel shuffle has four kernels for the four places, and starts
+without a pattern only because they start equal (ICNR).
+"""
 
 from __future__ import annotations
 
-from hwan.config.networks import Upsampling
-from hwan.study.claim import (
-    Cell,
-    Claim,
-    Measurement,
-    Prediction,
-    Scale,
-    Theory,
-    Variant,
-    base,
-    vary,
-)
+from hwan.study.claim import Cell, Claim, Measurement, Prediction, Scale, Variant, each_value, vary
 
-ABOUT: dict[Upsampling, str] = {
+ABOUT = {
     "transposed": "transposed convolution, kernel 3, step 2: the papers'",
     "nearest": "every pixel doubled, then a convolution",
     "bilinear": "resized smoothly, then a convolution",
@@ -26,10 +22,7 @@ MIDDLE = 8  # pixels: inside all that a border reaches
 
 
 def variants(scale: Scale) -> tuple[Variant, ...]:
-    return tuple(
-        Variant(up, about, vary(base(scale), generator={"up": up}), trained=up in TRAINED)
-        for up, about in ABOUT.items()
-    )
+    return each_value(scale, "up", ABOUT, TRAINED)
 
 
 def measure(cell: Cell) -> Measurement:
@@ -73,35 +66,28 @@ CLAIM = Claim(
     name="checkerboard",
     note="stride: 커널을 몇 칸씩 움직일 것인지 padding: 이미지의 남는 부분을 채우는 것",
     english="Stride: by how many places the kernel moves. Padding: to fill what is left of the image. (The "
-    "picture the note has here is from a text on transposed convolutions; the note itself stops before them.)",
-    hypothesis="A transposed convolution lays a checkerboard over what it makes, before any training and "
-    "less so after it; resizing and then convolving does not.",
-    theory=Theory(
-        "With step 2 and kernel 3 neighbouring output pixels are sums over different parts of the kernel "
-        "(one, two or four of its nine weights), so a constant input gives a pattern of period 2. Training "
-        "can make the parts agree, and nothing but the loss asks for it. After a resize all pixels see the "
-        "whole kernel, so a constant stays one. Pixel shuffle has four kernels for the four places, and "
-        "starts without a pattern only since they are made equal at first (ICNR).",
-        "x = c:  y(2i) = c·w₁,  y(2i+1) = c·(w₀ + w₂)  in one dimension;   after a resize  y = c·(w₀ + w₁ + w₂)",
-        "Odena, Dumoulin, Olah 2016 (Deconvolution and checkerboard artifacts); Aitken et al. 2017 (ICNR)",
-    ),
+    "picture the note has here is from a text on transposed convolutions; the note itself stops before "
+    "them.)",
+    hypothesis="A transposed convolution leaves a checkerboard in its output, strongest before training and "
+    "weaker after it; resizing and then convolving does not.",
+    docstring=__doc__,
+    formula="x = c:  y(2i) = c·w₁,  y(2i+1) = c·(w₀ + w₂)  in one dimension;   after a resize  y = c·(w₀ + w₁ + w₂)",
+    source="Odena, Dumoulin, Olah 2016 (Deconvolution and checkerboard artifacts); Aitken et al. 2017 (ICNR)",
     variants=variants,
     measure=measure,
     figures={
-        "of a constant": "untrained, of a constant image: spread over the places in the middle, over the mean "
-        "size (0: flat)",
-        "at the start": "paper's first weights, on pictures: spread of the mean colours of the places within a "
-        "cell of the doubling, share of the range",
-        "trained": "the same of the trained network's outputs",
-        "trained, in the error": "the same of output less truth",
-        "of real pictures": "the same of the true pictures: what counts as none",
+        "of a constant": "untrained, a constant image: spread over places, divided by their mean (0: flat)",
+        "at the start": "untrained, pictures: spread of mean colours over the places of a doubled cell",
+        "trained": "the same for the trained network's outputs",
+        "trained, in the error": "the same for output minus truth",
+        "of real pictures": "the same for the true pictures: what counts as none",
     },
     plots={
         "start": ("cycles a pixel (0.5: checkerboard)", "untrained: strength in the output", True),
-        "error": ("cycles a pixel (0.5: checkerboard)", "trained: strength in output less truth", True),
+        "error": ("cycles a pixel (0.5: checkerboard)", "trained: strength in output minus truth", True),
     },
     predictions=(
-        Prediction("untrained, a transposed convolution makes a pattern of a constant", "of a constant",
+        Prediction("untrained, a transposed convolution turns a constant into a pattern", "of a constant",
                    "transposed", ">", 0.05),
         Prediction("resize-convolution does not", "of a constant", "nearest", "<", 0.001),
         Prediction("pixel shuffle with equal first kernels does not", "of a constant", "shuffle", "<", 0.001),
@@ -110,10 +96,9 @@ CLAIM = Claim(
         Prediction("and could be seen: above one of 255 grey levels", "trained, in the error",
                    "transposed", ">", 1 / 255),
     ),
-    remark="The checkerboard of a transposed convolution is plain at the start and hardly there after a few hundred pairs: "
-    "below one of 255 grey levels, and about that of pixel shuffle, which starts without one.",
-    shows_not="The checkerboards that the discriminator's gradient makes, whose strided convolutions are the "
-    "transposed ones of its backward pass: they come in every variant. The pattern is measured in the "
-    "mean over places; one whose sign changes with the content counts less. Bilinear resizing is not "
-    "trained here.",
+    remark="A transposed convolution's checkerboard is plain at first and nearly gone after a few hundred "
+    "pairs: below one of 255 grey levels, as weak as that of pixel shuffle, which starts without one.",
+    shows_not="The checkerboards in the discriminator's gradient: its strided convolutions are transposed "
+    "ones in the backward pass, in every variant. The pattern is measured in the mean over places, so one "
+    "whose sign changes with the content counts less. Bilinear resizing is not trained here.",
 )  # fmt: skip

@@ -1,67 +1,44 @@
-"""Generators of equal size: what the ResNet keeps, and what it costs."""
+"""Generators of equal size: what the ResNet keeps, and what it costs.
+
+At a half or a quarter of the size a ResNet keeps more numbers than the picture has, and the
+residual sums pass them on unchanged. A bottleneck of 4x4 pixels has fewer numbers than the picture,
+so some of it must be made up. A U-Net's skips go around its bottleneck. Memory grows with the
+activations, H·W·C a layer, and weights only with C²: a net that stays large has many activations
+for few weights.
+"""
 
 from __future__ import annotations
 
 from hwan.config import Config
-from hwan.study.claim import (
-    Cell,
-    Claim,
-    Measurement,
-    Prediction,
-    Scale,
-    Theory,
-    Variant,
-    base,
-    vary,
-)
+from hwan.study.claim import Cell, Claim, Measurement, Prediction, Scale, Variant, base, vary
 
 
 def variants(scale: Scale) -> tuple[Variant, ...]:
     plain = base(scale)
-    resnet = weights(plain)
-    nets = {
-        "ResNet": (plain, "the paper's: halvings, residual blocks, doublings"),
-        "U-Net": (_like(plain, resnet, "unet"), "pix2pix's: down to 4x4 pixels, with skips"),
-        "bottleneck": (_like(plain, resnet, "bottleneck"), "the same without the skips"),
-    }
-    return tuple(Variant(name, about, config) for name, (config, about) in nets.items())
+    target, downs = weights(plain), scale.size.bit_length() - 3  # down to 4x4 pixels
 
+    def sized(name: str) -> Config:
+        """The generator ``name`` with about as many weights as the ResNet, as its width allows."""
+        shape = {"name": name, "downs": downs, "up": "nearest"}
+        found = [vary(plain, generator={**shape, "filters": width}) for width in range(2, 65)]
+        return min(found, key=lambda config: abs(weights(config) - target))
 
-def _like(plain: Config, target: int, name: str) -> Config:
-    """A U-Net down to 4x4 pixels of as many weights as near as its width allows."""
-    downs = plain.data.size.bit_length() - 3
-    sized = [
-        vary(plain, generator={"name": name, "downs": downs, "filters": width, "up": "nearest"})
-        for width in range(2, 65)
-    ]
-    return min(sized, key=lambda config: abs(weights(config) - target))
+    return (
+        Variant("ResNet", "the paper's: halvings, residual blocks, doublings", plain),
+        Variant("U-Net", "pix2pix's: down to 4x4 pixels, with skips", sized("unet")),
+        Variant("bottleneck", "the same without the skips", sized("bottleneck")),
+    )
 
 
 def weights(config: Config) -> int:
-    """The generator's parameters, counted by formula: listing the variants must not build them."""
-    g = config.generator
-    channels = config.data.channels_a, config.data.channels_b
-    bias = g.norm not in ("batch", "instance-affine", "whitening")
+    """The generator's parameters, counted on PyTorch's meta device, which computes nothing."""
+    import torch
 
-    def conv(a: int, b: int, kernel: int, with_bias: bool = bias) -> int:
-        return a * b * kernel * kernel + b * with_bias
+    from hwan.nets import build_generator
 
-    if not g.is_unet:
-        total = conv(channels[0], g.filters, g.stem)
-        width = g.filters
-        for _ in range(g.downs):
-            total += conv(width, 2 * width, 3) + conv(2 * width, width, 3)
-            width *= 2
-        total += g.blocks * 2 * conv(width, width, 3)
-        return total + conv(g.filters, channels[1], g.stem, True)
-    widths = [g.filters * min(2**i, 8) for i in range(g.downs)]
-    total = 0
-    for i, width in enumerate(widths):
-        outer = channels[0] if i == 0 else widths[i - 1]
-        deep = width if i == g.downs - 1 or g.name == "bottleneck" else 2 * width
-        total += conv(outer, width, 4)
-        total += conv(deep, channels[1] if i == 0 else outer, 3, bias or i == 0)
-    return total
+    with torch.device("meta"):
+        net = build_generator(config.generator, config.data.channels_a, config.data.channels_b)
+    return sum(p.numel() for p in net.parameters())
 
 
 def measure(cell: Cell) -> Measurement:
@@ -113,43 +90,33 @@ CLAIM = Claim(
     name="generator",
     note="ResNet을 사용한 이유는: input 데이터의 고해상도 이미지 퀄리티와 detail을 유지해야했기 때문이다. 하지만 ResNet은 "
     "bottleneck이 없기 때문에 메모리를 상당히 소모하고 파라미터가 생각보다 적다",
-    english="ResNet is used because the quality and detail of the high-resolution input must be kept. But it "
-    "has no bottleneck, so it takes much memory, and it has fewer parameters than one would think.",
-    hypothesis="Of generators with equally many weights, the ResNet keeps more detail than an encoder-decoder "
-    "through a bottleneck, and holds more memory while training.",
-    theory=Theory(
-        "What a ResNet keeps at a half or a quarter of the size is more numbers than the picture has, and the "
-        "residual sums hand them on unchanged. A bottleneck of 4x4 pixels has fewer numbers than the picture, "
-        "so some of it must be made up. A U-Net's skips go around its bottleneck. Memory goes with "
-        "activations, H·W·C a layer, weights only with C²: a net that stays large has much of the one for "
-        "little of the other.",
-        "activations ≈ Σ H_i W_i C_i;   weights ≈ Σ 9 C_i C_{i+1}",
-        "Zhu et al. 2017, appendix 7.2 (Johnson et al. 2016); Isola et al. 2017, section 3.2.1",
-    ),
+    english="ResNet is used because the quality and detail of the high-resolution input must be kept. But "
+    "it has no bottleneck, so it takes much memory, and it has fewer parameters than one would think.",
+    hypothesis="Among generators with equally many weights, the ResNet keeps more detail than an "
+    "encoder-decoder with a bottleneck, and holds more memory while training.",
+    docstring=__doc__,
+    formula="activations ≈ Σ H_i W_i C_i;   weights ≈ Σ 9 C_i C_{i+1}",
+    source="Zhu et al. 2017, appendix 7.2 (Johnson et al. 2016); Isola et al. 2017, section 3.2.1",
     variants=variants,
     measure=measure,
     figures={
         "SSIM": "against the truth",
         "L1": "against the truth, share of the range",
-        "sharpness": "mean |gradient| of the output over the truth's (1: as sharp; noise counts too)",
+        "sharpness": "mean |gradient| of the output divided by the truth's (1: as sharp; noise counts too)",
         "detail": "correlation of the output's gradients with the truth's (1: the same edges)",
         "weights": "of one generator",
         "memory": "activations held for the backward pass of one picture, MB",
         "ms a pass": "forward and backward of one picture, CPU, best of 8",
     },
     predictions=(
-        Prediction("the ResNet is nearer to the truth than the bottleneck", "SSIM",
-                   "ResNet", ">", 0.05, "bottleneck"),
-        Prediction("the ResNet is sharper than the bottleneck", "sharpness",
-                   "ResNet", ">", 0.05, "bottleneck"),
-        Prediction("the ResNet keeps more of the input's edges", "detail",
-                   "ResNet", ">", 0.1, "bottleneck"),
-        Prediction("the ResNet holds more memory than the bottleneck", "memory",
-                   "ResNet", ">", 1.5, "bottleneck", ratio=True),
+        Prediction("the ResNet is nearer to the truth", "SSIM", "ResNet", ">", 0.05, "bottleneck"),
+        Prediction("the ResNet is sharper", "sharpness", "ResNet", ">", 0.05, "bottleneck"),
+        Prediction("the ResNet keeps more of the input's edges", "detail", "ResNet", ">", 0.1, "bottleneck"),
+        Prediction("the ResNet holds more memory", "memory", "ResNet", ">", 1.5, "bottleneck", ratio=True),
         Prediction("and more than the U-Net", "memory", "ResNet", ">", 1.5, "U-Net", ratio=True),
     ),
-    remark="The prediction on sharpness was a bad one: a failing generator makes noise, which is sharp. Detail, as "
-    "the correlation of edges, was added after the first run had shown that.",
-    shows_not="Large pictures, where a bottleneck of a few pixels is narrower still; and tasks that need another "
-    "shape, where keeping everything is no merit (claim shape).",
+    remark="The prediction on sharpness was a bad one: a failing generator makes noise, and noise is sharp. "
+    "Detail, the correlation of edges, was added after the first run had shown that.",
+    shows_not="Large pictures, where a bottleneck of a few pixels is narrower still; and tasks that need "
+    "another shape, where it is no merit to keep everything (claim shape).",
 )  # fmt: skip

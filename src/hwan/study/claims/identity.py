@@ -1,18 +1,14 @@
-"""Identity loss: does it keep the colours?"""
+"""Identity loss: does it keep the colours?
+
+The GAN loss asks only that G(x) looks like the domain B, and the cycle only that F undoes it: a
+change of colour that F undoes costs nothing. The identity loss ties G on pictures of B. (The note
+says 'the reconstructed image against the original', which is the cycle loss; the identity loss
+compares G(y) with y.)
+"""
 
 from __future__ import annotations
 
-from hwan.study.claim import (
-    Cell,
-    Claim,
-    Measurement,
-    Prediction,
-    Scale,
-    Theory,
-    Variant,
-    base,
-    vary,
-)
+from hwan.study.claim import Cell, Claim, Measurement, Prediction, Scale, Variant, base, vary
 
 
 def variants(scale: Scale) -> tuple[Variant, ...]:
@@ -48,22 +44,16 @@ CLAIM = Claim(
     note="원본 이미지와의 loss를 최소화하기 위해 l1 loss(identity loss)를 사용했음(x와 y를 빼주는 것)",
     english="To minimise the loss against the original image an L1 loss (identity loss) is used: x and y "
     "are subtracted.",
-    hypothesis="With the identity loss a generator gives a picture that is already in its target domain "
-    "back as it is, its colours above all; without it, colours are free to change.",
-    theory=Theory(
-        "The GAN loss asks only that G(x) looks like the domain B, and the cycle only that F undoes it: a "
-        "change of colour that F undoes costs nothing. The identity loss ties G on pictures of B. (The "
-        "note says 'the reconstructed image against the original', which is the cycle loss; the identity "
-        "loss compares G(y) with y.)",
-        "L_idt(G, F) = E_y[‖G(y) − y‖₁] + E_x[‖F(x) − x‖₁]",
-        "Zhu et al. 2017, section 5.2 and figure 9",
-    ),
+    hypothesis="With the identity loss a generator returns a picture that is already in its target domain "
+    "unchanged, above all its colours; without it, colours are free to change.",
+    docstring=__doc__,
+    formula="L_idt(G, F) = E_y[‖G(y) − y‖₁] + E_x[‖F(x) − x‖₁]",
+    source="Zhu et al. 2017, section 5.2 and figure 9",
     variants=variants,
     measure=measure,
     figures={
-        "own domain L1": "L1 between a picture of the target domain and what the generator makes of it, "
-        "share of the range (0: untouched)",
-        "own domain tint": "the same of the mean colour of each picture",
+        "own domain L1": "a picture of the target domain against its output, share of the range (0: equal)",
+        "own domain tint": "the same for the mean colour of each picture",
         "SSIM": "of translations against the truth (1: equal)",
         "L1": "of translations against the truth, share of the range",
         "cycle L1": "there and back against the input, share of the range",
@@ -74,7 +64,7 @@ CLAIM = Claim(
                    "with", "<", 0.67, "without", ratio=True),
         Prediction("their mean colour is kept better with it", "own domain tint",
                    "with", "<", 0.67, "without", ratio=True),
-        Prediction("translations do not lose by it", "SSIM", "with", ">", -0.03, "without"),
+        Prediction("translations do not get worse with it", "SSIM", "with", ">", -0.03, "without"),
     ),
     remark="The note describes the identity loss as one on the reconstructed image; that is the cycle loss.",
     shows_not="That colours of translations are kept: from day to night they must not be. On tasks whose "

@@ -1,33 +1,29 @@
-"""First weights: which of them let a signal through, with and without a norm."""
+"""First weights: which of them let a signal through, with and without a norm.
+
+A convolution multiplies the variance by the number of its inputs times the variance of its weights.
+N(0, 0.02) is right for one width only: with 16 to 32 filters, a layer passes on a quarter of the
+signal or less. Xavier keeps the variance of a linear layer; Kaiming doubles it, since ReLU takes
+half away. A norm sets the scale anew after every layer, and so removes the first weights' scale. In
+a network with skips and without a norm, each block adds its output to its input, so a scale that is
+right for a plain network makes the signal grow.
+"""
 
 from __future__ import annotations
 
-from hwan.config.networks import Init
-from hwan.study.claim import (
-    Cell,
-    Claim,
-    Measurement,
-    Prediction,
-    Scale,
-    Theory,
-    Variant,
-    base,
-    vary,
-)
+from hwan.study.claim import Cell, Claim, Measurement, Prediction, Scale, Variant, base, vary
 
 BLOCKS = 9  # of the untrained network, as the paper's
-GAINS: dict[Init, float] = {"normal": 0.02, "xavier": 1.0, "kaiming": 1.0, "orthogonal": 1.0}
+GAINS = {"normal": 0.02, "xavier": 1.0, "kaiming": 1.0, "orthogonal": 1.0}
 TRAINED = ("normal", "kaiming")
 
 
 def variants(scale: Scale) -> tuple[Variant, ...]:
-    def start(init: Init, norm: str) -> Variant:
+    def start(init: str, norm: str) -> Variant:
         config = vary(base(scale), generator={"init": init, "gain": GAINS[init], "norm": norm})
         label = f"{init}, {'no' if norm == 'none' else norm} norm"
         what = "N(0, 0.02)" if init == "normal" else f"{init}, gain 1"
-        return Variant(
-            label, f"generators' weights from {what}; norm {norm}", config, init in TRAINED
-        )
+        about = f"generators' weights from {what}; norm {norm}"
+        return Variant(label, about, config, init in TRAINED)
 
     return tuple(start(init, norm) for norm in ("none", "instance") for init in GAINS)
 
@@ -60,26 +56,18 @@ CLAIM = Claim(
     note="Initializer --> 다양한 방법이 있음 확인 필요 i) RandomNormal … 초기값 설정",
     english="Initialiser: there are several, to be looked into; RandomNormal. (And, among the remedies for "
     "vanishing and exploding gradients: the choice of the first values.)",
-    hypothesis="Without a norm the paper's N(0, 0.02) lets the signal die, and weights scaled by each layer's "
-    "width do not; with instance norm all initialisers are equally good.",
-    theory=Theory(
-        "A convolution multiplies the variance by the number of its inputs times that of its weights. "
-        "N(0, 0.02) is right for none but one width: at 16 to 32 filters a layer passes on a quarter of the "
-        "signal or less. Xavier keeps the variance of a linear layer, Kaiming twice that, as ReLU takes half away. "
-        "A norm sets the scale anew after every layer, and the first weights' scale is gone. In a network "
-        "with skips and without a norm each block adds what it makes to what it got, so there a scale that "
-        "is right for a plain network makes the signal grow.",
-        "Var(out) = n_in · Var(w) · E[in²];   Xavier Var(w) = 2/(n_in + n_out);   Kaiming Var(w) = 2/n_in;   "
-        "with skips and Var(F(x)) ≈ Var(x):  Var(x_d) ≈ 2^d · Var(x₀)",
-        "Glorot, Bengio 2010, equation 12; He et al. 2015 (rectifiers), equation 10; Saxe et al. 2014; Zhang, "
-        "Dauphin, Ma 2019 (Fixup), section 2; Zhu et al. 2017, appendix 7.1, takes N(0, 0.02)",
-    ),
+    hypothesis="Without a norm the paper's N(0, 0.02) lets the signal die, and weights scaled by each "
+    "layer's width do not; with instance norm all initialisers are equally good.",
+    docstring=__doc__,
+    formula="Var(out) = n_in · Var(w) · E[in²];   Xavier Var(w) = 2/(n_in + n_out);   Kaiming Var(w) = "
+    "2/n_in;   with skips and Var(F(x)) ≈ Var(x):  Var(x_d) ≈ 2^d · Var(x₀)",
+    source="Glorot, Bengio 2010, equation 12; He et al. 2015 (rectifiers), equation 10; Saxe et al. 2014; "
+    "Zhang, Dauphin, Ma 2019 (Fixup), section 2; Zhu et al. 2017, appendix 7.1, takes N(0, 0.02)",
     variants=variants,
     measure=measure,
     figures={
-        "signal kept": f"untrained, {BLOCKS} blocks: size (rms) of what the last convolution is given, over the "
-        "input's",
-        "gradient": "untrained: norm of the gradient by the first convolution's weights",
+        "signal kept": f"untrained, {BLOCKS} blocks: rms of the last convolution's input over the first's",
+        "gradient": "untrained: norm of the gradient with respect to the first convolution's weights",
         "saturated": "untrained: share of output values beyond ±0.95, where tanh is flat",
         "SSIM": "trained: against the truth (1: equal)",
         "cycle L1": "trained: there and back against the input, share of the range",
@@ -89,7 +77,7 @@ CLAIM = Claim(
         Prediction("N(0, 0.02) without a norm lets the signal die", "signal kept",
                    "normal, no norm", "<", 0.05, ratio=True),
         Prediction("Xavier without a norm does not", "signal kept", "xavier, no norm", ">", 0.5, ratio=True),
-        Prediction("under Kaiming, which is meant for plain networks, it grows", "signal kept",
+        Prediction("Kaiming, which is meant for plain networks, makes it grow", "signal kept",
                    "kaiming, no norm", ">", 5, ratio=True),
         Prediction("with instance norm N(0, 0.02) keeps the signal", "signal kept",
                    "normal, instance norm", ">", 0.5, ratio=True),
@@ -99,8 +87,8 @@ CLAIM = Claim(
                    "kaiming, instance norm", "<", 0.02, "normal, instance norm"),
         Prediction("nor worse", "SSIM", "kaiming, instance norm", ">", -0.02, "normal, instance norm"),
     ),
-    remark="With instance norm the initialisers keep the signal alike and are still not equally good: N(0, 0.02) trains better "
-    "than Kaiming here, whose larger weights Adam moves by a smaller share at each step.",
+    remark="With instance norm all initialisers keep the signal equally well, yet are not equally good: "
+    "N(0, 0.02) trains better than Kaiming, whose larger weights Adam moves by a smaller share a step.",
     shows_not="First weights of the discriminators, which are the paper's in every variant, and of networks "
     "that have a norm but no skips.",
 )  # fmt: skip

@@ -1,21 +1,16 @@
-"""Padding: what stands beyond the border is seen in the border of what comes out."""
+"""Padding: what stands beyond the border is seen in the border of what comes out.
+
+A convolution sums over its window, and where the window leaves the image, padding decides the sum.
+Under reflection, replication and circular padding a constant image stays the same constant, so
+every place sees the same and the response is flat. Zeros take part of the weights away, so the
+response differs as far from the border as the layers' windows reach.
+"""
 
 from __future__ import annotations
 
-from hwan.config.networks import Padding
-from hwan.study.claim import (
-    Cell,
-    Claim,
-    Measurement,
-    Prediction,
-    Scale,
-    Theory,
-    Variant,
-    base,
-    vary,
-)
+from hwan.study.claim import Cell, Claim, Measurement, Prediction, Scale, Variant, each_value, vary
 
-ABOUT: dict[Padding, str] = {
+ABOUT = {
     "zero": "zeros beyond the border",
     "reflect": "the image mirrored at the border",
     "replicate": "the border pixel repeated",
@@ -26,12 +21,7 @@ RING = 2  # pixels
 
 
 def variants(scale: Scale) -> tuple[Variant, ...]:
-    return tuple(
-        Variant(
-            name, about, vary(base(scale), generator={"padding": name}), trained=name in TRAINED
-        )
-        for name, about in ABOUT.items()
-    )
+    return each_value(scale, "padding", ABOUT, TRAINED)
 
 
 def measure(cell: Cell) -> Measurement:
@@ -65,24 +55,18 @@ def measure(cell: Cell) -> Measurement:
 CLAIM = Claim(
     name="padding",
     note="Padding: 이미지의 출력 크기를 보정하기 위해 비어있는 공간의 값을 의미 없는 값으로 채우는 것을 의미",
-    english="Padding: to fill the empty space with meaningless values, to correct the size of the "
-    "output (zero padding, reflection padding, replication padding).",
-    hypothesis="What fills the border is not without meaning: zeros are an edge that a network sees in a "
-    "picture that has none, and the border of its output suffers; reflection and replication are not.",
-    theory=Theory(
-        "A convolution sums over its window, and where the window leaves the image padding decides the "
-        "sum. A constant image goes on as the same constant under reflection, replication and circular "
-        "padding, so every place sees the same and the response is flat. Zeros take part of the weights "
-        "away, so the response is another one as far from the border as the layers' windows reach.",
-        "y(p) = Σₖ w(k)·x̃(p+k).  x = c:  y = c·Σₖ w(k) inside;  with zeros y = c·Σ w(k) over the k inside",
-        "Islam, Jia, Bruce 2020 (How much position information do convolutional neural networks encode?); "
-        "Zhu et al. 2017, appendix 7.2, takes reflection",
-    ),
+    english="Padding: to fill the empty space with meaningless values, to correct the size of the output "
+    "(zero padding, reflection padding, replication padding).",
+    hypothesis="What fills the border has a meaning: a network sees zeros as an edge in a picture that has "
+    "none, and the border of its output suffers; reflection and replication make no such edge.",
+    docstring=__doc__,
+    formula="y(p) = Σₖ w(k)·x̃(p+k).  x = c:  y = c·Σₖ w(k) inside;  with zeros y = c·Σ w(k) over the k inside",
+    source="Islam, Jia, Bruce 2020 (How much position information do convolutional neural networks "
+    "encode?); Zhu et al. 2017, appendix 7.2, takes reflection",
     variants=variants,
     measure=measure,
     figures={
-        "border response": "untrained, a constant image: mean |response − middle| in the outer 2 pixels, "
-        "as a share of the middle's (0: flat)",
+        "border response": "untrained, a constant image: outer 2 pixels against the middle, relative (0: flat)",
         "border error": "trained: L1 against the truth in the outer 2 pixels, share of the range",
         "inner error": "trained: the same, more than 4 pixels inside",
         "border / inner": "the ratio of these two (1: the border is no worse)",
@@ -98,9 +82,9 @@ CLAIM = Claim(
         Prediction("trained, zeros leave a worse border than reflection", "border / inner",
                    "zero", ">", 1.05, "reflect", ratio=True),
     ),
-    remark="Trained, the difference points the predicted way and is not certain from three seeds: a network of this "
-    "size learns in a few hundred steps to live with its zeros.",
-    shows_not="How much of it is seen in large pictures, whose border is a smaller share. Trained, zeros "
-    "also tell a network where it is, which is of use where place has a meaning (the sky is on top). "
-    "Replication and circular padding are not trained here. The halvings pad with zeros in all variants, as in the papers' code.",
+    remark="After training, the difference points the predicted way, but three seeds do not make it "
+    "certain: a network of this size learns to live with its zeros in a few hundred steps.",
+    shows_not="How much of it is seen in large pictures, whose border is a smaller share. Zeros also tell a "
+    "trained network where it is, which helps where place matters (the sky is on top). Replication and "
+    "circular padding are not trained here. All variants halve with zeros, as in the papers' code.",
 )  # fmt: skip

@@ -1,20 +1,18 @@
-"""Shape: texture changes, form does not, unless the input is nearly lost on the way."""
+"""Shape: texture changes, form does not, unless the input is nearly lost on the way.
+
+Each block of a ResNet adds something to its input at the same place: it is easiest to return the
+input, a change of texture is local, and a new outline has to be worked out from far around. The
+cycle rewards an output from which the input can be read off, and a trace of the old outline allows
+that. Through a bottleneck no place has a way of its own, so an outline costs no more than a
+texture, and neither is exact. A ResNet sees as far as the sum of its windows: 25 pixels at the
+small scale, more than the things shown are wide.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hwan.study.claim import (
-    Cell,
-    Claim,
-    Measurement,
-    Prediction,
-    Scale,
-    Theory,
-    Variant,
-    base,
-    vary,
-)
+from hwan.study.claim import Cell, Claim, Measurement, Prediction, Scale, Variant, base, vary
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -28,15 +26,12 @@ def variants(scale: Scale) -> tuple[Variant, ...]:
     plain = base(scale)
     downs = scale.size.bit_length() - SIDE.bit_length()  # of a power of two, down to SIDE pixels
     narrow = vary(plain, generator={"name": "bottleneck", "downs": downs})
+    through = f"the same through {SIDE}x{SIDE} pixels"
     return (
         Variant("ResNet, texture", "plain disc to striped disc", plain, task="stripes"),
         Variant("ResNet, shape", "disc to diamond, the same networks", plain, task="shapes"),
-        Variant(
-            "bottleneck, texture", f"the same through {SIDE}x{SIDE} pixels", narrow, task="stripes"
-        ),
-        Variant(
-            "bottleneck, shape", f"the same through {SIDE}x{SIDE} pixels", narrow, task="shapes"
-        ),
+        Variant("bottleneck, texture", through, narrow, task="stripes"),
+        Variant("bottleneck, shape", through, narrow, task="shapes"),
     )
 
 
@@ -68,44 +63,34 @@ CLAIM = Claim(
     name="shape",
     note="CycleGAN의 가장 큰 단점은: 이미지의 모양을 바꾸기 어려움(encoder-decoder의 경우에는 bottlenect을 생성하는 과정에서 "
     "원본을 거의 상실하기 때문에 특정 데이터를 추가하면 모양을 바꿀 수 있음 단 고해상도의 이미지는 얻을 수 없음)",
-    english="CycleGAN's greatest weakness: it hardly changes the shape of things. (An encoder-decoder "
-    "loses most of the original at its bottleneck, so it can change the shape, but gives no "
-    "high-resolution picture.)",
+    english="CycleGAN's greatest weakness: it hardly changes the shape of things. (An encoder-decoder loses "
+    "most of the original at its bottleneck, so it can change the shape, but gives no high-resolution "
+    "picture.)",
     hypothesis="A ResNet puts a new texture on a thing and leaves its outline; a generator with a narrow "
-    "bottleneck changes the outline too, and pays with everything that should have stayed.",
-    theory=Theory(
-        "Each block of a ResNet adds something to what it was given at the same place: to give the input "
-        "back is the easiest thing, a change of texture is local, and a new outline has to be worked out "
-        "from far around. The cycle rewards an output from which the input is read off, and the old "
-        "outline left as a trace does that. Through a bottleneck no place has a way of its own, so an "
-        "outline costs no more than a texture, and neither is exact. How far a ResNet sees is the sum of its "
-        "windows: 25 pixels at the small scale, more than the things shown are wide.",
-        "a pixel p that is to change has changed if |G(x)(p) − y(p)| < ⅓ |x(p) − y(p)|,  y the true picture",
-        "Zhu et al. 2017, section 6 (cat to dog; 'tasks that require geometric changes')",
-    ),
+    "bottleneck changes the outline too, and damages everything that should have stayed.",
+    docstring=__doc__,
+    formula="a pixel p that is to change has changed if |G(x)(p) − y(p)| < ⅓ |x(p) − y(p)|,  y the true picture",
+    source="Zhu et al. 2017, section 6 (cat to dog; 'tasks that require geometric changes')",
     variants=variants,
     measure=measure,
     figures={
-        "change made": "share of the pixels which are to change that come within a third of the way to the truth "
-        "(0: as it was, or a blur of both; 1: all)",
+        "change made": "share of the pixels that should change whose distance from the truth falls below a "
+        "third (0: as it was, or a blur of both; 1: all)",
         "error elsewhere": "L1 against the truth where nothing was to change, share of the range",
         "recognised": "share of outputs whose nearest true picture is their own (chance: 1 in 24)",
     },
     predictions=(
-        Prediction("a ResNet makes more than half of the change of texture", "change made",
+        Prediction("a ResNet changes more than half of the texture", "change made",
                    "ResNet, texture", ">", 0.5),
-        Prediction("it makes less than half of the change of shape", "change made",
-                   "ResNet, shape", "<", 0.5),
+        Prediction("it makes less than half of that of shape", "change made", "ResNet, shape", "<", 0.5),
         Prediction("a bottleneck makes more of the change of shape than a ResNet", "change made",
                    "bottleneck, shape", ">", 0.1, "ResNet, shape"),
         Prediction("and spoils more of what should stay", "error elsewhere",
                    "bottleneck, shape", ">", 1.5, "ResNet, shape", ratio=True),
     ),
-    remark="Against the note: the ResNet changes the outline, about as much as it changes the texture, and the "
-    "bottleneck less than the ResNet. It sees as far as the thing is wide; of things wider than it sees this "
-    "says nothing. The shapes had random colours in a first trial, which instance norm lost and neither learnt.",
-    shows_not="Animals: a disc and a diamond of one colour are the plainest change of form there is, at a "
-    "few pixels. 'Adding certain data', which the note names as what lets an encoder-decoder change "
-    "shape, is not tried.",
-    own_data=False,
+    remark="Against the note, the ResNet changes the outline about as much as the texture, and the "
+    "bottleneck changes it less. The ResNet sees as far as the thing is wide; nothing follows for wider "
+    "things. In a first trial the shapes had random colours, which instance norm lost and neither learnt.",
+    shows_not="Animals: disc to diamond, in one colour at a few pixels, is the plainest change of form "
+    "there is. The note's 'adding certain data', which lets an encoder-decoder change shape, is not tried.",
 )  # fmt: skip

@@ -1,18 +1,16 @@
-"""Skip connections: what is left of the gradient at the first layer of a deep network."""
+"""Skip connections: what is left of the gradient at the first layer of a deep network.
+
+By the chain rule the gradient is multiplied by every block's Jacobian. Many that shrink make it
+vanish, many that stretch make it explode. A skip adds 1 to each: the product then holds a path on
+which nothing is lost. Without a norm, small weights N(0, 0.02) shrink. A norm divides by the small
+spread and so stretches as much again, and a little more: behind a norm ReLU's slopes have mean
+square ½ and its values variance ½ − 1/2π, by which the next norm divides, so the gradient grows by
+about √(π/(π − 1)) ≈ 1.21 a ReLU: some 400 times in 32 blocks.
+"""
 
 from __future__ import annotations
 
-from hwan.study.claim import (
-    Cell,
-    Claim,
-    Measurement,
-    Prediction,
-    Scale,
-    Theory,
-    Variant,
-    base,
-    vary,
-)
+from hwan.study.claim import Cell, Claim, Measurement, Prediction, Scale, Variant, base, vary
 
 DEPTHS = (1, 2, 4, 8, 16, 32)  # blocks of two convolutions
 TRAINED = 16
@@ -66,26 +64,19 @@ CLAIM = Claim(
     "exploding 현상이 발생한다. … H(x) = F(x) + x가 되어 미분 값이 0이 되더라도 x가 1이 되어 기울기 소실 문제를 해결할 수 있고 "
     "최적화가 가능해진다.",
     english="Where gradients are small they go to 0 with depth, where they are large they grow very large: "
-    "vanishing or exploding gradients. With H(x) = F(x) + x, even where F's derivative is 0 that of x "
-    "is 1: the vanishing is solved and optimisation becomes possible.",
-    hypothesis="In a plain deep network the first layer's gradient vanishes or explodes; with skips it stays "
-    "about what it was, whatever the depth, and a deep network learns.",
-    theory=Theory(
-        "By the chain rule the gradient passes through every block's Jacobian. A product of many that "
-        "shrink vanishes, of many that stretch explodes. A skip adds 1 to each: the product then holds a "
-        "path on which nothing is lost. Small weights N(0, 0.02) without a norm shrink; a norm divides "
-        "by the small spread and so stretches as much again, and a little more: behind a norm ReLU's slopes "
-        "have mean square ½ and its values variance ½ − 1/2π, by which the next norm divides, so the "
-        "gradient grows by about √(π/(π − 1)) ≈ 1.21 a ReLU: 32 blocks, some 400 times.",
-        "∂L/∂x₀ = ∂L/∂x_d · Π_l (1 + ∂F_l/∂x_l)   against   ∂L/∂x_d · Π_l ∂F_l/∂x_l",
-        "He et al. 2015 (ResNet), equation 1; He et al. 2016 (Identity mappings), equation 5; Yang et al. "
-        "2019 (A mean field theory of batch normalization)",
-    ),
+    "vanishing or exploding gradients. With H(x) = F(x) + x, even where F's derivative is 0 that of x is 1: "
+    "the vanishing is solved and optimisation becomes possible.",
+    hypothesis="In a plain deep network the first layer's gradient vanishes or explodes; with skips it "
+    "stays about the same at every depth, and a deep network learns.",
+    docstring=__doc__,
+    formula="∂L/∂x₀ = ∂L/∂x_d · Π_l (1 + ∂F_l/∂x_l)   against   ∂L/∂x_d · Π_l ∂F_l/∂x_l",
+    source="He et al. 2015 (ResNet), equation 1; He et al. 2016 (Identity mappings), equation 5; Yang et "
+    "al. 2019 (A mean field theory of batch normalization)",
     variants=variants,
     measure=measure,
     figures={
-        "gradient, 1 block": "untrained: norm of the gradient by the first convolution's weights",
-        "gradient, 32 blocks": "the same of a network of 32 blocks",
+        "gradient, 1 block": "untrained: norm of the gradient with respect to the first convolution's weights",
+        "gradient, 32 blocks": "the same for a network of 32 blocks",
         "32 / 1": "their ratio (1: depth costs nothing)",
         "L1": f"{TRAINED} blocks, trained to colour grey pictures: against the truth, share of the range",
     },
@@ -106,10 +97,10 @@ CLAIM = Claim(
         Prediction("with instance norm too", "L1",
                    "skips, instance norm", "<", 0.67, "plain, instance norm", ratio=True),
     ),
-    remark="With instance norm a plain deep network does not suffer from vanishing gradients but from exploding ones: norms "
-    "undo the shrinking forward and magnify it backward. The note has both as consequences of depth alone.",
-    shows_not="Trainings of 32 blocks, and other first weights: those that keep the scale by themselves "
-    "(the claim 'init') do not vanish so fast. One seed's gradient at one picture is no average over "
-    "training.",
-    own_data=False,
+    remark="With instance norm a plain deep network does not suffer from vanishing gradients but from "
+    "exploding ones: norms undo the shrinking in the forward pass and magnify it in the backward pass. The "
+    "note blames depth alone for both.",
+    shows_not="Trainings of 32 blocks, and other first weights: under those that keep the scale by "
+    "themselves (the claim 'init') the gradient does not vanish so fast. One seed's gradient at one picture "
+    "is not an average over training.",
 )  # fmt: skip
