@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from hwan.data.folders import ImageFolder, Layout, list_images, locate
+from hwan.data.folders import ImageFolder, Layout, evenly, list_images, locate
 from hwan.errors import UsageError
 
 
@@ -110,3 +110,18 @@ def test_one_plain_folder_is_both_domains_of_itself(tmp_path: Path) -> None:
 def test_pairs_beside_unpaired_images(tmp_path: Path) -> None:
     root = folders(tmp_path, "trainA", "trainB", "pairedA", "pairedB")
     assert locate([root]).pair_b == ImageFolder(root / "pairedB")
+
+
+@pytest.mark.parametrize(
+    ("items", "count", "chosen"),
+    [
+        ("abcdefghij", 3, "adg"),
+        ("abcdefghij", 4, "acfh"),
+        ("abc", 3, "abc"),
+        ("abc", 9, "abc"),
+        ("abc", 0, ""),
+        ("", 4, ""),
+    ],
+)
+def test_evenly_chosen_items(items: str, count: int, chosen: str) -> None:
+    assert "".join(evenly(items, count)) == chosen
