@@ -112,7 +112,7 @@ WRONG = [
     ("train small --data.size 66 --data DATA --out x", ["multiple of 4", "fix: give 64"]),
     ("train small --out x", ["no --data", "add --data FOLDER"]),
     ("train small --data DATA", ["no --out", "add --out"]),
-    ("train small --data nowhere --out x", ["--data is a folder", "received: nowhere"]),
+    ("train small --data nowhere --out x", ["a folder for --data", "received: nowhere"]),
     ("train small --data DATA DATA DATA --out x", ["3 folders"]),
     ("train small --data DATA --out RUN", ["a new run needs a new folder", "remove the folder"]),
     ("train small --data DATA --out x --device gpu", ["device is one this machine has", "gpu"]),
@@ -135,7 +135,7 @@ WRONG = [
     ("data chek DATA", ["received: chek", "hwan data check DIR"]),
     ("data check nowhere", ["received: nowhere", "check the path"]),
     ("data check", ["0 folders"]),
-    ("data check RUN", ["holds trainA and trainB", "or give two folders"]),
+    ("data check RUN", ["trainA and trainB in", "or give two folders"]),
     ("recipes all", ["hwan recipes takes nothing more", "received: all"]),
     ("info nowhere", ["config.json is there", "no such file"]),
     ("info JUNK", ["every key is an option's name", "received: nothing"]),
@@ -250,7 +250,7 @@ def test_data_check_of_good_and_bad_sets(
     (root / "trainA" / "0000.png").write_bytes(b"no image")
     said = say(capsys, "data", "check", root)
     assert said.code == 1
-    assert "train A: 1 broken file;" in said.all
+    assert "train A has 1 broken file," in said.all
     assert "only one image" in said.all
 
 

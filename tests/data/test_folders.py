@@ -103,13 +103,13 @@ def test_one_plain_folder_is_both_domains_of_itself(tmp_path: Path) -> None:
     layout = locate([tmp_path], "self")
     assert layout.train_a == layout.train_b == ImageFolder(tmp_path)
     assert layout.test_a is None
-    with pytest.raises(UsageError, match="is one folder"):
+    with pytest.raises(UsageError, match="one folder for --data"):
         locate([tmp_path, tmp_path], "self")
 
 
 def test_pairs_beside_unpaired_images(tmp_path: Path) -> None:
     root = folders(tmp_path, "trainA", "trainB", "pairedA", "pairedB")
-    assert locate([root]).pair_b == ImageFolder(root / "pairedB")
+    assert locate([root]).paired_b == ImageFolder(root / "pairedB")
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from PIL import Image
 import tiny
 from hwan.config import DataConfig, PixelFormat, SpeedConfig
 from hwan.data.augment import augment, centre_crop, jittered, turned
-from hwan.data.cache import Cache, Index, open_cache, trim
+from hwan.data.cache import Cache, Index, delete_unused, open_cache
 from hwan.data.folders import ImageFolder
 from hwan.data.loader import DOMAIN_A, DOMAIN_B, batch, draw, stream
 from hwan.data.sets import TrainingSet, pair, resident, to_device
@@ -163,7 +163,7 @@ def test_pairs_of_two_shapes_or_no_common_name_are_refused() -> None:
         pairs([(12, 12, 3)], [(12, 13, 3)])
     a = cache_of([(12, 12, 3)])
     b = Cache(a.flat, a.offsets, Index([(12, 12, 3)], ["other"], [], 0))
-    with pytest.raises(UsageError, match="no name is shared"):
+    with pytest.raises(UsageError, match="no shared name"):
         pair(a, b, Path("x"))
 
 
@@ -223,7 +223,7 @@ def test_only_a_gpu_keeps_a_set_and_only_where_it_is_cropped_and_mirrored() -> N
     for wanted in ("auto", "host"):
         speed = SpeedConfig(data=wanted)
         assert to_device(data, dataclasses.replace(config, speed=speed), cpu) is data
-    with pytest.raises(UsageError, match="is for a GPU"):
+    with pytest.raises(UsageError, match="a GPU, and 8-bit or float images"):
         to_device(data, dataclasses.replace(config, speed=SpeedConfig(data="device")), cpu)
 
 
@@ -290,5 +290,5 @@ def test_a_cache_that_another_process_is_making_is_let_be(tmp_path: Path) -> Non
     making.mkdir()
     (making / "pixels.bin").write_bytes(b"123")  # and no index.json yet
     (tmp_path / "a file").write_text("of the user's")
-    trim(tmp_path, tmp_path / "mine")
+    delete_unused(tmp_path, tmp_path / "mine")
     assert (making / "pixels.bin").is_file()
