@@ -16,7 +16,7 @@ from hwan.config import DataConfig, PixelFormat, SpeedConfig
 from hwan.data.augment import augment, centre_crop, jittered, turned
 from hwan.data.cache import Cache, Index, delete_unused, open_cache
 from hwan.data.folders import ImageFolder
-from hwan.data.loader import DOMAIN_A, DOMAIN_B, batch, draw, stream
+from hwan.data.loader import batch, stream
 from hwan.data.sets import TrainingSet, pair, resident, to_device
 from hwan.errors import UsageError
 from hwan.files import cache_root
@@ -34,8 +34,8 @@ def cache_of(shapes: list[tuple[int, int, int]], start: int = 0) -> Cache:
 
 
 def test_each_epoch_shows_every_image_once_in_an_order_of_its_own() -> None:
-    cache = cache_of([(12, 12, 3)] * 10)
-    seen = [int(draw(cache, CONFIG, PixelFormat(), 3, DOMAIN_A, n)[0, 0, 0]) for n in range(30)]
+    data = TrainingSet(cache_of([(12, 12, 3)] * 10), cache_of([(12, 12, 3)]))
+    seen = [int(batch(data, CONFIG, 3, n, 1).a[0, 0, 0, 0]) for n in range(30)]
     epochs = [seen[:10], seen[10:20], seen[20:]]
     assert all(sorted(epoch) == list(range(10)) for epoch in epochs)
     assert epochs[0] != epochs[1] != epochs[2]
@@ -43,18 +43,16 @@ def test_each_epoch_shows_every_image_once_in_an_order_of_its_own() -> None:
 
 def test_domains_are_drawn_independently() -> None:
     cache = cache_of([(12, 12, 3)] * 10)
-    a = [int(draw(cache, CONFIG, PixelFormat(), 3, DOMAIN_A, n)[0, 0, 0]) for n in range(10)]
-    b = [int(draw(cache, CONFIG, PixelFormat(), 3, DOMAIN_B, n)[0, 0, 0]) for n in range(10)]
-    assert a != b
+    drawn = batch(TrainingSet(cache, cache), CONFIG, 3, 0, 10)
+    assert drawn.a[:, 0, 0, 0].tolist() != drawn.b[:, 0, 0, 0].tolist()
 
 
 def test_augmentation_is_fresh_each_epoch() -> None:
     """What the Keras example gets wrong by caching after its crop."""
     picture = np.arange(20 * 20 * 3, dtype=np.uint32).astype(np.uint8).reshape(20, 20, 3)
     cache = Cache(picture.reshape(-1), [0], Index([(20, 20, 3)], ["x"], [], 0))
-    crops = {
-        bytes(np.asarray(draw(cache, CONFIG, PixelFormat(), 0, DOMAIN_A, n))) for n in range(40)
-    }
+    data = TrainingSet(cache, cache)
+    crops = {batch(data, CONFIG, 0, n, 1).a.numpy().tobytes() for n in range(40)}
     assert len(crops) > 30
 
 
