@@ -73,33 +73,33 @@ def locate(data: Sequence[Path], pairs: Pairing = "none", swap: bool = False) ->
         require(
             folder.is_dir(), "a folder for --data", f"{folder}, no such folder", "check the path"
         )
-    if pairs in ("sides", "self"):
-        layout = _pairs_in_files(data, pairs)
-    elif len(data) == 2:
-        if data[0].resolve() == data[1].resolve():
-            raise UsageError(
-                "two different folders, A and B",
-                f"{data[0]} twice",
-                "give another folder for B; if each image is both A and B (grey to colour), give the "
-                "folder once and add --data.pairs self",
-            )
-        layout = Layout(ImageFolder(data[0]), ImageFolder(data[1]))
+    in_one_file = pairs in ("sides", "self")
+    require(
+        len(data) == 1 or (len(data) == 2 and not in_one_file),
+        "one folder for --data" + ("" if in_one_file else ", or two folders A B"),
+        f"{len(data)} folders and data.pairs {pairs}",
+        "give the folder that holds trainA and trainB, or train; with sides and self also one of images",
+    )
+    if in_one_file:
+        layout = _pairs_in_files(data[0], pairs)
+    elif len(data) == 1:
+        layout = _one_folder(data[0], pairs == "names")
     else:
-        layout = _one_folder(data, pairs == "names")
+        require(
+            data[0].resolve() != data[1].resolve(),
+            "two different folders, A and B",
+            f"{data[0]} twice",
+            "give another folder for B; if each image is both A and B (grey to colour), give the "
+            "folder once and add --data.pairs self",
+        )
+        layout = Layout(ImageFolder(data[0]), ImageFolder(data[1]))
     if not swap:
         return layout
     other = {"a": "b", "b": "a"}
     return Layout(**{name[:-1] + other[name[-1]]: found for name, found in vars(layout).items()})
 
 
-def _pairs_in_files(data: Sequence[Path], pairs: Pairing) -> Layout:
-    if len(data) != 1:
-        raise UsageError(
-            f"one folder for --data with data.pairs {pairs}",
-            f"{len(data)} folders",
-            "give the folder that holds train (and test), or the folder of images",
-        )
-    root = data[0]
+def _pairs_in_files(root: Path, pairs: Pairing) -> Layout:
     train, test, val = (_if_there(root / name) for name in ("train", "test", "val"))
     if not train and (test or val):
         raise UsageError(
@@ -121,14 +121,7 @@ def _pairs_in_files(data: Sequence[Path], pairs: Pairing) -> Layout:
     )
 
 
-def _one_folder(data: Sequence[Path], paired: bool) -> Layout:
-    if len(data) != 1:
-        raise UsageError(
-            "one folder with trainA and trainB, or two folders A B, for --data",
-            f"{len(data)} folders",
-            "give one or two",
-        )
-    root = data[0]
+def _one_folder(root: Path, paired: bool) -> Layout:
     for name in ("trainA", "trainB"):
         if not (root / name).is_dir():
             inside = ", ".join(sorted(p.name for p in root.iterdir() if p.is_dir())[:12])
