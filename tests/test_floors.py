@@ -70,7 +70,7 @@ def imports(module: str, sources: Sources, top_only: bool = False) -> Iterator[s
                 whole = f"{node.module}.{alias.name}"
                 yield whole if whole in sources else str(node.module)
         elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith("import_module"):
-            yield from (arg.value for arg in node.args if isinstance(arg, ast.Constant))
+            yield from (str(arg.value) for arg in node.args if isinstance(arg, ast.Constant))
 
 
 def room(module: str) -> str:

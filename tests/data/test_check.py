@@ -161,3 +161,13 @@ def test_long_lists_are_cut(root: Path) -> None:
     assert "bad4.png" in text
     assert "bad5.png" not in text
     assert "and 4 more" in text
+
+
+def test_validation_images_are_checked_too(root: Path) -> None:
+    save(picture(70), root / "valA" / "0.png")
+    save(picture(80), root / "valB" / "0.png")
+    save(picture(0), root / "valA" / "1.png")  # also in trainA
+    findings = check(locate([root]))
+    assert [folder.role for folder in findings.folders][-2:] == ["val A", "val B"]
+    assert findings.leaks == ((root / "trainA" / "0.png", root / "valA" / "1.png"),)
+    assert findings.crossed == ()
