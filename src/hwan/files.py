@@ -17,7 +17,7 @@ from hwan.errors import UsageError
 
 @contextmanager
 def part_of(path: Path) -> Iterator[Path]:
-    """A temporary name beside ``path``, with its suffix, renamed to ``path`` when the block ends well."""
+    """A temporary name beside ``path``, with its suffix; renamed to ``path`` unless the block raises."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
     try:
@@ -36,8 +36,8 @@ def write_atomic(path: Path, data: bytes) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write ``value`` as indented JSON, whole or not at all. JSON knows no nan and no infinity: both
-    become null."""
+    """Write ``value`` as indented JSON, whole or not at all. JSON has no nan and no infinity: both become
+    null."""
     text = json.dumps(_standard(value), indent=2, ensure_ascii=False)
     write_atomic(path, (text + "\n").encode())
 
@@ -51,15 +51,15 @@ def _standard(value: Any) -> Any:
 
 
 def read_json(path: Path) -> Any:
-    """The JSON in ``path``. Raises ``UsageError`` if it is missing or not JSON."""
+    """The JSON in ``path``. Raises ``UsageError`` if the file is missing, unreadable or not JSON."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise UsageError(f"{path} is there", "no such file", "check the folder's name") from None
+        raise UsageError(f"a file at {path}", "no such file", "check the path") from None
     except OSError as error:  # a folder of that name, a file in place of a folder, no permission
-        raise UsageError(f"{path} is a readable file", error.strerror, "check the path") from error
+        raise UsageError(f"a readable file at {path}", error.strerror, "check the path") from error
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path} is JSON", error, "restore the file") from error
+        raise UsageError(f"JSON in {path}", error, "correct the file, or restore it") from error
 
 
 def write_csv(path: Path, rows: Iterable[Sequence[object]]) -> None:
@@ -70,7 +70,7 @@ def write_csv(path: Path, rows: Iterable[Sequence[object]]) -> None:
 
 
 def cache_root() -> Path:
-    """``$HWAN_CACHE``, else ``hwan`` in the user's cache folder."""
+    """Where hwan keeps what it can make again: ``$HWAN_CACHE``, else ``hwan`` in the user's cache folder."""
     if chosen := os.environ.get("HWAN_CACHE"):
         return Path(chosen)
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hwan"

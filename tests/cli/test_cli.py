@@ -103,8 +103,8 @@ WRONG = [
     ("train", ["train takes a recipe", "received: nothing", "known: colourise"]),
     ("train --resume RUN", ["train takes a recipe", "run folder first"]),
     ("train smal --data DATA --out x", ["received: smal", "perhaps you meant 'small'"]),
-    ("train none.json --data DATA --out x", ["none.json is there", "no such file"]),
-    ("train nowhere --resume", ["config.json is there", "no such file"]),
+    ("train none.json --data DATA --out x", ["a file at none.json", "no such file"]),
+    ("train nowhere --resume", ["a file at nowhere/config.json", "no such file"]),
     ("train small --train.epoch 3 --data DATA --out x", ["Perhaps you meant", "--train.epochs"]),
     ("train small --train.epochs x --data DATA --out x", ["--train.epochs", "'x'"]),
     ("train small --train.epochs -1 --data DATA --out x", ["train.epochs is above 0", "-1"]),
@@ -112,7 +112,7 @@ WRONG = [
     ("train small --data.size 66 --data DATA --out x", ["multiple of 4", "fix: give 64"]),
     ("train small --out x", ["no --data", "add --data FOLDER"]),
     ("train small --data DATA", ["no --out", "add --out"]),
-    ("train small --data nowhere --out x", ["--data is a folder", "received: nowhere"]),
+    ("train small --data nowhere --out x", ["a folder for --data", "received: nowhere"]),
     ("train small --data DATA DATA DATA --out x", ["3 folders"]),
     ("train small --data DATA --out RUN", ["a new run needs a new folder", "remove the folder"]),
     ("train small --data DATA --out x --device gpu", ["device is one this machine has", "gpu"]),
@@ -135,11 +135,11 @@ WRONG = [
     ("data chek DATA", ["received: chek", "hwan data check DIR"]),
     ("data check nowhere", ["received: nowhere", "check the path"]),
     ("data check", ["0 folders"]),
-    ("data check RUN", ["holds trainA and trainB", "or give two folders"]),
+    ("data check RUN", ["trainA and trainB in", "or give two folders"]),
     ("recipes all", ["hwan recipes takes nothing more", "received: all"]),
-    ("info nowhere", ["config.json is there", "no such file"]),
+    ("info nowhere", ["a file at nowhere/config.json", "no such file"]),
     ("info JUNK", ["every key is an option's name", "received: nothing"]),
-    ("info JUNK/config.json", ["config.json is a readable file"]),
+    ("info JUNK/config.json", ["a readable file at"]),
     ("demo --task horses", ["--task", "webtoon"]),
     ("demo --minutes 0.1", ["--minutes leaves time", "give"]),
 ]
@@ -250,7 +250,7 @@ def test_data_check_of_good_and_bad_sets(
     (root / "trainA" / "0000.png").write_bytes(b"no image")
     said = say(capsys, "data", "check", root)
     assert said.code == 1
-    assert "train A: 1 broken file;" in said.all
+    assert "train A has 1 broken file," in said.all
     assert "only one image" in said.all
 
 

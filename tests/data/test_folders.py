@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
-from hwan.data.folders import ImageFolder, Layout, list_images, locate
+from hwan.config import Pairing, PixelFormat
+from hwan.data.folders import ImageFolder, Layout, evenly, list_images, locate
 from hwan.errors import UsageError
 
 
@@ -103,10 +106,46 @@ def test_one_plain_folder_is_both_domains_of_itself(tmp_path: Path) -> None:
     layout = locate([tmp_path], "self")
     assert layout.train_a == layout.train_b == ImageFolder(tmp_path)
     assert layout.test_a is None
-    with pytest.raises(UsageError, match="is one folder"):
+    with pytest.raises(UsageError, match="one folder for --data"):
         locate([tmp_path, tmp_path], "self")
 
 
 def test_pairs_beside_unpaired_images(tmp_path: Path) -> None:
     root = folders(tmp_path, "trainA", "trainB", "pairedA", "pairedB")
-    assert locate([root]).pair_b == ImageFolder(root / "pairedB")
+    assert locate([root]).paired_b == ImageFolder(root / "pairedB")
+
+
+def test_sides_are_the_halves_of_a_file(tmp_path: Path) -> None:
+    picture = np.zeros((10, 21, 3), np.uint8)
+    picture[:, :10], picture[:, 11:] = 50, 200
+    Image.fromarray(picture).save(tmp_path / "x.png")
+    left, right = (
+        ImageFolder(tmp_path, view).read(tmp_path / "x.png", PixelFormat())
+        for view in ("left", "right")
+    )
+    assert left.pixels.shape == right.pixels.shape == (10, 10, 3)
+    assert (left.pixels == 50).all()
+    assert (right.pixels == 200).all()
+
+
+def test_one_folder_as_both_domains_is_refused(tmp_path: Path) -> None:
+    folders(tmp_path, "x")
+    pairings: tuple[Pairing, ...] = ("none", "names")
+    for pairing in pairings:
+        with pytest.raises(UsageError, match="two different folders"):
+            locate([tmp_path / "x", tmp_path / "x" / ".." / "x"], pairing)
+
+
+@pytest.mark.parametrize(
+    ("items", "count", "chosen"),
+    [
+        ("abcdefghij", 3, "adg"),
+        ("abcdefghij", 4, "acfh"),
+        ("abc", 3, "abc"),
+        ("abc", 9, "abc"),
+        ("abc", 0, ""),
+        ("", 4, ""),
+    ],
+)
+def test_evenly_chosen_items(items: str, count: int, chosen: str) -> None:
+    assert "".join(evenly(items, count)) == chosen

@@ -170,7 +170,7 @@ def test_training_crops_are_of_their_own_photographs_only(
     monkeypatch.setattr(samples, "photos", lambda: flat)
     monkeypatch.setattr(samples, "_recolour", lambda photo, like, rng: photo)
     monkeypatch.setattr(samples, "webtoon", lambda photo: photo)
-    samples.write_webtoon(tmp_path / "t", size=32, train=30, test=20)
+    TASKS["webtoon"](tmp_path / "t", size=32, train=30, test=20)
     for folder, allowed in (
         ("trainA", samples.PHOTOS_A),
         ("trainB", samples.PHOTOS_B),
@@ -235,5 +235,5 @@ def test_a_failing_writer_leaves_nothing(tmp_path: Path, monkeypatch: pytest.Mon
 
     monkeypatch.setattr(samples, "webtoon", broken)
     with pytest.raises(OSError, match="disk full"):
-        samples.write_webtoon(tmp_path / "out", size=32, train=1, test=1)
+        TASKS["webtoon"](tmp_path / "out", size=32, train=1, test=1)
     assert not list(tmp_path.iterdir())

@@ -1,204 +1,59 @@
-"""The outputs of a run as a set: every system measured, the protocol told, what is missing said."""
-
-from __future__ import annotations
+"""Which images of A and B belong together, and where they lie."""
 
 import dataclasses
-import json
-import math
-import shutil
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pytest
+import torch
 
-import hwan.config
 import tiny
-from hwan.cli.main import main
-from hwan.data.folders import ImageFolder, Layout, locate
-from hwan.evaluation import feature_networks
-from hwan.evaluation.distributions import distributions
-from hwan.evaluation.evaluate import OURS, ImageRow, evaluate, run_data, summarise
-from hwan.evaluation.feature_networks import find_palettes, pick_features
-from hwan.evaluation.results import REAL, Distribution
-from hwan.imaging.pixels import save
-from hwan.metrics.features import Features
-from hwan.metrics.selfnet import train_selfnet
-from runs import make_run
+from caches import cache_of
+from hwan.config import DataConfig, SpeedConfig
+from hwan.data.cache import Cache, Index
+from hwan.data.loader import batch
+from hwan.data.sets import TrainingSet, pair, to_device
+from hwan.errors import UsageError
 
-FLAT = Features("flat", "0f", lambda x: x.flatten(1), 8, distances=("frechet_self", "mmd_self"))
+CONFIG = DataConfig(size=8, resize=12)
 
 
-@pytest.fixture(autouse=True)
-def _quick(fewer_patches: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(feature_networks, "train_selfnet", lambda a, b: train_selfnet(a, b, 3))
+def pairs(shapes: list[tuple[int, int, int]], other: list[tuple[int, int, int]]) -> TrainingSet:
+    a, b = cache_of(shapes), cache_of(other, start=50)
+    return TrainingSet(a, b, pair(a, b, Path("x")))
 
 
-@pytest.fixture
-def data(tmp_path: Path) -> Path:
-    return tiny.write_data(tmp_path / "data", n=8, size=40, truth=False)
+def test_pairs_go_by_name_and_the_unmatched_are_left_out() -> None:
+    data = pairs([(12, 12, 3)] * 4, [(12, 12, 3)] * 3)
+    assert data.match == ((0, 0), (1, 1), (2, 2))
+    assert data.epoch == 3
+    seen = {(int(b.a[0, 0, 0, 0]), int(b.b[0, 0, 0, 0]))
+            for b in (batch(data, CONFIG, 0, n, 1) for n in range(3))}  # fmt: skip
+    assert seen == {(0, 50), (1, 51), (2, 52)}
 
 
-def measured(run: Path, features: Features | None = FLAT) -> tuple[list[ImageRow], Any]:
-    layout = run_data(run)
-    rows = list(evaluate(run, layout, "cpu"))
-    return rows, distributions(run, layout, rows, features)
+def test_pairs_of_two_shapes_or_no_common_name_are_refused() -> None:
+    with pytest.raises(UsageError, match="one shape"):
+        pairs([(12, 12, 3)], [(12, 13, 3)])
+    a = cache_of([(12, 12, 3)])
+    b = Cache(a.flat, a.offsets, Index([(12, 12, 3)], ["other"], [], 0))
+    with pytest.raises(UsageError, match="no shared name"):
+        pair(a, b, Path("x"))
 
 
-def test_unpaired_outputs_are_set_against_every_baseline(tmp_path: Path, data: Path) -> None:
-    rows, found = measured(make_run(tmp_path / "run", data))
-    assert not any(row.figures for row in rows)  # no truth at all
-    for direction in ("ab", "ba"):
-        sets: Distribution = found[direction]
-        assert list(sets.figures) == [OURS, "mean picture", "Reinhard", "input as it is", REAL]
-        for figures in sets.figures.values():
-            assert set(figures) == {
-                "frechet_self", "mmd_self", "mmd_self_se", "precision", "recall", "density",
-                "coverage", "swd", "swd_32", "swd_16",
-            }  # fmt: skip
-            assert figures["swd"] == pytest.approx((figures["swd_32"] + figures["swd_16"]) / 2)
-            assert all(math.isfinite(value) for value in figures.values())
-        # tiny's B is A's negative, and so are these generators' outputs.
-        for metric in ("frechet_self", "mmd_self", "swd"):
-            ours = sets.figures[OURS][metric]
-            assert ours < min(sets.figures[k][metric] for k in ("mean picture", "input as it is"))
-        assert sets.figures["mean picture"]["recall"] <= 1 / 8
-        assert sets.protocol["outputs"] == f"8 translations of test{direction[0].upper()}"
-        assert sets.protocol["reals"] == f"8 images of test{direction[1].upper()}"
-        assert sets.protocol["weights, SHA-256"] == "0f"
-        assert "from 32 to 16 pixels" in sets.protocol["sliced Wasserstein"]
-    summaries = summarise(rows, distributions=found, left_out=["No weights."])
-    words = " ".join(summaries["ab"].words)
-    assert "A to B: hwan's sliced Wasserstein" in words
-    assert "beats the best baseline" in words
-    assert summaries["ab"].left_out == ("No weights.",)
+def test_only_a_gpu_keeps_a_set_and_only_where_it_is_cropped_and_mirrored() -> None:
+    data, cpu = TrainingSet(cache_of([(12, 12, 3)]), cache_of([(12, 12, 3)])), torch.device("cpu")
+    config = tiny.config()
+    for wanted in ("auto", "host"):
+        speed = SpeedConfig(data=wanted)
+        assert to_device(data, dataclasses.replace(config, speed=speed), cpu) is data
+    with pytest.raises(UsageError, match="a GPU, and 8-bit or float images"):
+        to_device(data, dataclasses.replace(config, speed=SpeedConfig(data="device")), cpu)
 
 
-def test_what_a_failure_moves(tmp_path: Path, data: Path) -> None:
-    _, good = measured(make_run(tmp_path / "good", data))
-    rows, bad = measured(make_run(tmp_path / "bad", data, ab="constant"))
-    ours, lost = good["ab"].figures[OURS], bad["ab"].figures[OURS]
-    assert lost["recall"] <= 1 / 8 < ours["recall"]
-    for metric in ("swd", "frechet_self", "mmd_self"):
-        assert lost[metric] > 3 * ours[metric]
-    words = " ".join(summarise(rows, distributions=bad)["ab"].words)
-    assert "does not beat the best baseline" in words
-
-
-def test_what_is_written_is_what_is_measured(tmp_path: Path, data: Path) -> None:
-    run = make_run(tmp_path / "run", data)
-    rows, found = measured(run)
-    shutil.copytree(data / "testB", run / "evaluation" / "ab", dirs_exist_ok=True)
-    again = distributions(run, run_data(run), rows, FLAT)["ab"]
-    assert again.figures[OURS]["frechet_self"] == pytest.approx(0, abs=1e-6)
-    assert again.figures[OURS]["swd"] == 0
-    assert again.figures["Reinhard"] == found["ab"].figures["Reinhard"]
-
-
-def test_few_or_small_or_many_channelled_pictures_are_left_out_in_words(
-    tmp_path: Path, data: Path
-) -> None:
-    run = make_run(tmp_path / "run", data)
-    layout = run_data(run)
-    rows = list(evaluate(run, layout, "cpu"))
-    one = distributions(run, layout, [row for row in rows if row.name == "0000.png"], FLAT)["ab"]
-    assert one.figures == {}
-    assert "there are 1 and 8" in one.left_out[0]
-    six = Features("six", "", lambda x: x.flatten(1), 8, channels=6)
-    sets = distributions(run, layout, rows, six)["ab"]
-    assert set(sets.figures[OURS]) == {"swd", "swd_32", "swd_16"}
-    assert "it takes 6 channels, and the pictures have 3" in sets.left_out[0]
-    for file in (data / "testB").iterdir():
-        save(np.full((12, 12, 3), 9, np.uint8), file)
-    small = distributions(run, layout, rows, None)["ab"]
-    assert "under 16 pixels" in small.left_out[0]
-
-
-def test_own_features_are_trained_on_training_pictures_of_any_channels(
-    tmp_path: Path, data: Path
-) -> None:
-    run = make_run(tmp_path / "run", data, a=1)
-    config = hwan.config.load(run / "config.json")
-    features, left_out = pick_features("self", run_data(run), config)
-    assert left_out == ""
-    assert features is not None
-    rows = list(evaluate(run, run_data(run), "cpu"))
-    found = distributions(run, run_data(run), rows, features)
-    assert math.isfinite(found["ab"].figures[OURS]["mmd_self"])
-    assert math.isfinite(found["ba"].figures[OURS]["mmd_self"])  # grey outputs
-
-
-def test_label_maps_are_told_from_pictures(tmp_path: Path, data: Path) -> None:
-    run = make_run(tmp_path / "run", data)
-    config = hwan.config.load(run / "config.json")
-    assert find_palettes("auto", run_data(run), config) == {}
-    colours = np.array([[0, 0, 170], [0, 85, 255], [255, 85, 0]], np.uint8)
-    for folder in ("trainB", "testB"):
-        for i, file in enumerate(sorted((data / folder).iterdir())):
-            save(colours[(np.indices((5, 5)).sum(0) + i) % 3].repeat(8, 0).repeat(8, 1), file)
-    shutil.copytree(data / "testB", data / "truthB")
-    layout = locate([data])
-    palettes = find_palettes("auto", layout, config)
-    assert list(palettes) == ["ab"]
-    assert sorted(palettes["ab"].tolist()) == sorted(colours.tolist())
-    assert find_palettes("none", layout, config) == {}
-    file = tmp_path / "palette.txt"
-    file.write_text("0 0 170 wall\n0 85 255 window\n255 85 0 door\n")
-    assert list(find_palettes(str(file), layout, config)) == ["ab"]
-    file.write_text("0 255 0\n0 85 255")
-    with pytest.raises(hwan.errors.UsageError, match="the colours of 90% of the flat pixels"):
-        find_palettes(str(file), layout, config)
-
-    rows = [r for r in evaluate(run, layout, "cpu", palettes=palettes) if r.direction == "ab"]
-    table = summarise(rows)["ab"].systems
-    assert 0 <= table[OURS]["class_iou"] <= table[OURS]["pixel_accuracy"] <= 1
-    pooled = np.mean([row.figures[OURS]["pixel_accuracy"] for row in rows])
-    assert table[OURS]["pixel_accuracy"] == pytest.approx(pooled)  # of images of one size
-    for file in (data / "truthB").iterdir():
-        shutil.copy(run / "evaluation" / "ab" / file.name, file)
-    same = [r for r in evaluate(run, layout, "cpu", palettes=palettes) if r.direction == "ab"]
-    assert summarise(same)["ab"].systems[OURS]["class_iou"] == 1
-
-
-def test_from_the_command_line_with_a_file_and_without(
-    tmp_path: Path, data: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    run = make_run(tmp_path / "run", data)
-    assert main(["evaluate", str(run), "--device", "cpu"]) == 0
-    out = capsys.readouterr().out
-    assert "FID, KID, precision, recall, density and coverage were left out" in out
-    assert "pt_inception-2015-12-05-6726825d.pth" in out
-    results = json.loads((run / "evaluation" / "results.json").read_text())
-    assert set(results["ab"]["distribution"][OURS]) == {"swd", "swd_32", "swd_16"}
-    assert "no Inception weights" in results["ab"]["left_out"][0]
-    tested: list[str] = []
-
-    def loaded(path: Path, resizing: str, device: str) -> Features:
-        tested.append(resizing)
-        return FLAT
-
-    monkeypatch.setattr(feature_networks, "load_inception", loaded)
-    assert main(["evaluate", str(run), "--features", "x.pth", "--resizing", "legacy"]) == 0
-    assert tested == ["legacy"]
-    results = json.loads((run / "evaluation" / "results.json").read_text())
-    assert results["ab"]["protocol"]["feature network"] == "flat"
-    assert "recall" in results["ba"]["distribution"]["Reinhard"]
-    lines = (run / "evaluation" / "results.csv").read_text().splitlines()
-    assert lines[0] == "direction,system,metric,value"
-    assert any(line.startswith("ba,Reinhard,recall,") for line in lines)
-
-
-def test_one_way_runs_use_the_test_images_of_b(tmp_path: Path, data: Path) -> None:
-    run = make_run(tmp_path / "run", data)
-    config = hwan.config.load(run / "config.json")
-    layout = Layout(
-        ImageFolder(data / "trainA"), ImageFolder(data / "trainB"), ImageFolder(data / "testA")
-    )
-    assert config.directions == ("ab", "ba")
-    one_way = dataclasses.replace(config, method="gan")
-    hwan.config.save(one_way, run / "config.json")
-    rows = list(evaluate(run, layout, "cpu"))
-    sets = distributions(run, layout, rows, FLAT)
-    assert list(sets) == ["ab"]
-    assert "there are 8 and 0" in sets["ab"].left_out[0]
-    assert distributions(run, locate([data]), rows, FLAT)["ab"].figures[OURS]["swd"] > 0
+@pytest.mark.parametrize("suffixes", [False, True])
+def test_a_name_that_comes_twice_is_refused(suffixes: bool) -> None:
+    twice = cache_of([(12, 12, 3)] * 2)
+    names = ["x.png", "x.png" if suffixes else "x.jpg"]
+    a = dataclasses.replace(twice, index=dataclasses.replace(twice.index, names=names))
+    with pytest.raises(UsageError, match="each name once in a domain"):
+        pair(a, twice, Path("x"), suffixes)

@@ -1,8 +1,8 @@
 """Make tests/interop/golden/reference.safetensors: python tests/helpers/golden_networks.py
 
-Small networks with random weights under the names pytorch-CycleGAN-and-pix2pix gives them, an input
-and a part of each one's output: what test_interop.py imports. The names are built here from the positions of
-the reference's layers in its Sequentials, not by hwan.interop, which is measured with them.
+The file holds small networks with random weights, under the names that pytorch-CycleGAN-and-pix2pix gives
+them, an input, and a part of each network's output; test_interop.py imports it. The names come from the
+positions of the reference's layers in its Sequentials, not from hwan.interop, which is tested with them.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ NETWORKS: dict[str, GeneratorConfig | DiscriminatorConfig] = {
 def layers(config: GeneratorConfig | DiscriminatorConfig) -> Iterator[tuple[str, str, bool]]:
     """(convolution, the norm after it or "", whether it always has a bias), in the reference's order."""
     if isinstance(config, DiscriminatorConfig):
-        yield from judge(config)
+        yield from discriminator_layers(config)
     elif config.name == "unet":
-        yield from level("model", config.downs, 0)
+        yield from unet_block("model", config.downs, 0)
     else:
         yield "model.1", "model.2", False
         yield "model.4", "model.5", False
@@ -55,7 +55,7 @@ def layers(config: GeneratorConfig | DiscriminatorConfig) -> Iterator[tuple[str,
         yield f"model.{up + 7}", "", True
 
 
-def judge(config: DiscriminatorConfig) -> Iterator[tuple[str, str, bool]]:
+def discriminator_layers(config: DiscriminatorConfig) -> Iterator[tuple[str, str, bool]]:
     if config.name == "pixel":
         yield "net.0", "", True
         yield "net.2", "net.3", False
@@ -67,19 +67,19 @@ def judge(config: DiscriminatorConfig) -> Iterator[tuple[str, str, bool]]:
     yield f"model.{2 + 3 * config.layers}", "", True
 
 
-def level(prefix: str, downs: int, depth: int) -> Iterator[tuple[str, str, bool]]:
+def unet_block(prefix: str, downs: int, depth: int) -> Iterator[tuple[str, str, bool]]:
     """A U-Net block and those inside it."""
     at = f"{prefix}.model"
     if depth == 0:
         yield f"{at}.0", "", False
-        yield from level(f"{at}.1", downs, 1)
+        yield from unet_block(f"{at}.1", downs, 1)
         yield f"{at}.3", "", True
     elif depth == downs - 1:
         yield f"{at}.1", "", False
         yield f"{at}.3", f"{at}.4", False
     else:
         yield f"{at}.1", f"{at}.2", False
-        yield from level(f"{at}.3", downs, depth + 1)
+        yield from unet_block(f"{at}.3", downs, depth + 1)
         yield f"{at}.5", f"{at}.6", False
 
 
@@ -110,11 +110,11 @@ def make() -> dict[str, Tensor]:
     for name, config in NETWORKS.items():
         net = build(config, 1)
         own = net.state_dict()
-        if config.norm == "none":  # hwan keeps biases the reference has not; they are 0 then
+        if config.norm == "none":  # hwan has biases that the reference lacks: they are 0
             idle = [key for key in own if key.endswith(".bias")]
             always = [bias for _, _, bias in layers(config)]
-            for key, kept in zip(idle, always, strict=True):
-                if not kept:
+            for key, has_bias in zip(idle, always, strict=True):
+                if not has_bias:
                     torch.nn.init.zeros_(own.pop(key))
         for key, value in own.items():
             if key.endswith("running_var"):

@@ -1,6 +1,6 @@
-// A pretended CUDA card for a build of torch without CUDA. Its memory is the computer's and its kernels
+// A pretended CUDA GPU for a build of torch without CUDA. Its memory is the computer's and its kernels
 // are the CPU's. Operands on two devices are refused, as is what cannot be recorded while a graph is; waiting
-// for the card is counted; a recorded graph does the same calls on the same memory again, with the numbers that
+// for the GPU is counted; a recorded graph does the same calls on the same memory again, with the numbers that
 // came from the CPU as they were. There is one stream, and memory is never short: of those it says nothing.
 #include <ATen/ATen.h>
 #include <ATen/CPUGeneratorImpl.h>
@@ -27,7 +27,7 @@ using torch::jit::Stack;
 
 namespace {
 
-const Device card(DeviceType::CUDA, 0);
+const Device gpu(DeviceType::CUDA, 0);
 // Bytes that are copied from ordinary memory without a wait: CUDA's 64 KB would be more than any image of a
 // test has.
 constexpr size_t STAGED = 1 << 10;
@@ -63,14 +63,14 @@ void free_pinned(void* at) {
   std::free(at);
 }
 
-struct CardMemory : Allocator {
+struct GpuMemory : Allocator {
   DataPtr allocate(size_t size) override {
-    if (!size) return {nullptr, card};
+    if (!size) return {nullptr, gpu};
     void* at = std::malloc(size);
     std::memset(at, 0xff, size);  // NaN: what nobody wrote is seen
     std::lock_guard<std::recursive_mutex> guard(lock);
     blocks[at] = size;
-    return {at, at, &free_block, card};
+    return {at, at, &free_block, gpu};
   }
   DeleterFnPtr raw_deleter() const override { return &free_block; }
   void copy_data(void* to, const void* from, size_t size) const override { std::memcpy(to, from, size); }
@@ -87,24 +87,24 @@ struct PinnedMemory : Allocator {
   void copy_data(void* to, const void* from, size_t size) const override { std::memcpy(to, from, size); }
 };
 
-auto& card_memory = *new CardMemory;
+auto& gpu_memory = *new GpuMemory;
 auto& pinned_memory = *new PinnedMemory;
 
 Tensor empty(IntArrayRef size, std::optional<ScalarType> dtype, std::optional<Layout>,
              std::optional<Device>, std::optional<bool>, std::optional<MemoryFormat> format) {
-  return at::detail::empty_generic(size, &card_memory, DispatchKeySet(DispatchKey::CUDA),
+  return at::detail::empty_generic(size, &gpu_memory, DispatchKeySet(DispatchKey::CUDA),
                                    dtype_or_default(dtype), format);
 }
 
 Tensor empty_strided(IntArrayRef size, IntArrayRef stride, std::optional<ScalarType> dtype,
                      std::optional<Layout>, std::optional<Device>, std::optional<bool>) {
-  return at::detail::empty_strided_generic(size, stride, &card_memory,
+  return at::detail::empty_strided_generic(size, stride, &gpu_memory,
                                            DispatchKeySet(DispatchKey::CUDA), dtype_or_default(dtype));
 }
 
-bool on_card(const Tensor& t) { return t.defined() && t.device().type() == DeviceType::CUDA; }
+bool on_gpu(const Tensor& t) { return t.defined() && t.device().type() == DeviceType::CUDA; }
 
-// The same memory, called the CPU's or the card's.
+// The same memory, called the CPU's or the GPU's.
 Tensor renamed(const Tensor& t, Device device) {
   return at::for_blob(t.data_ptr(), t.sizes())
       .strides(t.strides())
@@ -137,27 +137,27 @@ IValue mapped(const IValue& value, Change change) {
   return value.isDevice() ? IValue(Device(kCPU)) : value;
 }
 
-// Any operation that has no kernel for CUDA: the CPU's, in the card's memory.
+// Any operation that has no kernel for CUDA: the CPU's, in the GPU's memory.
 void compute(const OperatorHandle& op, Stack* stack) {
   const auto name = op.schema().operator_name().name;
   const auto n = op.schema().arguments().size();
-  bool card_given = false, cpu_given = false;
+  bool gpu_given = false, cpu_given = false;
   std::unordered_map<const TensorImpl*, Tensor> given;  // by the tensor that stands for it
   Stack in;
   for (const IValue& value : torch::jit::last(*stack, n))
     in.push_back(mapped(value, [&](const Tensor& t) {
-      if (!on_card(t)) {
+      if (!on_gpu(t)) {
         cpu_given |= t.defined() && t.dim() > 0;  // a number may come from the CPU
         return recording && t.defined() ? t.clone() : t;
       }
-      card_given = true;
+      gpu_given = true;
       // An output that has no size yet is given one by the operation.
       Tensor alias = t.numel() ? renamed(t, kCPU) : at::empty(t.sizes(), t.options().device(kCPU));
       given[alias.unsafeGetTensorImpl()] = t;
       return alias;
     }));
   const bool indexes = name == "aten::index" || name == "aten::index_put_";  // by places on the CPU too
-  TORCH_CHECK(!(card_given && cpu_given) || indexes, "operands on two devices: ", name);
+  TORCH_CHECK(!(gpu_given && cpu_given) || indexes, "operands on two devices: ", name);
   static const std::set<std::string> readers = {"aten::_local_scalar_dense", "aten::nonzero", "aten::equal",
                                                 "aten::masked_select", "aten::_unique2"};
   const bool reads = readers.count(name) || (indexes && cpu_given);
@@ -171,10 +171,10 @@ void compute(const OperatorHandle& op, Stack* stack) {
     stack->push_back(mapped(value, [&](const Tensor& t) {
       if (!t.defined()) return t;
       auto found = given.find(t.unsafeGetTensorImpl());
-      if (found == given.end()) return renamed(t, card);
+      if (found == given.end()) return renamed(t, gpu);
       Tensor own = found->second;
       if (own.numel() == 0 && t.numel())
-        at::native::set_storage_cpu_(own, renamed(t, card).storage(), 0, t.sizes(), t.strides());
+        at::native::set_storage_cpu_(own, renamed(t, gpu).storage(), 0, t.sizes(), t.strides());
       return own;
     }));
   if (recording) graphs.back().push_back({op, in, out});
@@ -182,7 +182,7 @@ void compute(const OperatorHandle& op, Stack* stack) {
 
 Tensor& copy_(Tensor& self, const Tensor& source, bool non_blocking) {
   if (self.numel() == 0) return self;
-  const bool to = on_card(self), from = on_card(source);
+  const bool to = on_gpu(self), from = on_gpu(source);
   TORCH_CHECK(!recording || (to && from), "not while a graph is recorded: a copy between devices");
   const bool staged = source.nbytes() <= STAGED || is_pinned(source.storage().data());
   waits += (from && !to) || (to && !from && !(staged && non_blocking));
@@ -215,10 +215,10 @@ Tensor& set_whole(Tensor& self, Storage storage) {
 }
 
 struct Guard : impl::NoOpDeviceGuardImpl<DeviceType::CUDA> {
-  static Stream only() { return Stream(Stream::DEFAULT, card); }
+  static Stream only() { return Stream(Stream::DEFAULT, gpu); }
   DeviceIndex deviceCount() const noexcept override { return 1; }
-  Device getDevice() const override { return card; }
-  Device exchangeDevice(Device) const override { return card; }
+  Device getDevice() const override { return gpu; }
+  Device exchangeDevice(Device) const override { return gpu; }
   Stream getStream(Device) const noexcept override { return only(); }
   Stream getDefaultStream(Device) const override { return only(); }
   Stream getNewStream(Device, int) const override { return only(); }
@@ -279,17 +279,17 @@ TORCH_LIBRARY_IMPL(aten, CUDA, m) {
 
 extern "C" {
 void gpu_install() {
-  SetAllocator(DeviceType::CUDA, &card_memory);
+  SetAllocator(DeviceType::CUDA, &gpu_memory);
   impl::registerDeviceGuard(DeviceType::CUDA, new Guard());
 }
-bool gpu_wait() {  // false where a card would refuse
+bool gpu_wait() {  // false where a GPU would refuse
   waits += !recording;
   return !recording;
 }
 int64_t gpu_waits() { return waits; }
 int64_t gpu_launches() { return launches; }
 
-// What is recorded is not done: the card's memory is put back afterwards.
+// What is recorded is not done: the GPU's memory is put back afterwards.
 int64_t gpu_record() {
   graphs.emplace_back();
   for (const auto& [at, size] : blocks) before[at] = std::string(static_cast<char*>(at), size);
@@ -307,8 +307,8 @@ void gpu_recorded() {
 void gpu_replay(int64_t number) {
   at::NoGradGuard no_grad;
   ++launches;
-  auto put = [](const Tensor& held, const Tensor& made) {
-    if (held.defined() && held.data_ptr() != made.data_ptr()) held.copy_(made);
+  auto put = [](const Tensor& recorded, const Tensor& made) {
+    if (recorded.defined() && recorded.data_ptr() != made.data_ptr()) recorded.copy_(made);
   };
   for (const auto& call : graphs[number]) {
     Stack out = call.in;
@@ -316,8 +316,8 @@ void gpu_replay(int64_t number) {
     for (size_t i = 0; i < out.size(); ++i) {
       if (out[i].isTensor()) put(call.out[i].toTensor(), out[i].toTensor());
       if (!out[i].isTensorList()) continue;
-      auto held = call.out[i].toTensorVector(), made = out[i].toTensorVector();
-      for (size_t k = 0; k < held.size(); ++k) put(held[k], made[k]);
+      auto recorded = call.out[i].toTensorVector(), made = out[i].toTensorVector();
+      for (size_t k = 0; k < recorded.size(); ++k) put(recorded[k], made[k]);
     }
   }
 }

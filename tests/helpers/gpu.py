@@ -1,8 +1,8 @@
-"""A pretended CUDA card (gpu.cpp) in place of the one that this machine has not.
+"""A pretended CUDA GPU (gpu.cpp), for machines without one.
 
-It has to be there before torch is: ``PYTHONPATH=tests/helpers pytest -p gpu
+It must be loaded before torch: ``PYTHONPATH=tests/helpers pytest -p gpu
 tests/training/on_gpu.py`` runs tests on it.
-Torch finds a device "cuda" that computes as the CPU does, only never faster.
+Torch then finds a device "cuda" that computes what the CPU computes, never faster.
 """
 
 from __future__ import annotations
@@ -51,19 +51,19 @@ _library.gpu_wait.restype = ctypes.c_bool
 
 
 def waits() -> int:
-    """How often something has waited for the card: values read back, copies that are not prepared."""
+    """How often something has waited for the GPU: values read back, copies that are not prepared."""
     return int(_library.gpu_waits())
 
 
 def launches() -> int:
-    """How many operations the card has been given; a recorded graph is one."""
+    """How many operations the GPU has been given; a recorded graph is one."""
     return int(_library.gpu_launches())
 
 
 def synchronize() -> None:
-    """Wait for the card."""
+    """Wait for the GPU."""
     if not _library.gpu_wait():
-        raise RuntimeError("not while a graph is recorded: waiting for the card")
+        raise RuntimeError("not while a graph is recorded: waiting for the GPU")
 
 
 class Stream:
@@ -101,7 +101,7 @@ _answers: dict[str, Any] = {
     "_maybe_exchange_device": lambda device: 0,
     "device_count": lambda: 1,
     "set_device": lambda device: None,
-    "get_device_name": lambda device=None: "a pretended card",
+    "get_device_name": lambda device=None: "a pretended GPU",
     "get_device_capability": lambda device=None: (9, 0),
     "is_bf16_supported": lambda including_emulation=True: True,
     "mem_get_info": lambda device=None: (8 << 30, 8 << 30),

@@ -34,7 +34,7 @@ def fill(net: nn.Module, kind: str) -> None:
 
 
 def make_run(run: Path, data: Path, ab: str = "negative", ba: str = "negative", a: int = 3) -> Path:
-    """A run folder as a training leaves it, with generators that do what they are told."""
+    """A run folder as a training leaves it, with generators that do what `ab` and `ba` name."""
     config = Config(
         data=DataConfig(size=32, channels_a=a),
         generator=NET,

@@ -1,4 +1,4 @@
-"""Files that lie beside the checkout of those who build hwan: measured against, never needed."""
+"""Files beside the checkout, where hwan is developed: tests compare with them if they exist."""
 
 from pathlib import Path
 

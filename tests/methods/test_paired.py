@@ -141,11 +141,11 @@ def test_what_would_leak_or_mispair_is_refused(tmp_path: Path) -> None:
     for file in (data / "train").iterdir():
         file.rename(data / file.name)
     (data / "train").rmdir()
-    with pytest.raises(UsageError, match="apart from what is tested on"):
+    with pytest.raises(UsageError, match="apart from the test images"):
         trip(small("pix2pix", {"pairs": "sides"}), data, tmp_path / "run")
     named = tiny.write_data(tmp_path / "named")
     Image.open(named / "trainA" / "0000.png").save(named / "trainA" / "0000.bmp")
-    with pytest.raises(UsageError, match="each domain has a name once"):
+    with pytest.raises(UsageError, match="each name once in a domain"):
         trip(small("pix2pix", {"pairs": "names"}), named, tmp_path / "run")
     assert not (tmp_path / "run").exists()
 

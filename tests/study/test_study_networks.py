@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from hwan.data.augment import augment
 from hwan.data.folders import locate
 from hwan.data.loader import batch
-from hwan.data.samples import write_hills
+from hwan.data.samples import TASKS
 from hwan.data.sets import TrainingSet, open_set
 from hwan.study.batches import gradient_noise, held
 from hwan.study.claim import SMALL, Cell, Variant, base, vary
@@ -32,7 +32,7 @@ TOY = dataclasses.replace(SMALL, images=10, train=6, test=3)
 @pytest.fixture(scope="module")
 def hills(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("study") / "hills"
-    write_hills(out, size=32, train=6, test=3)
+    TASKS["hills"](out, size=32, train=6, test=3)
     return out
 
 

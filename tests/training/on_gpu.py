@@ -251,7 +251,7 @@ def test_plan_counts_the_pictures_that_lie_on_the_card(tmp_path: Path) -> None:
     assert pictures(config(), data, CPU) == pictures(config(), [], CARD) == 0
     turned = config(data={"rotate": 5.0}, speed={"data": "device"})
     assert pictures(turned, data, CARD) == 0
-    with pytest.raises(UsageError, match=r"crops and mirrors.*\n.*rotate 5"):
+    with pytest.raises(UsageError, match=r"cropped and mirrored.*\n.*rotate 5"):
         to_device(open_set(locate(data), turned), turned, CARD)
     asked, more = choices(config(), CARD, 1e15)[0], choices(config(), CARD, 1e15, 1e9)[0]
     assert more.total == asked.total + 1e9

@@ -1,4 +1,7 @@
-"""Random changes, drawn anew every time an image is seen."""
+"""From a decoded image to a training crop: resized, cropped, and changed at random.
+
+What is random is drawn anew every time an image is seen.
+"""
 
 from __future__ import annotations
 
@@ -11,18 +14,44 @@ from torch import Tensor
 from torch.nn.functional import affine_grid, grid_sample
 
 from hwan.config import DataConfig, PixelFormat
-from hwan.imaging.pixels import LUMA, Pixels, from_unit, to_unit
+from hwan.imaging.pixels import LUMA, Pixels, from_unit, resize, to_unit
 
 Crop = TypeVar("Crop", np.ndarray, Tensor)
+
+
+def cover(pixels: Pixels, side: int) -> Pixels:
+    """Resize so that the shorter side has ``side`` pixels; small images grow."""
+    height, width, _ = pixels.shape
+    scale = side / min(height, width)
+    return resize(pixels, max(side, round(height * scale)), max(side, round(width * scale)))
+
+
+def fit(pixels: Pixels, config: DataConfig) -> Pixels:
+    """Resize to ``config.resized``: the shorter side (cover), or both sides (stretch)."""
+    if config.fit == "stretch":
+        return resize(pixels, config.resized, config.resized)
+    return cover(pixels, config.resized)
+
+
+def centre_crop(pixels: Pixels, size: int) -> Pixels:
+    """The ``size`` x ``size`` window in the middle."""
+    height, width, _ = pixels.shape
+    y, x = (height - size) // 2, (width - size) // 2
+    return pixels[y : y + size, x : x + size]
+
+
+def fit_and_crop(pixels: Pixels, config: DataConfig) -> Pixels:
+    """``pixels`` as a training would show them, but always the same: resized, and cropped in the middle."""
+    return centre_crop(fit(pixels, config), config.size)
 
 
 def augment(
     pixels: Crop, config: DataConfig, pixel_format: PixelFormat, rng: np.random.Generator
 ) -> Crop:
-    """A random ``config.size`` window, as the options say turned, mirrored and changed in colour.
+    """A random window of ``config.size``, mirrored, turned and changed in colour as the options say.
 
-    Two images of one shape with equally seeded ``rng`` get the same of everything: pairs stay pairs.
-    A picture that lies on a GPU (a tensor) is cropped and mirrored there, and nothing more.
+    Two images of one shape with equally seeded ``rng`` are changed in the same way, so pairs stay pairs.
+    An image on a GPU (a tensor) is only cropped and mirrored.
     """
     height, width, _ = pixels.shape
     size = config.size
@@ -35,18 +64,17 @@ def augment(
         angle = math.radians(rng.uniform(-config.rotate, config.rotate))
         window = turned(pixels, pixel_format, int(y), int(x), size, angle)
     if config.jitter:
-        window = jittered(
-            window, pixel_format, *rng.uniform(1 - config.jitter, 1 + config.jitter, 3)
-        )
+        factors = rng.uniform(1 - config.jitter, 1 + config.jitter, 3)
+        window = jittered(window, pixel_format, *factors)
     return window[:, ::-1] if mirrored else window
 
 
 def turned(
     pixels: Pixels, pixel_format: PixelFormat, y: int, x: int, size: int, angle: float
 ) -> Pixels:
-    """The ``size`` window at (y, x) of the picture turned by ``angle`` radians about its middle.
+    """The ``size`` window at (y, x), turned by ``angle`` radians about its own middle.
 
-    Bilinear; what lies outside the picture is its reflection.
+    Interpolation is bilinear; outside the image its reflection is read.
     """
     height, width, _ = pixels.shape
     cos, sin = math.cos(angle) * size, math.sin(angle) * size
@@ -63,17 +91,11 @@ def turned(
 def jittered(
     pixels: Pixels, pixel_format: PixelFormat, brightness: float, contrast: float, saturation: float
 ) -> Pixels:
-    """Factors of brightness, contrast about the mean, and (of three channels) saturation, clipped."""
+    """Brightness, contrast (about the mean) and, with three channels, saturation times these factors;
+    clipped to the format's range."""
     x = to_unit(pixels, pixel_format)
     if x.shape[2] == 3:
         grey = (x @ LUMA)[..., None]
         x = grey + saturation * (x - grey)
     mean = x.mean()
     return from_unit(np.clip(brightness * (mean + contrast * (x - mean)), 0, 1), pixel_format)
-
-
-def centre_crop(pixels: Pixels, size: int) -> Pixels:
-    """The ``size`` x ``size`` window in the middle."""
-    height, width, _ = pixels.shape
-    y, x = (height - size) // 2, (width - size) // 2
-    return pixels[y : y + size, x : x + size]

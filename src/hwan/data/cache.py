@@ -1,7 +1,7 @@
 """Each image decoded and resized once, before any augmentation, into one memory-mapped file.
 
-(The Keras CycleGAN example caches *after* its random crop and flip, so every epoch repeats the
-first one's draws. Here nothing random is ever cached.)
+(The Keras CycleGAN example caches *after* its random crop and flip, so every epoch repeats the crops and
+flips of the first. Here nothing random is ever cached.)
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ import os
 import shutil
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from tempfile import mkdtemp
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -25,31 +25,34 @@ import torch
 from torch import Tensor
 
 from hwan.config import DataConfig, PixelFormat
+from hwan.data.augment import fit
 from hwan.data.folders import ImageFolder, list_images
 from hwan.errors import UsageError, require
 from hwan.files import cache_root, read_json
-from hwan.imaging.pixels import DTYPES, Pixels, resize
+from hwan.imaging.pixels import DTYPES, Picture
 
 VERSION = 2  # raise when the bytes written for the same images and settings would change
+DAY = 86400
 
 
 @dataclass(frozen=True)
 class Index:
     """What the flat file holds: image i is ``shapes[i]`` (H, W, C) of ``dtype``, one after another.
-    ``notes`` counts what decoding had to change."""
+    ``enlarged`` counts images smaller than the size they were resized to; ``notes`` counts what
+    decoding had to change."""
 
     shapes: list[tuple[int, int, int]]
     names: list[str]
     broken: list[str]
-    enlarged: int
+    enlarged: int = 0
     dtype: str = "uint8"
     notes: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Cache:
-    """One domain, decoded: ``cache[i]`` is a picture's pixels (H, W, C), not copied; a tensor where the
-    domain is ``resident`` on a device."""
+    """The decoded images of one domain: ``cache[i]`` is an image's pixels (H, W, C), not copied; a
+    tensor where the domain is ``resident`` on a device."""
 
     flat: np.ndarray | Tensor
     offsets: Sequence[int]
@@ -59,21 +62,124 @@ class Cache:
         return len(self.index.shapes)
 
     def __getitem__(self, i: int) -> Any:
-        shape = self.index.shapes[i]
-        start = self.offsets[i]
+        shape, start = self.index.shapes[i], self.offsets[i]
         return self.flat[start : start + int(np.prod(shape))].reshape(shape)
 
     @property
     def resident(self) -> bool:
-        """Whether the pictures lie on a device, as tensors."""
+        """Whether the images lie on a device, as tensors."""
         return isinstance(self.flat, Tensor)
 
     def on(self, device: torch.device) -> Cache:
         """The same domain, copied to ``device``."""
-        return Cache(torch.from_numpy(np.array(self.flat)).to(device), self.offsets, self.index)
+        return replace(self, flat=torch.from_numpy(np.array(self.flat)).to(device))
+
+    def subset(self, numbers: Sequence[int]) -> Cache:
+        """Some of the images, not copied."""
+        shapes = [self.index.shapes[i] for i in numbers]
+        names = [self.index.names[i] for i in numbers]
+        index = replace(self.index, shapes=shapes, names=names)
+        return Cache(self.flat, [self.offsets[i] for i in numbers], index)
 
 
-def limit() -> int:
+def open_cache(source: ImageFolder, config: DataConfig, pixel_format: PixelFormat) -> Cache:
+    """The images of ``source`` as pixels of ``pixel_format``, resized by ``config``; made on first use.
+
+    The cache's name is a hash of the settings and of every file's path, size and time of change, so a
+    changed folder is decoded anew. Two processes may make the same cache: the first to finish wins.
+    Broken files are listed in ``index.broken`` and skipped.
+
+    Raises ``UsageError`` when no image is left, or, with ``config.strict``, on the first broken one.
+    """
+    files = list_images(source.folder)
+    require(
+        len(files) > 0,
+        f"at least one image in {source.folder}",
+        "no image file",
+        "put JPEG, PNG, WebP, BMP, TIFF, GIF or NPY files there",
+    )
+    place = cache_root() / _key(files, source, config, pixel_format)
+    if not place.is_dir():
+
+        def read(file: Path) -> tuple[Picture, bool] | UsageError:
+            try:
+                picture = source.read(file, pixel_format)
+            except UsageError as error:
+                return error
+            small = min(picture.pixels.shape[:2]) < config.resized
+            return replace(picture, pixels=fit(picture.pixels, config)), small
+
+        _make(place, source.folder, files, read, DTYPES[pixel_format.depth].name)
+        delete_unused(place.parent, keep=place)
+    (place / "index.json").touch()  # the time of its last use, for ``delete_unused``
+    index = Index(**read_json(place / "index.json"))
+    if config.strict and index.broken:
+        raise UsageError(
+            "only readable images, with data.strict",
+            index.broken[0],
+            "replace or remove it, or leave --data.strict out",
+        )
+    if not index.shapes:
+        raise UsageError(
+            f"at least one readable image in {source.folder}",
+            f"{len(index.broken)} broken files, the first: {index.broken[0]}",
+            "replace them, or set --data.channels_a, depth_a, range_a (or _b) to what they hold; "
+            "`hwan data check` says what that is",
+        )
+    ends = np.cumsum([int(np.prod(shape)) for shape in index.shapes]).tolist()
+    flat = np.memmap(place / "pixels.bin", index.dtype, mode="r", shape=(ends[-1],))
+    return Cache(flat, [0, *ends[:-1]], index)
+
+
+def _key(
+    files: Sequence[Path], source: ImageFolder, config: DataConfig, pixel_format: PixelFormat
+) -> str:
+    folder, view, kind = str(source.folder.resolve()), source.view, asdict(pixel_format)
+    settings = (VERSION, folder, view, config.resized, config.fit, kind)
+    stats = [
+        (str(file.relative_to(source.folder)), stat.st_size, stat.st_mtime_ns)
+        for file, stat in ((file, file.stat()) for file in files)
+    ]
+    return hashlib.sha256(json.dumps([settings, stats]).encode()).hexdigest()[:32]
+
+
+def _make(
+    place: Path,
+    folder: Path,
+    files: Sequence[Path],
+    read: Callable[[Path], tuple[Picture, bool] | UsageError],
+    dtype: str,
+) -> None:
+    """Decode ``files`` in threads into a temporary folder, then rename it to ``place``."""
+    place.parent.mkdir(parents=True, exist_ok=True)
+    index, enlarged, notes = Index([], [], []), 0, Counter[str]()
+    with TemporaryDirectory(
+        prefix=".part-", dir=place.parent, ignore_cleanup_errors=True
+    ) as temporary:
+        part = Path(temporary)
+        with ThreadPoolExecutor() as pool, (part / "pixels.bin").open("wb") as out:
+            # Pillow lets other threads run while it decodes and resizes.
+            for file, result in zip(files, pool.map(read, files), strict=True):
+                name = str(file.relative_to(folder))
+                if isinstance(result, UsageError):
+                    index.broken.append(f"{name}: {result.received}")
+                    continue
+                picture, small = result
+                notes.update(picture.notes)
+                enlarged += small
+                index.shapes.append(picture.pixels.shape)
+                index.names.append(name)
+                out.write(np.ascontiguousarray(picture.pixels).data)
+        whole = replace(index, enlarged=enlarged, dtype=dtype, notes=dict(notes))
+        (part / "index.json").write_text(json.dumps(asdict(whole)), encoding="utf-8")
+        try:
+            part.rename(place)
+        except OSError:
+            if not place.is_dir():  # anything but another process having been first
+                raise
+
+
+def size_limit() -> int:
     """Most bytes that all caches together may take: ``$HWAN_CACHE_GB``, else 50 GB.
 
     Raises ``UsageError`` where that is no number above 0.
@@ -83,163 +189,32 @@ def limit() -> int:
         size = float(given)
     except ValueError:
         size = 0.0
-    require(size > 0, "HWAN_CACHE_GB is a number of gigabytes above 0", given, "give 50, say")
+    require(
+        0 < size < float("inf"),
+        "a number of gigabytes above 0 in HWAN_CACHE_GB",
+        repr(given),
+        "give 50, say",
+    )
     return int(size * 1e9)
 
 
-def trim(root: Path, keep: Path) -> None:
-    """Delete the caches not used for longest until all are within ``limit``; never ``keep``.
+def delete_unused(root: Path, keep: Path) -> None:
+    """Delete the least recently used caches until the others are within ``size_limit``; never ``keep``.
 
-    A training that reads a deleted one goes on (its file stays until it is closed; Windows refuses to
-    delete it, and it is left). Parts that a killed process left are deleted after a day.
+    A training that reads a deleted one goes on: the system keeps its file until it is closed (Windows
+    refuses to delete it, and it stays). Parts that a killed process left are deleted after a day.
     """
     caches = []
-    sizes = {}
     for folder in root.iterdir():
         # Another process may rename or remove it meanwhile; one that is being made has no index yet.
         with suppress(FileNotFoundError, NotADirectoryError):
             if not folder.name.startswith(".part-"):
-                sizes[folder] = (folder / "pixels.bin").stat().st_size
-                caches.append(((folder / "index.json").stat().st_mtime, folder))
-            elif time.time() - folder.stat().st_mtime > 86400:
+                size = (folder / "pixels.bin").stat().st_size
+                caches.append(((folder / "index.json").stat().st_mtime, folder, size))
+            elif time.time() - folder.stat().st_mtime > DAY:
                 shutil.rmtree(folder, ignore_errors=True)
-    total, most = sum(sizes.values()), limit()
-    for _, folder in sorted(caches):
-        if total <= most:
-            return
-        if folder != keep:
+    total, limit = sum(size for _, _, size in caches), size_limit()
+    for _, folder, size in sorted(caches):
+        if total > limit and folder != keep:
             shutil.rmtree(folder, ignore_errors=True)
-            total -= sizes[folder]
-
-
-def part(cache: Cache, numbers: Sequence[int]) -> Cache:
-    """Some of a cache's images."""
-    index = cache.index
-    shapes = [index.shapes[i] for i in numbers]
-    names = [index.names[i] for i in numbers]
-    return Cache(
-        cache.flat, [cache.offsets[i] for i in numbers], replace(index, shapes=shapes, names=names)
-    )
-
-
-def open_cache(source: ImageFolder, config: DataConfig, pixel_format: PixelFormat) -> Cache:
-    """The images of ``source`` as pixels of ``pixel_format``, resized by ``config``; made on first use.
-
-    The cache's name is a hash of every file's path, size and time of change and of the settings, so
-    a changed folder is decoded anew. Two processes may make the same cache: the first to finish
-    wins. Broken files are listed in ``index.broken`` and skipped.
-
-    Raises ``UsageError`` when no image is left, or, with ``config.strict``, on the first broken one.
-    """
-    folder = source.folder
-    files = list_images(folder)
-    if not files:
-        raise UsageError(
-            f"a domain has at least one image; {folder} has none",
-            "no image file",
-            "put JPEG, PNG, WebP, BMP, TIFF, GIF or NPY files there",
-        )
-    place = cache_root() / _key(files, source, config, pixel_format)
-    if not place.is_dir():
-        _make(place, files, source, config, pixel_format)
-        trim(place.parent, keep=place)
-    (place / "index.json").touch()  # used last: what is deleted last
-    index = Index(**read_json(place / "index.json"))
-    if config.strict and index.broken:
-        raise UsageError(
-            "with data.strict every image is readable",
-            index.broken[0],
-            "replace or remove it, or leave --data.strict out",
-        )
-    if not index.shapes:
-        raise UsageError(
-            f"a domain has at least one readable image; {folder} has none",
-            f"{len(index.broken)} broken files, first: {index.broken[0]}",
-            "replace them, or set --data.channels_a, depth_a, range_a (or _b) to what they hold; "
-            "`hwan data check` says what that is",
-        )
-    ends = np.cumsum([int(np.prod(shape)) for shape in index.shapes])
-    flat = np.memmap(place / "pixels.bin", index.dtype, mode="r", shape=(int(ends[-1]),))
-    return Cache(flat, [0, *(int(end) for end in ends[:-1])], index)
-
-
-def _key(
-    files: Sequence[Path], source: ImageFolder, config: DataConfig, pixel_format: PixelFormat
-) -> str:
-    folder = source.folder
-    stats = [(str(f.relative_to(folder)), f.stat().st_size, f.stat().st_mtime_ns) for f in files]
-    settings = (
-        VERSION,
-        str(folder.resolve()),
-        source.view,
-        config.resized,
-        config.fit,
-        asdict(pixel_format),
-    )
-    return hashlib.sha256(json.dumps([settings, stats]).encode()).hexdigest()[:32]
-
-
-def _make(
-    place: Path,
-    files: Sequence[Path],
-    source: ImageFolder,
-    config: DataConfig,
-    pixel_format: PixelFormat,
-) -> None:
-    folder = source.folder
-    place.parent.mkdir(parents=True, exist_ok=True)
-    part = Path(mkdtemp(prefix=".part-", dir=place.parent))
-    index = Index([], [], [], 0)
-    enlarged, notes = 0, Counter[str]()
-    try:
-        with ThreadPoolExecutor() as pool, (part / "pixels.bin").open("wb") as out:
-            # Pillow lets other threads run while it decodes and resizes.
-            for file, result in zip(
-                files,
-                pool.map(lambda f: _read(f, source, config, pixel_format), files),
-                strict=True,
-            ):
-                if isinstance(result, UsageError):
-                    index.broken.append(f"{file.relative_to(folder)}: {result.received}")
-                    continue
-                pixels, was_small, noted = result
-                notes.update(noted)
-                enlarged += was_small
-                index.shapes.append(pixels.shape)
-                index.names.append(str(file.relative_to(folder)))
-                out.write(np.ascontiguousarray(pixels).data)
-        dtype = DTYPES[pixel_format.depth].name
-        whole = Index(index.shapes, index.names, index.broken, enlarged, dtype, dict(notes))
-        text = json.dumps(asdict(whole))
-        (part / "index.json").write_text(text, encoding="utf-8")
-        try:
-            part.rename(place)
-        except OSError:
-            if not place.is_dir():  # anything but another process having been first
-                raise
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
-
-
-def _read(
-    file: Path, source: ImageFolder, config: DataConfig, pixel_format: PixelFormat
-) -> tuple[Pixels, bool, tuple[str, ...]] | UsageError:
-    try:
-        picture = source.read(file, pixel_format)
-    except UsageError as error:
-        return error
-    pixels = picture.pixels
-    return fit(pixels, config), min(pixels.shape[:2]) < config.resized, picture.notes
-
-
-def fit(pixels: Pixels, config: DataConfig) -> Pixels:
-    """Resize to ``config.resized``: the shorter side (cover), or both (stretch). Small images grow."""
-    height, width, _ = pixels.shape
-    if config.fit == "stretch":
-        return resize(pixels, config.resized, config.resized)
-    scale = config.resized / min(height, width)
-    return resize(
-        pixels,
-        max(config.resized, round(height * scale)),
-        max(config.resized, round(width * scale)),
-    )
+            total -= size

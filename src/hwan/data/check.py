@@ -1,4 +1,4 @@
-"""What is in a data set, and what is wrong with it, before hours go into training on it."""
+"""What is in a data set, and what is wrong with it, before hours of training are spent on it."""
 
 from __future__ import annotations
 
@@ -6,19 +6,22 @@ import hashlib
 import os
 import statistics
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from hwan.config import PixelFormat, ValueRange
+from hwan.config import PixelFormat
 from hwan.data.folders import ImageFolder, Layout, list_images
 from hwan.errors import UsageError
 from hwan.imaging.pixels import inspect
 
-WORDS = {"8": "8 bit", "16": "16 bit", "float": "float"}
+DEPTHS = {"8": "8 bit", "16": "16 bit", "float": "float"}
+TRAINED_ON = ("train", "paired")
 SHOWN = 5
-"""How many examples of one kind are spelled out."""
+"""How many examples of one kind are listed."""
+
+Group = tuple[Path, ...]
 
 
 @dataclass(frozen=True)
@@ -30,82 +33,94 @@ class Broken:
 
 
 @dataclass(frozen=True)
+class Look:
+    """One readable image, without its pixels: ``size`` is (width, height) as shown upright, ``notes`` says
+    what decoding had to change, and images of one ``digest`` have the same pixels."""
+
+    path: Path
+    mode: str
+    size: tuple[int, int]
+    notes: tuple[str, ...]
+    pixel_format: PixelFormat
+    digest: bytes
+
+
+@dataclass(frozen=True)
 class Folder:
-    """One folder's contents. ``images`` counts the image files, broken ones too; ``ignored`` all
-    other files, hidden ones too. The histograms are of readable images, most common first; a size
-    is (width, height) as shown upright, and ``shorter`` the least, median and greatest shorter
-    side, in pixels."""
+    """The contents of one folder: its role in the data set ("train A"), the readable and the broken images,
+    and the number of other files, hidden ones too."""
 
     role: str
     path: Path
-    images: int
-    ignored: int
+    readable: tuple[Look, ...]
     broken: tuple[Broken, ...]
-    modes: tuple[tuple[str, int], ...]
-    sizes: tuple[tuple[tuple[int, int], int], ...]
-    shorter: tuple[int, float, int] | None
-    notes: tuple[tuple[str, int], ...]
-    kinds: tuple[tuple[str, int], ...]
-    """Channels and depth, "3 x 8 bit"; of floats and integers of any other width, the values' range
-    over all of them is ``values``."""
-    values: ValueRange | None
-    duplicates: tuple[tuple[Path, ...], ...]
-    """Groups of files with identical decoded pixels."""
+    ignored: int
 
     @property
-    def readable(self) -> int:
-        """How many images can be read."""
-        return self.images - len(self.broken)
+    def images(self) -> int:
+        """The number of image files, broken ones too."""
+        return len(self.readable) + len(self.broken)
+
+    @property
+    def duplicates(self) -> tuple[Group, ...]:
+        """Groups of files with identical decoded pixels."""
+        groups = defaultdict[bytes, list[Path]](list)
+        for look in self.readable:
+            groups[look.digest].append(look.path)
+        return tuple(tuple(group) for group in groups.values() if len(group) > 1)
 
     @property
     def redundant(self) -> int:
-        """How many files could go without losing a picture: all but one of each group."""
+        """How many files could go without losing an image: all but one of each group of duplicates."""
         return sum(len(group) - 1 for group in self.duplicates)
 
 
 @dataclass(frozen=True)
 class Findings:
-    """What ``check`` found. ``leaks`` are groups of one picture in training and in test or truth;
-    ``crossed`` of one picture in A and in B; ``unmatched`` the truths with no test image."""
+    """What ``check`` found. ``leaks`` are groups of one image both among the training images and among those
+    for validation, test or truth; ``crossed`` of one image in A and in B; ``unmatched`` are truths without
+    a test image."""
 
     folders: tuple[Folder, ...]
-    leaks: tuple[tuple[Path, ...], ...]
-    crossed: tuple[tuple[Path, ...], ...]
-    unmatched: tuple[Path, ...]
+    leaks: tuple[Group, ...]
+    crossed: tuple[Group, ...]
+    unmatched: Group
 
     @property
     def problems(self) -> tuple[str, ...]:
-        """What should be put right before training, a sentence and advice each.
+        """What should be put right before training, and how, a sentence each.
 
-        Duplicates inside a folder are no problem: they only weigh their picture more.
+        Duplicates inside a folder are no problem: such an image only weighs more.
         """
-        found = []
+        return tuple(self._problems())
+
+    def _problems(self) -> Iterator[str]:
         for folder in self.folders:
+            role = folder.role
             if folder.broken:
-                found.append(
-                    f"{folder.role}: {_count(len(folder.broken), 'broken file')}; "
-                    "replace or remove them, or training will skip them."
+                yield (
+                    f"{role} has {_count(len(folder.broken), 'broken file')}, which training will skip; "
+                    "replace or remove them."
                 )
             if not folder.readable:
-                found.append(f"{folder.role} has no image; put images into {folder.path}.")
-            elif folder.readable == 1 and folder.role.startswith("train"):
-                found.append(f"{folder.role} has only one image; a domain is learned from many.")
+                yield f"{role} has no image; put images into {folder.path}."
+            elif len(folder.readable) == 1 and role.startswith("train"):
+                yield f"{role} has only one image; a domain is learned from many."
         if self.leaks:
-            found.append(
-                f"{_count(len(self.leaks), 'picture')} of the test also in training, "
-                "which flatters every score; remove them from training."
+            yield (
+                f"{_count(len(self.leaks), 'training image')} also in the validation, test or truth folders, "
+                "which makes every score too good; remove them from training."
             )
         if self.crossed:
-            found.append(
-                f"{_count(len(self.crossed), 'picture')} in both domains, which teaches "
-                "leaving them as they are; remove them from one of the two."
+            yield (
+                f"{_count(len(self.crossed), 'image')} in both domains, which teaches the networks to change "
+                "nothing; remove them from one of the two."
             )
         if self.unmatched:
-            found.append(
-                f"{_count(len(self.unmatched), 'truth file')} with no test image of that "
-                "name; truthB/NAME belongs to testA/NAME, truthA to testB."
+            yield (
+                f"{_count(len(self.unmatched), 'truth file')} without a test image of that name; truthB/NAME "
+                "belongs to testA/NAME, truthA/NAME to testB/NAME."
             )
-        return tuple(found)
 
     @property
     def clean(self) -> bool:
@@ -113,119 +128,71 @@ class Findings:
         return not self.problems
 
 
-@dataclass(frozen=True)
-class _Look:
-    """One readable image, without its pixels."""
-
-    path: Path
-    mode: str
-    size: tuple[int, int]
-    notes: tuple[str, ...]
-    kind: PixelFormat
-    digest: bytes
-
-
 def check(layout: Layout) -> Findings:
     """Read every image of ``layout`` once, in as many threads as there are cores.
 
-    Duplicates are exact: the same decoded RGB pixels, whatever the file format (of pictures that are
-    no 8-bit grey or colour, the same channels in the same depth); near ones are not looked for.
-    Broken files are found, not raised; a folder that is missing counts as empty.
+    Duplicates are exact: the same decoded RGB pixels, whatever the file format (for images that are not
+    8-bit grey or colour, the same channels in the same depth). Near duplicates are not looked for.
+    Broken files are reported, not raised; a folder that is missing counts as empty.
     """
-    one = layout.train_a.folder == layout.train_b.folder
-    places = (
-        ("train" if one else "train A", layout.train_a),
-        ("train B", layout.train_b),
-        ("train paired A", layout.pair_a),
-        ("train paired B", layout.pair_b),
-        ("test" if one else "test A", layout.test_a),
-        ("test B", layout.test_b),
-        ("truth A", layout.truth_a),
-        ("truth B", layout.truth_b),
-    )
-    folders, holders = [], defaultdict[bytes, list[tuple[str, Path]]](list)
+    one = layout.train_a.folder == layout.train_b.folder  # A and B in one file
+    folders = dict[Path, Folder]()
+    holders = defaultdict[bytes, list[tuple[str, str, Path]]](list)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        done = set[Path]()
-        for role, source in places:
-            if source is not None and source.folder not in done:
-                path = source.folder
-                done.add(path)  # of pairs, A and B may be one folder, and the truth the other test
-                paths = list_images(path)
-                looks = tuple(pool.map(_look, paths))
-                folders.append(_folder(role, path, looks))
-                for look in looks:
-                    if isinstance(look, _Look):
-                        holders[look.digest].append((role, look.path))
+        for name, source in vars(layout).items():
+            if source is None or source.folder in folders:
+                continue  # with pairs, A and B may be one folder, and the truth the other domain's test
+            kind, side = name.split("_")[0], "" if one else name[-1].upper()
+            path = source.folder
+            looks = tuple(pool.map(_look, list_images(path)))
+            readable = tuple(look for look in looks if isinstance(look, Look))
+            broken = tuple(look for look in looks if isinstance(look, Broken))
+            ignored = sum(file.is_file() for file in path.rglob("*")) - len(looks)
+            folders[path] = Folder(f"{kind} {side}".strip(), path, readable, broken, ignored)
+            for look in readable:
+                holders[look.digest].append((kind, side, look.path))
     leaks, crossed = [], []
     for holder in holders.values():
-        roles, group = [role for role, _ in holder], tuple(path for _, path in holder)
-        if 0 < sum(role.startswith("train") for role in roles) < len(roles):
+        group = tuple(path for _, _, path in holder)
+        if 0 < sum(kind in TRAINED_ON for kind, _, _ in holder) < len(group):
             leaks.append(group)
-        if 0 < sum(role.endswith("A") for role in roles) < len(roles):
+        if 0 < sum(side == "A" for _, side, _ in holder) < len(group):
             crossed.append(group)
     pairs = ((layout.truth_b, layout.test_a), (layout.truth_a, layout.test_b))
     unmatched = tuple(path for truth, test in pairs for path in _unmatched(truth, test))
-    return Findings(tuple(folders), tuple(leaks), tuple(crossed), unmatched)
+    return Findings(tuple(folders.values()), tuple(leaks), tuple(crossed), unmatched)
 
 
-def _look(path: Path) -> _Look | Broken:
+def _look(path: Path) -> Look | Broken:
     try:
-        picture, kind = inspect(path)
+        picture, pixel_format = inspect(path)
     except UsageError as error:
         return Broken(path, str(error.received))
     height, width, channels = picture.pixels.shape
-    shape = b"%dx%dx%dx%s" % (
-        width,
-        height,
-        channels,
-        kind.depth.encode(),
-    )  # the same bytes in another shape are another picture
+    # The same bytes in another shape are another image.
+    shape = f"{width}x{height}x{channels}x{pixel_format.depth}".encode()
     digest = hashlib.blake2b(picture.pixels.tobytes(), digest_size=16, key=shape).digest()
-    return _Look(path, picture.mode, (width, height), picture.notes, kind, digest)
+    return Look(path, picture.mode, (width, height), picture.notes, pixel_format, digest)
 
 
-def _folder(role: str, path: Path, looks: Sequence[_Look | Broken]) -> Folder:
-    good = [look for look in looks if isinstance(look, _Look)]
-    groups = defaultdict[bytes, list[Path]](list)
-    for look in good:
-        groups[look.digest].append(look.path)
-    sides = [min(look.size) for look in good]
-    ranges = [look.kind.range for look in good if look.kind.depth == "float"]
-    kinds = [f"{look.kind.channels} x {WORDS[look.kind.depth]}" for look in good]
-    return Folder(
-        role=role,
-        path=path,
-        images=len(looks),
-        ignored=sum(file.is_file() for file in path.rglob("*")) - len(looks),
-        broken=tuple(look for look in looks if isinstance(look, Broken)),
-        modes=tuple(Counter(look.mode for look in good).most_common()),
-        sizes=tuple(Counter(look.size for look in good).most_common()),
-        shorter=(min(sides), statistics.median(sides), max(sides)) if sides else None,
-        notes=tuple(Counter(note for look in good for note in look.notes).most_common()),
-        kinds=tuple(Counter(kinds).most_common()),
-        values=(min(low for low, _ in ranges), max(high for _, high in ranges)) if ranges else None,
-        duplicates=tuple(tuple(group) for group in groups.values() if len(group) > 1),
-    )
+def _unmatched(truth: ImageFolder | None, test: ImageFolder | None) -> Group:
+    def names(source: ImageFolder | None) -> dict[Path, Path]:
+        found = list_images(source.folder) if source else ()
+        return {path.relative_to(source.folder).with_suffix(""): path for path in found if source}
 
-
-def _unmatched(truth_in: ImageFolder | None, test_in: ImageFolder | None) -> tuple[Path, ...]:
-    if truth_in is None:
-        return ()
-    truth, test = truth_in.folder, test_in.folder if test_in else None
-    files = list_images(test) if test else ()
-    names = {path.relative_to(test).with_suffix("") for path in files if test}
-    return tuple(p for p in list_images(truth) if p.relative_to(truth).with_suffix("") not in names)
+    inputs = names(test)
+    return tuple(path for name, path in names(truth).items() if name not in inputs)
 
 
 def describe(findings: Findings) -> str:
     """The findings as text for a person, the problems last."""
     lines = [line for folder in findings.folders for line in _describe_folder(folder)]
     for title, groups in (
-        ("in training and in test", findings.leaks),
+        ("in training and in validation, test or truth", findings.leaks),
         ("in A and in B", findings.crossed),
     ):
         if groups:
-            lines += [f"the same picture {title}: {len(groups)}", *_listed(map(_equal, groups))]
+            lines += [f"the same image {title}: {len(groups)}", *_listed(map(_equal, groups))]
     if findings.unmatched:
         lines += [f"truth without a test image: {len(findings.unmatched)}"]
         lines += _listed(map(str, findings.unmatched))
@@ -234,20 +201,24 @@ def describe(findings: Findings) -> str:
     return "\n".join([*lines, "problems", *(f"  {problem}" for problem in findings.problems)])
 
 
-def _describe_folder(folder: Folder) -> Iterable[str]:
+def _describe_folder(folder: Folder) -> Iterator[str]:
     yield f"{folder.role}: {_count(folder.images, 'image')} in {folder.path}"
-    if folder.shorter:
-        least, median, greatest = folder.shorter
-        sizes = [(f"{width}x{height}", count) for (width, height), count in folder.sizes]
-        yield f"  sizes: {_histogram(sizes)}"
-        yield f"  shorter side: {least} to {greatest} pixels, median {median:g}"
-        yield f"  modes: {_histogram(folder.modes)}"
-        if [name for name, _ in folder.kinds] != [f"3 x {WORDS['8']}"]:
-            yield f"  channels and depth: {_histogram(folder.kinds)}"
-    if folder.values:
-        yield f"  values: {folder.values[0]:g} to {folder.values[1]:g}"
-    if folder.notes:
-        yield f"  decoding: {_histogram(folder.notes)}"
+    looks = folder.readable
+    if looks:
+        sides = [min(look.size) for look in looks]
+        formats = [f"{x.pixel_format.channels} x {DEPTHS[x.pixel_format.depth]}" for x in looks]
+        yield f"  sizes: {_histogram(f'{w}x{h}' for w, h in (look.size for look in looks))}"
+        yield (
+            f"  shorter side: {min(sides)} to {max(sides)} pixels, median {statistics.median(sides):g}"
+        )
+        yield f"  modes: {_histogram(look.mode for look in looks)}"
+        if set(formats) != {f"3 x {DEPTHS['8']}"}:
+            yield f"  channels and depth: {_histogram(formats)}"
+    if ranges := [x.pixel_format.range for x in looks if x.pixel_format.depth == "float"]:
+        low, high = min(low for low, _ in ranges), max(high for _, high in ranges)
+        yield f"  values: {low:g} to {high:g}"
+    if notes := [note for look in looks for note in look.notes]:
+        yield f"  decoding: {_histogram(notes)}"
     if folder.ignored:
         yield f"  ignored: {_count(folder.ignored, 'file')}, hidden or not images"
     if folder.broken:
@@ -262,12 +233,14 @@ def _describe_folder(folder: Folder) -> Iterable[str]:
         yield from _listed(map(_equal, groups), "    ")
 
 
-def _histogram(counts: Sequence[tuple[str, int]]) -> str:
+def _histogram(values: Iterable[str]) -> str:
+    """The most common of ``values`` with their counts."""
+    counts = Counter(values).most_common()
     text = ", ".join(f"{name} ({count})" for name, count in counts[:SHOWN])
     return text + (f" and {len(counts) - SHOWN} more" if len(counts) > SHOWN else "")
 
 
-def _listed(items: Iterable[str], indent: str = "  ") -> Iterable[str]:
+def _listed(items: Iterable[str], indent: str = "  ") -> Iterator[str]:
     lines = [indent + item for item in items]
     yield from lines[:SHOWN]
     if len(lines) > SHOWN:

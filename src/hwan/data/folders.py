@@ -5,14 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, TypeVar
 
 from hwan.config import Pairing, PixelFormat
-from hwan.errors import UsageError
+from hwan.errors import UsageError, require
 from hwan.imaging.codecs import SUFFIXES
 from hwan.imaging.pixels import Picture, decode
 
 View = Literal["whole", "left", "right"]
+T = TypeVar("T")
+
+
+ROLES = ("train", "test", "truth", "paired", "val")
+"""What the folders of a data set are for: ``trainA`` is ``Layout.train_a``, and so on."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +34,7 @@ class ImageFolder:
             return picture
         width = picture.pixels.shape[1] // 2
         if width == 0:
-            raise UsageError(f"{file} holds two pictures side by side", "one column", "remove it")
+            raise UsageError(f"two images side by side in {file}", "one column", "remove the file")
         half = picture.pixels[:, :width] if self.view == "left" else picture.pixels[:, -width:]
         return Picture(half.copy(), picture.mode, picture.notes)
 
@@ -37,8 +42,8 @@ class ImageFolder:
 @dataclass(frozen=True)
 class Layout:
     """The folders of one data set. ``truth_b/NAME`` is what ``test_a/NAME`` should become, where that
-    is known; ``truth_a`` mirrors it. ``pair_a`` and ``pair_b`` are pairs beside unpaired images;
-    ``val_a`` and ``val_b`` are for choosing the best checkpoint."""
+    is known; ``truth_a`` mirrors it. ``paired_a`` and ``paired_b`` hold pairs that are trained on as well
+    as unpaired images; ``val_a`` and ``val_b`` choose the best generator."""
 
     train_a: ImageFolder
     train_b: ImageFolder
@@ -46,94 +51,103 @@ class Layout:
     test_b: ImageFolder | None = None
     truth_a: ImageFolder | None = None
     truth_b: ImageFolder | None = None
-    pair_a: ImageFolder | None = None
-    pair_b: ImageFolder | None = None
+    paired_a: ImageFolder | None = None
+    paired_b: ImageFolder | None = None
     val_a: ImageFolder | None = None
     val_b: ImageFolder | None = None
 
 
 def locate(data: Sequence[Path], pairs: Pairing = "none", swap: bool = False) -> Layout:
-    """The folders behind ``--data``.
+    """The folders that ``--data`` means.
 
-    ``none``, ``names``: one folder with ``trainA trainB`` (and ``testA testB``, ``truthA truthB``,
-    ``pairedA pairedB``, ``valA valB``), or any two folders A B; with ``names`` files of one name belong
-    together. ``sides``: a folder with ``train`` (and ``test`` and ``val``; ``val`` alone is the
-    test), or a folder of images, each A on its left and B on its right. ``self``: the same, each
-    image being both A and B (which then differ in their channels: grey to colour). ``swap``
+    With ``pairs`` "none" and "names": one folder with ``trainA`` and ``trainB`` (and ``testA testB``,
+    ``truthA truthB``, ``pairedA pairedB``, ``valA valB``), or any two folders A B; with "names" files of
+    one name are a pair. With "sides": a folder with ``train`` (and ``test`` and ``val``; ``val`` alone is
+    the test), or a folder of images, each with A on its left and B on its right. With "self": the same,
+    but each whole image is both A and B (which then differ in their channels: grey to colour). ``swap``
     exchanges A and B.
 
-    Raises ``UsageError`` for a missing folder or another count.
+    Raises ``UsageError`` for a missing folder, a wrong number of them, or one folder as A and as B.
     """
     for folder in data:
-        if not folder.is_dir():
-            raise UsageError("--data is a folder", folder, "check the path")
-    if pairs in ("sides", "self"):
-        layout = _one_folder(data, pairs)
-    elif len(data) == 2:
-        layout = Layout(ImageFolder(data[0]), ImageFolder(data[1]))
-    else:
-        layout = _two_domains(data, pairs == "names")
-    return _swapped(layout) if swap else layout
-
-
-def _one_folder(data: Sequence[Path], pairs: Pairing) -> Layout:
-    if len(data) != 1:
-        raise UsageError(f"with data.pairs {pairs} --data is one folder", f"{len(data)} folders",
-                         "give the folder that holds train (and test), or the images")  # fmt: skip
-    root = data[0]
-    train = root / "train" if (root / "train").is_dir() else root
-    test = next((root / name for name in ("test", "val") if (root / name).is_dir()), None)
-    if test and train == root:
-        raise UsageError("what is trained on lies apart from what is tested on",
-                         f"{root} with {test.name} but no train",
-                         f"move the training images into {root / 'train'}")  # fmt: skip
-    views: tuple[View, View] = ("left", "right") if pairs == "sides" else ("whole", "whole")
-    a, b = (ImageFolder(train, view) for view in views)
-    if test is None:
-        return Layout(a, b)
-    test_a, test_b = (ImageFolder(test, view) for view in views)
-    val = root / "val"
-    val_a, val_b = (
-        ImageFolder(val, view) if test != val and val.is_dir() else None for view in views
+        require(
+            folder.is_dir(), "a folder for --data", f"{folder}, no such folder", "check the path"
+        )
+    in_one_file = pairs in ("sides", "self")
+    require(
+        len(data) == 1 or (len(data) == 2 and not in_one_file),
+        "one folder for --data" + ("" if in_one_file else ", or two folders A B"),
+        f"{len(data)} folders and data.pairs {pairs}",
+        "give the folder that holds trainA and trainB, or train; with sides and self also one of images",
     )
-    return Layout(a, b, test_a, test_b, truth_a=test_a, truth_b=test_b, val_a=val_a, val_b=val_b)
+    if in_one_file:
+        layout = _pairs_in_files(data[0], pairs)
+    elif len(data) == 1:
+        layout = _one_folder(data[0], pairs == "names")
+    else:
+        require(
+            data[0].resolve() != data[1].resolve(),
+            "two different folders, A and B",
+            f"{data[0]} twice",
+            "give another folder for B; if each image is both A and B (grey to colour), give the "
+            "folder once and add --data.pairs self",
+        )
+        layout = Layout(ImageFolder(data[0]), ImageFolder(data[1]))
+    if not swap:
+        return layout
+    other = {"a": "b", "b": "a"}
+    return Layout(**{name[:-1] + other[name[-1]]: found for name, found in vars(layout).items()})
 
 
-def _two_domains(data: Sequence[Path], paired: bool) -> Layout:
-    if len(data) != 1:
-        raise UsageError("--data is one folder with trainA and trainB, or two folders A B",
-                         f"{len(data)} folders", "give one or two")  # fmt: skip
-    root = data[0]
+def _pairs_in_files(root: Path, pairs: Pairing) -> Layout:
+    train, test, val = (_if_there(root / name) for name in ("train", "test", "val"))
+    if not train and (test or val):
+        raise UsageError(
+            "training images apart from the test images",
+            f"{root} with {'test' if test else 'val'} but without train",
+            f"move the training images into {root / 'train'}",
+        )
+    if not test:
+        test, val = val, None
+    views: tuple[View, View] = ("left", "right") if pairs == "sides" else ("whole", "whole")
+    folders = {"train": train or root, "test": test, "truth": test, "val": val}
+    return Layout(
+        **{
+            f"{role}_{side}": ImageFolder(folder, view)
+            for role, folder in folders.items()
+            for side, view in zip("ab", views, strict=True)
+            if folder
+        }
+    )
+
+
+def _one_folder(root: Path, paired: bool) -> Layout:
     for name in ("trainA", "trainB"):
         if not (root / name).is_dir():
             inside = ", ".join(sorted(p.name for p in root.iterdir() if p.is_dir())[:12])
             raise UsageError(
-                f"{root} holds trainA and trainB",
+                f"trainA and trainB in {root}",
                 f"folders: {inside or 'none'}",
                 f"make {root / name}, or give two folders: --data A B; for pairs side by side in one "
-                "file add --data.pairs sides (of data check and evaluate: --pairs sides)",
+                "file add --data.pairs sides (for data check and evaluate: --pairs sides)",
             )
-
-    def optional(name: str) -> ImageFolder | None:
-        return ImageFolder(root / name) if (root / name).is_dir() else None
-
-    test_a, test_b = optional("testA"), optional("testB")
-    truth_a, truth_b = optional("truthA"), optional("truthB")
+    found: dict[str, Any] = {
+        f"{role}_{side.lower()}": ImageFolder(folder)
+        for role in ROLES
+        for side in "AB"
+        if (folder := _if_there(root / f"{role}{side}"))
+    }
     if paired:
-        truth_a, truth_b = truth_a or test_a, truth_b or test_b
-    return Layout(ImageFolder(root / "trainA"), ImageFolder(root / "trainB"), test_a, test_b, truth_a, truth_b,
-                  optional("pairedA"), optional("pairedB"),
-                  optional("valA"), optional("valB"))  # fmt: skip
+        found = {"truth_a": found.get("test_a"), "truth_b": found.get("test_b"), **found}
+    return Layout(**found)
 
 
-def _swapped(layout: Layout) -> Layout:
-    return Layout(layout.train_b, layout.train_a, layout.test_b, layout.test_a, layout.truth_b,
-                  layout.truth_a, layout.pair_b, layout.pair_a,
-                  layout.val_b, layout.val_a)  # fmt: skip
+def _if_there(folder: Path) -> Path | None:
+    return folder if folder.is_dir() else None
 
 
 def list_images(folder: Path) -> tuple[Path, ...]:
-    """Every image file under ``folder``, at any depth, in the order of its path; hidden ones left out."""
+    """Every image file under ``folder``, at any depth, sorted by path; hidden files are left out."""
     found = (
         path
         for path in folder.rglob("*")
@@ -142,3 +156,9 @@ def list_images(folder: Path) -> tuple[Path, ...]:
         and path.is_file()
     )
     return tuple(sorted(found, key=lambda path: path.relative_to(folder).parts))
+
+
+def evenly(items: Sequence[T], count: int) -> list[T]:
+    """``count`` of ``items`` at equal distances, the first among them; all where there are fewer."""
+    n = min(count, len(items))
+    return [items[i * len(items) // n] for i in range(n)]

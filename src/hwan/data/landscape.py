@@ -1,4 +1,4 @@
-"""Made-up landscapes: one seed is one scene, drawn by day or by night."""
+"""Drawn landscapes: one seed is one scene, by day and by night."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
+from hwan.data.scenes import reduced
 from hwan.data.webtoon import to_bytes
 from hwan.imaging.pixels import Pixels
 
@@ -37,7 +38,7 @@ def _mix(under: Any, over: Any, share: Any) -> Any:
 
 
 def _noise(rng: np.random.Generator, n: int, down: int, across: int) -> Any:
-    """Smooth noise in about [-1, 1], (n, n, 1), with so many cells down and across."""
+    """Smooth noise in about [-1, 1], (n, n, 1), from ``down`` x ``across`` random values."""
     coarse = Image.fromarray(rng.uniform(-1, 1, (down, across)).astype(np.float32))
     return np.asarray(coarse.resize((n, n), Image.Resampling.BICUBIC))[..., None]
 
@@ -69,7 +70,7 @@ def _sky(
 def _house(
     pen: Any, lamps: Any, x: float, y: float, tall: float, wall: Any, roof: Any, night: bool
 ) -> None:
-    """A house standing at (x, y); its windows are lit, and drawn among the lamps too, by night."""
+    """A house standing at (x, y). Its windows are drawn among the lamps too, which shine by night."""
     wide, high = tall * 0.62, tall * 0.6
     pen.rectangle((x - wide, y - high, x + wide, y), _ink(wall, night))
     pen.rectangle((x + wide * 0.4, y - high, x + wide, y), _ink(wall * 0.82, night))
@@ -84,7 +85,7 @@ def _house(
 
 
 def _tree(pen: Any, x: float, y: float, tall: float, leaf: Any, conifer: bool, night: bool) -> None:
-    """A tree standing at (x, y), the light from the left."""
+    """A tree standing at (x, y), lit from the left."""
     dark, light = _ink(leaf, night), _ink(leaf * 1.25 + 8, night)
     pen.rectangle((x - tall * 0.06, y - tall * 0.3, x + tall * 0.06, y), _ink((96, 70, 52), night))
     for step in range(3) if conifer else ():
@@ -101,7 +102,7 @@ def _ink(rgb: Any, night: bool) -> tuple[int, ...]:
 
 
 def landscape(seed: int, size: int, night: bool) -> Pixels:
-    """A made-up landscape, (size, size, 3) uint8; one seed is one scene, by day and by night.
+    """A drawn landscape, (size, size, 3) uint8; one seed is one scene, by day and by night.
 
     Sky, clouds, sun or moon, hills, a lake or a path, trees, houses. By night stars come out, the
     windows are lit and snow outshines the sky: no recolouring turns one into the other. Raises
@@ -155,4 +156,4 @@ def landscape(seed: int, size: int, night: bool) -> Pixels:
     if night:
         halo = np.asarray(glow.filter(ImageFilter.GaussianBlur(n / 36)), np.float32) / 255
         canvas = Image.fromarray(to_bytes(np.asarray(canvas) / 255 + 0.8 * halo))
-    return np.asarray(canvas.resize((size, size), Image.Resampling.BOX))
+    return reduced(np.asarray(canvas), size)

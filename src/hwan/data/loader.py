@@ -1,15 +1,15 @@
 """An endless, seeded, resumable stream of batches.
 
-What image number ``n`` of a training is, and how it is cropped and flipped, depends on the seed and
-``n`` alone: no generator is carried along. So a stream can begin anywhere (that is all resuming
-needs), and may be made by any number of threads.
+Which image is number ``n`` of a training, and how it is cropped and mirrored, depends on the seed and ``n``
+alone; no generator's state is carried along. So a stream can begin anywhere (which is all that resuming
+needs), and any number of threads may make it.
 """
 
 from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
@@ -19,13 +19,11 @@ import torch
 from jaxtyping import Shaped
 from torch import Tensor
 
-from hwan.config import DataConfig, PixelFormat
+from hwan.config import DataConfig
 from hwan.data.augment import augment
-from hwan.data.cache import Cache
 from hwan.data.sets import TrainingSet
-from hwan.imaging.pixels import Pixels
 
-DOMAIN_A, DOMAIN_B, PAIRS, PAIRED = 0, 1, 2, 3
+DOMAIN_A, DOMAIN_B, PAIRS, PAIRED = 0, 1, 2, 3  # each is drawn in an order of its own
 AHEAD = 2  # batches prepared while the network works, to begin with
 
 
@@ -49,59 +47,34 @@ def _order(seed: int, domain: int, epoch: int, count: int) -> np.ndarray:
     return np.random.default_rng([seed, domain, epoch]).permutation(count)
 
 
-def _number(seed: int, domain: int, n: int, count: int) -> int:
-    """Which of ``count`` things is draw ``n``: each epoch takes every one once, in its own order."""
+def _pick(seed: int, domain: int, n: int, count: int) -> int:
+    """Which of ``count`` images is number ``n``: each epoch takes every one once, in its own order."""
     epoch, position = divmod(n, count)
     return int(_order(seed, domain, epoch, count)[position])
 
 
-Picture = Pixels | Tensor
+def batch(
+    data: TrainingSet, config: DataConfig, seed: int, start: int, size: int, pairs: int = PAIRS
+) -> Batch:
+    """Images ``start`` to ``start + size``; without pairs those of A and of B are drawn independently.
 
+    Both images of a pair are numbered and cropped by one seed, that of ``pairs``.
+    """
 
-def _pile(crops: Sequence[Picture]) -> Tensor:
-    first = crops[0]
-    if isinstance(first, Tensor):
-        return torch.stack(list(crops))  # type: ignore[arg-type]
-    return torch.from_numpy(np.stack(crops))  # type: ignore[arg-type, unused-ignore]
+    def crops(side: int) -> Tensor:
+        cache = (data.a, data.b)[side]
+        pixel_format = (config.format_a, config.format_b)[side]
+        domain = pairs if data.match else (DOMAIN_A, DOMAIN_B)[side]
+        found = []
+        for n in range(start, start + size):
+            i = _pick(seed, domain, n, len(data.match or cache))
+            image = cache[data.match[i][side] if data.match else i]
+            rng = np.random.default_rng([seed, domain, n, 1])
+            found.append(augment(image, config, pixel_format, rng))
+        return torch.stack(found) if cache.resident else torch.from_numpy(np.stack(found))
 
-
-def draw(
-    cache: Cache, config: DataConfig, pixel_format: PixelFormat, seed: int, domain: int, n: int
-) -> Picture:
-    """Crop number ``n`` of a domain."""
-    picture = cache[_number(seed, domain, n, len(cache))]
-    crop: Picture = augment(
-        picture, config, pixel_format, np.random.default_rng([seed, domain, n, 1])
-    )
-    return crop
-
-
-def draw_pair(data: TrainingSet, config: DataConfig, seed: int, stream: int,
-              n: int) -> tuple[Picture, Picture]:  # fmt: skip
-    """Crop number ``n`` of the pairs: the same window of both."""
-    assert data.match
-    i, j = data.match[_number(seed, stream, n, len(data.match))]
-    key = [seed, stream, n, 1]
-    return (augment(data.a[i], config, config.format_a, np.random.default_rng(key)),
-            augment(data.b[j], config, config.format_b, np.random.default_rng(key)))  # fmt: skip
-
-
-def batch(data: TrainingSet, config: DataConfig, seed: int, start: int, size: int) -> Batch:
-    """Images ``start`` to ``start + size``; without pairs the draws in A and B are independent."""
-    numbers = range(start, start + size)
-    if data.match:
-        return _paired(data, config, seed, PAIRS, numbers)
-    a = _pile([draw(data.a, config, config.format_a, seed, DOMAIN_A, n) for n in numbers])
-    b = _pile([draw(data.b, config, config.format_b, seed, DOMAIN_B, n) for n in numbers])
-    paired = _paired(data.paired, config, seed, PAIRED, numbers) if data.paired else None
-    return Batch(a, b, paired)
-
-
-def _paired(data: TrainingSet, config: DataConfig, seed: int, stream: int,
-            numbers: range) -> Batch:  # fmt: skip
-    pairs = [draw_pair(data, config, seed, stream, n) for n in numbers]
-    a, b = (_pile(side) for side in zip(*pairs, strict=True))
-    return Batch(a, b)
+    paired = batch(data.paired, config, seed, start, size, PAIRED) if data.paired else None
+    return Batch(crops(0), crops(1), paired)
 
 
 def stream(
@@ -115,11 +88,11 @@ def stream(
 ) -> Iterator[Batch]:
     """Batches of ``size`` from image ``start`` on, without end, prepared ahead in threads.
 
-    How far ahead is found by watching (tf.data calls it AUTOTUNE): each time the next batch is not yet
-    there when it is asked for, one more is kept under way, up to twice the threads; there are
-    ``workers`` of those at most, 0 meaning as many as cores, and an idle one costs nothing. ``pinned``
-    batches lie where CUDA copies from without the CPU waiting for it. Pictures on a GPU are cut there at
-    once: that only queues work.
+    How far ahead is found by watching (tf.data calls it AUTOTUNE): each time the next batch is not ready
+    when it is needed, one more is prepared from then on, up to twice the threads. There are at most
+    ``workers`` threads, 0 meaning as many as cores; an idle one costs nothing. ``pinned`` batches lie in
+    memory that CUDA copies from without the CPU waiting. Images on a GPU are cropped there at once: that
+    only queues work.
     """
     if data.a.resident:
         while True:
@@ -127,12 +100,12 @@ def stream(
             start += size
 
     def prepared(start: int) -> Batch:
-        found = batch(data, config, seed, start, size)
-        return found.mapped(Tensor.pin_memory) if pinned else found
+        made = batch(data, config, seed, start, size)
+        return made.mapped(Tensor.pin_memory) if pinned else made
 
-    most = workers or os.cpu_count() or 1
+    threads = workers or os.cpu_count() or 1
     ahead, begun = AHEAD, start
-    with ThreadPoolExecutor(most) as pool:
+    with ThreadPoolExecutor(threads) as pool:
         waiting: deque[Future[Batch]] = deque()
         while True:
             while len(waiting) < ahead:
@@ -140,5 +113,5 @@ def stream(
                 start += size
             soonest = waiting.popleft()
             if not soonest.done() and start - begun > 4 * size:
-                ahead = min(ahead + 1, 2 * most)
+                ahead = min(ahead + 1, 2 * threads)
             yield soonest.result()

@@ -1,8 +1,9 @@
 """Sample tasks whose right answers are known: photo to webtoon, day to night, and the study's own.
 
-A task is a folder of PNG images: `trainA` and `trainB` (unpaired), `testA` and `testB` (held out),
-`truthB` (`truthB/x.png` is what `testA/x.png` should become) and `truthA` (the same for `testB`).
-They are made here, from six embedded photographs (NOTICE names their authors) and from nothing.
+A task is a folder of PNG images: ``trainA`` and ``trainB`` (unpaired), ``testA`` and ``testB`` (never
+trained on), ``truthB`` (``truthB/x.png`` is what ``testA/x.png`` should become) and ``truthA`` (the same
+for ``testB``). Their images come from six embedded photographs (NOTICE names their authors) or are
+drawn from scratch. ``TASKS[NAME](out, size=64, train=400, test=40, seed=0)`` writes one.
 """
 
 from __future__ import annotations
@@ -18,25 +19,26 @@ import numpy as np
 from PIL import Image
 
 from hwan.data.landscape import landscape
-from hwan.data.scenes import hills, shapes, stripes
+from hwan.data.scenes import hills, reduced, shapes, stripes
 from hwan.data.webtoon import LUMA, to_bytes, webtoon
 from hwan.imaging.pixels import Pixels
 
 Scene = Callable[[bool], Pixels]  # one scene as A (False) or as B (True)
+Scenes = tuple[Iterator[Scene], Iterator[Scene], Iterator[Scene]]
+"""Endless scenes: to train on in A, in B, and to test with."""
 
-# The domains share no photograph, and the test shares none with either. Either domain has one
-# photograph with large areas and one of fine structure; those of B ink well.
+# The domains share no photograph, and the test shares none with either. Each domain has one photograph
+# with large areas and one of fine structure; the edges of those of B make good ink lines.
 PHOTOS_A = ("flower", "rocket")
 PHOTOS_B = ("astronaut", "china")
 PHOTOS_TEST = ("chelsea", "coffee")
-# Training photographs of both domains take the colours of any of these: else the domains would
-# differ in colour, and a network would learn that and not the drawing.
+# Training photographs of both domains take the colours of any of these: otherwise the domains would
+# differ in colour, and a network would learn the colours instead of the drawing.
 PALETTES = PHOTOS_A + PHOTOS_B
 
-SHORTEST = 300  # of any embedded photograph's sides
-WINDOW = (
-    120  # least side of what a colourisation picture shows: smaller ones show the same, reduced
-)
+SHORTEST = 300  # pixels of an embedded photograph's shorter side
+LARGEST = int(SHORTEST * 0.8)  # side of a crop of it
+WINDOW = 120  # a colourisation image shows at least so many pixels of a photograph; smaller ones are reduced
 
 
 def photos() -> dict[str, Pixels]:
@@ -58,7 +60,7 @@ def _palette(photo: Pixels) -> tuple[Any, Any]:
 
 
 def _recolour(photo: Pixels, like: Pixels, rng: np.random.Generator) -> Pixels:
-    """The photograph in the palette of another, at a drawn scale, side, tint and gamma.
+    """The photograph in the palette of another, with random scale, mirroring, tint and gamma.
 
     The linear Monge-Kantorovich map of Pitié and Kokaram 2007, "The linear Monge-Kantorovitch
     linear colour mapping for example-based colour transfer".
@@ -74,25 +76,31 @@ def _recolour(photo: Pixels, like: Pixels, rng: np.random.Generator) -> Pixels:
     return to_bytes(np.clip(x * rng.uniform(0.9, 1.1, 3), 0, 1) ** rng.uniform(0.8, 1.2))
 
 
-def _side(photo: Pixels, drawn: bool) -> Pixels:
+def _drawn(photo: Pixels, drawn: bool) -> Pixels:
     return webtoon(photo) if drawn else photo
 
 
-def _cut(sides: Scene, cut: tuple[slice, slice], drawn: bool) -> Pixels:
-    return sides(drawn)[cut]
+def _coloured(photo: Pixels, colour: bool) -> Pixels:
+    return photo if colour else to_bytes(photo @ LUMA / 255)
+
+
+def _crop(sides: Scene, window: tuple[slice, slice], size: int, in_b: bool) -> Pixels:
+    pixels = sides(in_b)[window]
+    return pixels if len(pixels) == size else reduced(pixels, size)
 
 
 def _crops(
     names: tuple[str, ...],
+    window: int,
     size: int,
     rng: np.random.Generator,
     recolour: bool,
-    render: Callable[[Pixels, bool], Pixels] = _side,
+    render: Callable[[Pixels, bool], Pixels],
 ) -> Iterator[Scene]:
-    """Endless (size, size, C) crops of the photographs, or of what ``render`` makes of them (webtoons).
+    """Endless crops of ``window`` pixels, reduced to ``size``, of the photographs as ``render`` shows them.
 
-    The whole photograph is rendered, so no crop has a border of its own. Of four places the one
-    with most structure is taken: no domain is half sky.
+    The whole photograph is rendered, so no crop has a border of its own. The best of four random
+    places is taken, the one with most structure, so that no domain is half sky.
     """
     sources = photos()
     while True:
@@ -105,146 +113,98 @@ def _crops(
             for _ in range(8):
                 best = (-1.0, 0, 0)
                 for _ in range(4):
-                    top, left = (int(rng.integers(0, n - size + 1)) for n in photo.shape[:2])
-                    score = float(steps[top : top + size, left : left + size - 1].mean())
+                    top, left = (int(rng.integers(0, n - window + 1)) for n in photo.shape[:2])
+                    score = float(steps[top : top + window, left : left + window - 1].mean())
                     best = max(best, (score, top, left))
-                cut = np.s_[best[1] : best[1] + size, best[2] : best[2] + size]
-                yield partial(_cut, sides, cut)
+                cut = np.s_[best[1] : best[1] + window, best[2] : best[2] + window]
+                yield partial(_crop, sides, cut, size)
 
 
-def write_webtoon(
-    out: Path, *, size: int = 64, train: int = 400, test: int = 40, seed: int = 0
-) -> None:
-    """Write the webtoon task: A photographs, B drawings, of different photographs.
+def webtoons(size: int, seed: int) -> Scenes:
+    """A: photographs; B: webtoons, drawn from other photographs.
 
-    `train` crops a domain for training and `test` for the test, of photographs never trained on
-    and in their own colours. What is drawn keeps its colours, which vary from crop to crop, so a
-    generator with instance norm, blind to the mean colour of its input, cannot learn this task
-    well; one without norm can. Raises ValueError for an `out` that is not empty, a count below one,
-    a size outside 32..240 or a negative seed.
+    The test has photographs never trained on, in their own colours. What is drawn keeps its colours,
+    which vary from crop to crop, so a generator with instance norm, which cannot see the mean colour of
+    its input, cannot learn this task well; one without a norm can.
     """
     rng_a, rng_b, rng_test = np.random.default_rng(seed).spawn(3)
-    a = _crops(PHOTOS_A, size, rng_a, recolour=True)
-    b = _crops(PHOTOS_B, size, rng_b, recolour=True)
-    held = _crops(PHOTOS_TEST, size, rng_test, recolour=False)
-    _write(out, size, int(SHORTEST * 0.8), train, test, a, b, held)
+    return (
+        _crops(PHOTOS_A, size, size, rng_a, True, _drawn),
+        _crops(PHOTOS_B, size, size, rng_b, True, _drawn),
+        _crops(PHOTOS_TEST, size, size, rng_test, False, _drawn),
+    )
 
 
-def write_colours(
-    out: Path, *, size: int = 32, train: int = 200, test: int = 24, seed: int = 0
-) -> None:
-    """Write the colourisation task: A photographs in grey, B the same in colour, pairs by name.
+def colours(size: int, seed: int) -> Scenes:
+    """A: photographs in grey; B: the same in colour, pairs by name.
 
-    Any photograph takes any of four palettes, so its grey does not say what its colours were. The test
-    shows other photographs in the same palettes. Raises as `write_webtoon`.
+    Any photograph takes any of four palettes, so its grey does not tell its colours. The test shows
+    other photographs in the same palettes.
     """
-    window = min(max(size, WINDOW), int(SHORTEST * 0.8))
     rng, rng_test = np.random.default_rng(seed).spawn(2)
-
-    def crops(names: tuple[str, ...], rng: np.random.Generator) -> Iterator[Scene]:
-        for scene in _crops(names, window, rng, recolour=True, render=_grey):
-            yield partial(_reduced, scene, size)
-
-    first, second = tee(crops(PALETTES, rng))
-    held = crops(PHOTOS_TEST, rng_test)
-    _write(out, size, window, train, test, first, second, held)
+    window = min(max(size, WINDOW), LARGEST)
+    a, b = tee(_crops(PALETTES, window, size, rng, True, _coloured))
+    return a, b, _crops(PHOTOS_TEST, window, size, rng_test, True, _coloured)
 
 
-def _grey(photo: Pixels, colour: bool) -> Pixels:
-    return photo if colour else to_bytes(photo @ LUMA / 255)
+def drawings(draw: Callable[[int, int, bool], Pixels], size: int, seed: int) -> Scenes:
+    """Scenes that ``draw`` makes of a seed, a size and a domain; all different."""
 
-
-def _reduced(scene: Scene, size: int, colour: bool) -> Pixels:
-    image = Image.fromarray(scene(colour))
-    return np.asarray(image.resize((size, size), Image.Resampling.BOX))
-
-
-def write_daynight(
-    out: Path, *, size: int = 64, train: int = 400, test: int = 40, seed: int = 0
-) -> None:
-    """Write the day-night task: A landscapes by day, B other landscapes by night.
-
-    `train` scenes a domain for training and `test` for the test, all different. Raises ValueError
-    for an `out` that is not empty, a count below one, a size outside 32..256 or a negative seed.
-    """
-    _write_scenes(landscape, out, size, train, test, seed)
-
-
-def write_hills(
-    out: Path, *, size: int = 32, train: int = 200, test: int = 24, seed: int = 0
-) -> None:
-    """Write the study's day-night task, as `write_daynight` with plainer scenes."""
-    _write_scenes(hills, out, size, train, test, seed)
-
-
-def write_shapes(
-    out: Path, *, size: int = 32, train: int = 200, test: int = 24, seed: int = 0
-) -> None:
-    """Write the study's task of form: A discs, B diamonds. Raises as `write_daynight`."""
-    _write_scenes(shapes, out, size, train, test, seed)
-
-
-def write_stripes(
-    out: Path, *, size: int = 32, train: int = 200, test: int = 24, seed: int = 0
-) -> None:
-    """Write the study's task of texture: A plain discs, B striped ones. Raises as `write_daynight`."""
-    _write_scenes(stripes, out, size, train, test, seed)
-
-
-def _write_scenes(
-    draw: Callable[[int, int, bool], Pixels], out: Path, size: int, train: int, test: int, seed: int
-) -> None:
     def scenes(spawned: np.random.SeedSequence) -> Iterator[Scene]:
         rng = np.random.default_rng(spawned)
         while True:
             yield partial(draw, int(rng.integers(2**63)), size)
 
-    _write(out, size, 256, train, test, *map(scenes, np.random.SeedSequence(seed).spawn(3)))
+    a, b, test = map(scenes, np.random.SeedSequence(seed).spawn(3))
+    return a, b, test
 
 
-def _write(
+def write(
+    scenes: Callable[[int, int], Scenes],
+    largest: int,
     out: Path,
-    size: int,
-    size_max: int,
-    train: int,
-    test: int,
-    a: Iterator[Scene],
-    b: Iterator[Scene],
-    held: Iterator[Scene],
+    size: int = 64,
+    train: int = 400,
+    test: int = 40,
+    seed: int = 0,
 ) -> None:
-    """Write a task's six folders from endless streams of scenes, whole or not at all."""
-    if not 32 <= size <= size_max:
-        raise ValueError(f"size must be in 32..{size_max}, not {size}")
+    """Write a task's six folders, whole or not at all: ``train`` images of ``size`` x ``size`` pixels in
+    each domain to train on, and ``test`` scenes to test with in each direction.
+
+    Raises ValueError for an ``out`` that is not an empty folder, a count below 1, a size outside
+    32..``largest`` or a negative seed.
+    """
+    if not 32 <= size <= largest:
+        raise ValueError(f"size must be in 32..{largest}, not {size}")
     if train < 1 or test < 1:
         raise ValueError(f"train and test must be at least 1, not {train} and {test}")
-    out = Path(out)
     if out.exists() and not (out.is_dir() and not any(out.iterdir())):
         raise ValueError(f"{out} exists and is not an empty folder")
+    a, b, tested = scenes(size, seed)
     out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as work:
-        made = Path(work, "task")
-        for folder, truth, scenes, count in (
-            ("trainA", None, a, train),
-            ("trainB", None, b, train),
-            ("testA", "truthB", held, test),
-            ("testB", "truthA", held, test),
+    with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as temporary:
+        made = Path(temporary, "task")
+        for folders, source, count in (
+            (("trainA",), a, train),
+            (("trainB",), b, train),
+            (("testA", "truthB"), tested, test),
+            (("testB", "truthA"), tested, test),
         ):
-            for name in filter(None, (folder, truth)):
+            for name in folders:
                 (made / name).mkdir(parents=True)
-            for k, scene in enumerate(islice(scenes, count)):
-                for name in filter(None, (folder, truth)):
-                    picture = Image.fromarray(scene(name.endswith("B")))
-                    picture.save(made / name / f"{k:04d}.png")
+            for k, scene in enumerate(islice(source, count)):
+                for name in folders:
+                    Image.fromarray(scene(name.endswith("B"))).save(made / name / f"{k:04d}.png")
         if out.exists():
             out.rmdir()  # Windows renames onto nothing only
         made.replace(out)
 
 
 TASKS = {
-    "webtoon": write_webtoon,
-    "colours": write_colours,
-    "daynight": write_daynight,
-    "hills": write_hills,
-    "shapes": write_shapes,
-    "stripes": write_stripes,
+    "webtoon": partial(write, webtoons, LARGEST),
+    "colours": partial(write, colours, LARGEST),
+    "daynight": partial(write, partial(drawings, landscape), 256),
+    "hills": partial(write, partial(drawings, hills), 256),  # the study's day and night, plainer
+    "shapes": partial(write, partial(drawings, shapes), 256),  # discs to diamonds
+    "stripes": partial(write, partial(drawings, stripes), 256),  # plain discs to striped ones
 }

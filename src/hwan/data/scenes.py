@@ -14,6 +14,11 @@ FINER = 4  # drawn so much larger, then averaged: smooth edges
 GROUNDS = ((96, 160, 70), (200, 160, 80), (170, 110, 80), (120, 150, 170))
 
 
+def reduced(pixels: Pixels, size: int) -> Pixels:
+    """``pixels`` averaged down to ``size`` x ``size``."""
+    return np.asarray(Image.fromarray(pixels).resize((size, size), Image.Resampling.BOX))
+
+
 def _paint(image: Any, inside: Any, colour: Any) -> None:
     """Paint where ``inside`` (n, n) is true, in place."""
     image[inside] = np.asarray(colour, np.float32)
@@ -22,8 +27,8 @@ def _paint(image: Any, inside: Any, colour: Any) -> None:
 def hills(seed: int, size: int, night: bool) -> Pixels:
     """Hills under a sky, (size, size, 3) uint8; one seed is one scene, by day and by night.
 
-    By night the sky is dark, the sun is the moon, the ground dim and blue, and the windows lit: more
-    than a change of colours, as the windows are dark by day and the brightest thing by night.
+    By night the sky is dark, the sun is the moon, the ground is dim and blue, and the windows are lit.
+    That is more than a change of colours: the windows are dark by day and the brightest thing by night.
     """
     rng = np.random.default_rng(seed)
     n = FINER * size
@@ -39,10 +44,8 @@ def hills(seed: int, size: int, night: bool) -> Pixels:
 
     ground = np.array(GROUNDS[rng.integers(len(GROUNDS))]) + rng.integers(-14, 15, 3)
     for lift, shade in ((0.0, 0.8), (0.14, 1.0)):
-        ridge = (
-            horizon + lift + 0.05 * np.sin(2 * np.pi * (rng.uniform(0.7, 1.6) * x + rng.random()))
-        )
-        _paint(image, y > ridge, _by(ground * shade, night))
+        wave = np.sin(2 * np.pi * (rng.uniform(0.7, 1.6) * x + rng.random()))
+        _paint(image, y > horizon + lift + 0.05 * wave, _by(ground * shade, night))
     for _ in range(int(rng.integers(1, 3))):
         foot, middle = rng.uniform(0.72, 0.95), rng.uniform(0.15, 0.85)
         wide, tall = rng.uniform(0.09, 0.13), rng.uniform(0.16, 0.24)
@@ -51,11 +54,10 @@ def hills(seed: int, size: int, night: bool) -> Pixels:
         _paint(image, (across < wide) & (up > 0) & (up < tall), _by(wall, night))
         roof = (up >= tall) & (up < tall + 0.1) & (across < 1.25 * wide * (1 - (up - tall) / 0.13))
         _paint(image, roof, _by((150, 70, 56), night))
-        window = (np.abs(across - 0.5 * wide) < 0.28 * wide) & (
-            np.abs(up - 0.55 * tall) < 0.22 * tall
-        )
+        beside, above = np.abs(across - 0.5 * wide), np.abs(up - 0.55 * tall)
+        window = (beside < 0.28 * wide) & (above < 0.22 * tall)
         _paint(image, window, (255, 214, 110) if night else (60, 76, 100))
-    return _small(image, size)
+    return reduced(to_bytes(image / 255), size)
 
 
 def _by(rgb: Any, night: bool) -> Any:
@@ -63,15 +65,10 @@ def _by(rgb: Any, night: bool) -> Any:
     return np.asarray(rgb) * (np.array([0.26, 0.3, 0.5]) if night else 1.0)
 
 
-def _small(image: Any, size: int) -> Pixels:
-    canvas = Image.fromarray(to_bytes(image / 255))
-    return np.asarray(canvas.resize((size, size), Image.Resampling.BOX))
-
-
 def _blob(rng: np.random.Generator, size: int) -> tuple[Any, Any, Any, Any, float]:
-    """A plain ground, a colour apart from it, a place and a radius: (image, colour, dx, dy, radius).
+    """A plain ground, another colour, a place and a radius: (image, colour, dx, dy, radius).
 
-    Colours hardly vary: of an image all flat, instance norm leaves a network nothing to tell them by.
+    Colours hardly vary: instance norm would hide the colour of a flat image from a network.
     """
     n = FINER * size
     y, x = np.mgrid[:n, :n].astype(np.float32) / n
@@ -89,7 +86,7 @@ def shapes(seed: int, size: int, square: bool) -> Pixels:
     disc = np.hypot(dx, dy) < radius
     diamond = np.abs(dx) + np.abs(dy) < radius * np.sqrt(np.pi / 2)
     _paint(image, diamond if square else disc, colour)
-    return _small(image, size)
+    return reduced(to_bytes(image / 255), size)
 
 
 def stripes(seed: int, size: int, striped: bool) -> Pixels:
@@ -100,4 +97,4 @@ def stripes(seed: int, size: int, striped: bool) -> Pixels:
     if striped:
         band = (np.floor((dy + radius) * 12) % 2).astype(bool)
         _paint(image, disc & band, 255 - np.asarray(colour))
-    return _small(image, size)
+    return reduced(to_bytes(image / 255), size)

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from hwan.config import Pairing, PixelFormat
 from hwan.data.cache import open_cache
-from hwan.data.folders import ImageFolder, Layout, list_images, locate
+from hwan.data.folders import ImageFolder, Layout, evenly, list_images, locate
 from hwan.errors import UsageError
 from hwan.evaluation.results import BEST as BEST
 from hwan.evaluation.results import CHOICE
@@ -181,11 +181,9 @@ def readings(source: ImageFolder, pixel_format: PixelFormat) -> Iterator[tuple[P
 
 def some_readings(source: ImageFolder, pixel_format: PixelFormat, count: int) -> Iterator[Pixels]:
     """The readable of ``count`` images evenly chosen from a folder."""
-    files = list_images(source.folder)
-    some = min(count, len(files))
-    for i in range(some):
+    for file in evenly(list_images(source.folder), count):
         try:
-            yield source.read(files[i * len(files) // some], pixel_format).pixels
+            yield source.read(file, pixel_format).pixels
         except UsageError:
             continue
 

@@ -14,7 +14,7 @@ import torch
 
 from hwan.config import DataConfig, PixelFormat
 from hwan.data.cache import open_cache
-from hwan.data.folders import Layout
+from hwan.data.folders import Layout, evenly
 from hwan.errors import UsageError
 from hwan.evaluation.evaluate import Measure, sides, some_readings
 from hwan.evaluation.source import EvaluationSource
@@ -71,8 +71,7 @@ def _self(layout: Layout, data: DataConfig) -> Features:
     squares = []
     for source, own in ((layout.train_a, data.format_a), (layout.train_b, kind)):
         cache = open_cache(source, data, own)
-        some = min(PICTURES, len(cache))
-        chosen = (cache[i * len(cache) // some] for i in range(some))
+        chosen = (cache[i] for i in evenly(range(len(cache)), PICTURES))
         # A of other channels is shown as B's baselines show it.
         shown = (with_channels(p, kind.channels) for p in chosen)
         probe = Features("", "", torch.nn.Identity(), SIDE, kind.channels)

@@ -9,9 +9,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from hwan.data.augment import centre_crop, cover
 from hwan.data.folders import list_images, locate
 from hwan.errors import UsageError
-from hwan.imaging.pixels import decode, resize, to_tensor
+from hwan.imaging.pixels import decode, to_tensor
 from hwan.nets import sizes
 from hwan.nets.folder import GeneratorSpec
 
@@ -35,11 +36,7 @@ def crops(data: Sequence[Path], spec: GeneratorSpec) -> Float[Tensor, "n c s s"]
             pixels = decode(file, spec.format_in).pixels
         except UsageError:
             continue  # `hwan data check` is what tells of broken files
-        height, width = pixels.shape[:2]
-        scale = side / min(height, width)
-        pixels = resize(pixels, max(side, round(height * scale)), max(side, round(width * scale)))
-        top, left = (pixels.shape[0] - side) // 2, (pixels.shape[1] - side) // 2
-        found.append(torch.from_numpy(pixels[top : top + side, left : left + side].copy()))
+        found.append(torch.from_numpy(centre_crop(cover(pixels, side), side).copy()))
         if len(found) == wanted:
             break
     if len(found) < 8:

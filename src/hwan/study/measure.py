@@ -12,8 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from hwan.config import Config
-from hwan.data.augment import centre_crop
-from hwan.data.cache import fit
+from hwan.data.augment import fit_and_crop
 from hwan.data.folders import list_images, locate
 from hwan.evaluation.evaluate import Side, sides
 from hwan.imaging.pixels import RGB, Pixels, grid, to_pixels, to_tensor, view
@@ -78,7 +77,7 @@ def _side(cell: Cell, direction: str) -> tuple[Side, tuple[Path, ...]]:
 
 
 def _read(cell: Cell, pixels: Pixels) -> Pixels:
-    return centre_crop(fit(pixels, cell.config.data), cell.config.data.size)
+    return fit_and_crop(pixels, cell.config.data)
 
 
 def trained(cell: Cell, direction: str = "ab") -> nn.Module:

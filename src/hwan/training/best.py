@@ -18,6 +18,7 @@ from torch import Tensor
 from hwan.config import Config
 from hwan.data.augment import centre_crop
 from hwan.data.cache import Cache
+from hwan.data.folders import evenly
 from hwan.data.sets import TrainingSet
 from hwan.errors import UsageError
 from hwan.evaluation.results import FIGURES, mean
@@ -46,8 +47,12 @@ class ValidationFigures:
         self.limits = {"a": data.range_a, "b": data.range_b}
         self.kinds = {"a": data.format_a, "b": data.format_b}
         numbers = {
-            "a": _evenly([i for i, _ in images.match] if images.match else range(len(images.a))),
-            "b": _evenly([j for _, j in images.match] if images.match else range(len(images.b))),
+            "a": evenly(
+                [i for i, _ in images.match] if images.match else range(len(images.a)), MOST
+            ),
+            "b": evenly(
+                [j for _, j in images.match] if images.match else range(len(images.b)), MOST
+            ),
         }
         caches = {"a": images.a, "b": images.b}
         self.pixels = {k: _crops(caches[k], numbers[k], data.size) for k in ("a", "b")}
@@ -99,11 +104,6 @@ class ValidationFigures:
         assert isinstance(described, dict)
         assert isinstance(known, dict)
         return mean(list(sliced(described, reference(known, fakes.shape[1])).values()))
-
-
-def _evenly(numbers: range | list[int]) -> list[int]:
-    some = min(MOST, len(numbers))
-    return [numbers[i * len(numbers) // some] for i in range(some)]
 
 
 def _crops(cache: Cache, numbers: list[int], size: int) -> np.ndarray:

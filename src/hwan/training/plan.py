@@ -15,7 +15,7 @@ import torch
 
 from hwan.config import Config, Precision
 from hwan.config.networks import BATCH_DEPENDENT_NORMS
-from hwan.data.cache import fit
+from hwan.data.augment import fit
 from hwan.data.folders import list_images, locate
 from hwan.data.sets import could_lie_on, has_room
 from hwan.errors import UsageError

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from hwan.config import PixelFormat
-from hwan.data.augment import centre_crop
-from hwan.data.cache import fit
-from hwan.data.folders import ImageFolder, Layout, list_images
+from hwan.data.augment import fit_and_crop
+from hwan.data.folders import ImageFolder, Layout, evenly, list_images
 from hwan.data.sets import PAIRED_METHODS
 from hwan.errors import UsageError
 from hwan.evaluation.source import EvaluationSource, read_source
@@ -98,15 +98,10 @@ def sheet(nets: Mapping[str, nn.Module], a: Tensor, b: Tensor) -> list[Tensor]:
 def _pick(
     source: ImageFolder, config: EvaluationSource, pixel_format: PixelFormat, probes: int
 ) -> np.ndarray:
-    files = list_images(source.folder)
-    some = min(probes, len(files))
     crops: list[Pixels] = []
-    for file in (files[i * len(files) // some] for i in range(some)):
-        try:
-            pixels = fit(source.read(file, pixel_format).pixels, config.data)
-        except UsageError:
-            continue  # a broken file was reported when the folder was read
-        crops.append(centre_crop(pixels, config.data.size))
+    for file in evenly(list_images(source.folder), probes):
+        with suppress(UsageError):  # a broken file was reported when the folder was read
+            crops.append(fit_and_crop(source.read(file, pixel_format).pixels, config.data))
     if not crops:
         raise UsageError(
             f"{source.folder} has readable images to draw samples from",
