@@ -24,6 +24,4 @@ def __getattr__(name: str) -> Any:
     if name == "recipes":
         return import_module("hwan.config.recipes")
     of_inference = name in ("Translator", "load")  # the api would also import the training
-    found = vars(import_module("hwan.inference.translate" if of_inference else "hwan.api"))[name]
-    globals()[name] = found  # so that the folder hwan/export does not hide hwan.export
-    return found
+    return vars(import_module("hwan.inference.translate" if of_inference else "hwan.api"))[name]

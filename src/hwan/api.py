@@ -18,7 +18,7 @@ from hwan.evaluation.feature_networks import find_lpips, find_palettes, pick_fea
 from hwan.evaluation.results import Summary
 from hwan.evaluation.run_page import write_run_report
 from hwan.evaluation.source import read_source
-from hwan.export import Parity, export_onnx, export_program, onnx_engine
+from hwan.exporting import Parity, export_onnx, export_program, onnx_engine
 from hwan.files import read_json
 from hwan.inference import video
 from hwan.inference.batch import Outcome, translate_files, unfinished

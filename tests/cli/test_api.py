@@ -8,9 +8,7 @@ from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-from PIL import Image
 
 import hwan
 import tiny
@@ -34,8 +32,12 @@ DOORS = {
 
 
 def test_the_doors_are_the_functions() -> None:
-    for name, function in DOORS.items():
-        assert vars(hwan).get(name, getattr(hwan, name)) is function
+    assert {
+        "train": hwan.train,
+        "evaluate": hwan.evaluate,
+        "translate": hwan.translate,
+        "export": hwan.export,
+    } == DOORS
 
 
 SAME = [
@@ -98,23 +100,24 @@ def test_the_command_line_makes_the_same(
 ) -> None:
     data = run.parent / "data"
     save(tiny.config(epochs=2), tmp_path / "tiny.json")
-    line = ["train", tmp_path / "tiny.json", "--data", data, "--out", tmp_path / "run"]
-    assert say(capsys, *line, "--device", "cpu").code == 0
+    own = tmp_path / "run"
+    line = f"train {tmp_path / 'tiny.json'} --data {data} --out {own} --device cpu"
+    assert say(capsys, *line.split()).code == 0
     weights = Path("generator_ab") / "model.safetensors"
-    assert (tmp_path / "run" / weights).read_bytes() == (run / weights).read_bytes()
+    assert (own / weights).read_bytes() == (run / weights).read_bytes()
 
     plain = ["--lpips", "none", "--features", "none", "--device", "cpu"]
-    assert say(capsys, "evaluate", tmp_path / "run", *plain).code == 0
+    assert say(capsys, "evaluate", own, *plain).code == 0
     hwan.evaluate(run, lpips="none", features="none", device="cpu")
     results = Path("evaluation") / "results.json"
-    assert read_json(tmp_path / "run" / results) == read_json(run / results)
+    assert read_json(own / results) == read_json(run / results)
 
     photos = data / "testA"
-    line = ["translate", tmp_path / "run", photos, "--out", tmp_path / "a", "--device", "cpu"]
-    assert say(capsys, *line).code == 0
+    line = f"translate {own} {photos} --out {tmp_path / 'a'} --device cpu"
+    assert say(capsys, *line.split()).code == 0
     for outcome in hwan.translate(run, [photos], tmp_path / "b", device="cpu").images:
         other = tmp_path / "a" / outcome.target.relative_to(tmp_path / "b")
-        assert np.array_equal(*(np.asarray(Image.open(p)) for p in (outcome.target, other)))
+        assert outcome.target.read_bytes() == other.read_bytes()
 
 
 def test_earlier_translations_are_counted(run: Path, tmp_path: Path) -> None:

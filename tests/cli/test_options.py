@@ -1,4 +1,4 @@
-"""A recipe and its options: however they are written, the parser reads them, and the help shows the common ones."""
+"""A recipe and its options: the parser reads them however they are written, and help shows the common ones."""
 
 from __future__ import annotations
 
