@@ -19,12 +19,14 @@ from hwan.evaluation.results import Summary
 from hwan.evaluation.run_page import write_run_report
 from hwan.evaluation.source import read_source
 from hwan.exporting import Parity, export_onnx, export_program, onnx_engine
+from hwan.exporting.parity import ExportPrecision
 from hwan.files import read_json
 from hwan.inference import video
 from hwan.inference.batch import Outcome, translate_files, unfinished
 from hwan.inference.batch import plan as plan_files
 from hwan.inference.model_card import export_folder
 from hwan.inference.translate import find_generator, load
+from hwan.metrics.features import Resizing
 from hwan.runtime import pick_device
 from hwan.training import run as training
 from hwan.training.progress import track, watch
@@ -35,12 +37,19 @@ from hwan.web.bundle import export_web
 T = TypeVar("T")
 AnyPath = str | Path
 Paths = AnyPath | Sequence[AnyPath]
+Engine = Literal["torch", "onnx"]
 ExportForm = Literal["onnx", "torch", "web", "folder", "reference"]
-ExportPrecision = Literal["fp32", "fp16", "int8"]
 
 
 def _paths(given: Paths) -> tuple[Path, ...]:
     return (Path(given),) if isinstance(given, AnyPath) else tuple(Path(path) for path in given)
+
+
+def _known(**given: tuple[object, object]) -> None:
+    """Refuse a value that is none of its type's names, which the command line refuses by itself."""
+    for option, (value, names) in given.items():
+        known = get_args(names)
+        require(value in known, f"a known {option}", repr(value), nearest(str(value), known))
 
 
 def _shown(items: Iterable[T], total: int, label: str, progress: bool) -> Iterator[T]:
@@ -67,8 +76,7 @@ def train(
     if resume and not images:
         images = testing.data_folders(out)
     events = training.train(config, images, out, device, resume)
-    if tensorboard:
-        events = record(events, out)
+    events = record(events, out) if tensorboard else events
     stops = (event for event in events if isinstance(event, training.Interrupted))
     if stop := watch(events) if progress else next(stops, None):
         raise Stopped(stop.images, stop.total, out)
@@ -90,7 +98,7 @@ def evaluate(
     pairs: Pairing | None = None,
     swap: bool = False,
     features: str = "auto",
-    resizing: Literal["clean", "legacy"] = "clean",
+    resizing: Resizing = "clean",
     lpips: str = "auto",
     labels: str = "auto",
     device: str = "auto",
@@ -103,6 +111,7 @@ def evaluate(
     folder that is neither, data without test images, and weight files that are not there.
     """
     run, images = Path(run), _paths(data)
+    _known(resizing=(resizing, Resizing))
     layout, source = testing.run_data(run, images, pairs, swap), read_source(run)
     total = testing.count(layout, source)
     # What may be refused comes before what takes minutes.
@@ -114,9 +123,8 @@ def evaluate(
     rows = list(_shown(tested, total, "testing", progress))
     sets = distributions(run, layout, rows, network)
     paired = any(row.figures for row in rows)
-    unread = total - len(rows)
-    left_out = [no_network] * bool(no_network) + [no_lpips] * bool(no_lpips and paired)
-    if unread:
+    left_out = [text for text in (no_network, no_lpips if paired else "") if text]
+    if unread := total - len(rows):
         left_out.append(f"{unread} unreadable test images left out; `hwan data check` names them")
     protocol = testing.describe_best(run)
     if weights and paired:
@@ -151,7 +159,7 @@ def translate(
     smooth: bool = False,
     device: str = "auto",
     precision: Precision = "fp32",
-    engine: Literal["torch", "onnx"] = "torch",
+    engine: Engine = "torch",
     progress: bool = False,
 ) -> Translation:
     """Translate images, videos and folders of them into the folder ``out``, whatever their size.
@@ -167,6 +175,7 @@ def translate(
         "both",
         "give one of them",
     )
+    _known(engine=(engine, Engine), precision=(precision, Precision))
     require(batch >= 0, "--batch 0 or more", batch, "give 0 or more")
     suffix = "." + format.lower().lstrip(".") if format else ""
     translator = load(Path(run), device, direction or "", tile, precision)
@@ -226,9 +235,7 @@ def export(
     of another form, and for a generator that the form cannot hold.
     """
     run, out, calibration = Path(run), Path(out), _paths(data)
-    require(
-        to in get_args(ExportForm), "a form to export to", to, nearest(to, get_args(ExportForm))
-    )
+    _known(to=(to, ExportForm), precision=(precision, ExportPrecision))
     plain = precision == "fp32" and not images and not calibration
     for options, given, form in (
         ("--precision, --images and --data", not plain, "onnx"),

@@ -23,7 +23,7 @@ from hwan.errors import Stopped, UsageError
 from hwan.files import read_json
 from hwan.training import run as training
 
-DOORS = {
+DOORS: dict[str, Callable[..., Any]] = {
     "train": api.train,
     "evaluate": api.evaluate,
     "translate": api.translate,
@@ -150,6 +150,20 @@ def test_an_unreadable_test_image_is_named_in_the_summary(run: Path, tmp_path: P
     assert any("1 unreadable test image" in text for text in found["ab"].left_out)
 
 
-def test_an_unknown_form_is_refused(run: Path, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="a form to export to"):
-        hwan.export(run, tmp_path, to="gguf")  # type: ignore[arg-type]
+WRONG: list[tuple[str, dict[str, Any]]] = [
+    ("export", {"to": "gguf"}),
+    ("export", {"precision": "int4"}),
+    ("translate", {"inputs": (), "engine": "onx"}),
+    ("translate", {"inputs": (), "precision": "fp8"}),
+    ("evaluate", {"resizing": "old"}),
+]
+
+
+@pytest.mark.parametrize(("door", "options"), WRONG)
+def test_a_wrong_name_is_refused(
+    door: str, options: dict[str, Any], run: Path, tmp_path: Path
+) -> None:
+    out: dict[str, Any] = {} if door == "evaluate" else {"out": tmp_path / "out"}
+    with pytest.raises(UsageError, match="expected: a known"):
+        DOORS[door](run, **out, **options)
+    assert not (tmp_path / "out").exists()

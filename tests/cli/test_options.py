@@ -1,4 +1,4 @@
-"""A recipe and its options: the parser reads them however they are written, and help shows the common ones."""
+"""A recipe and its options: the parser reads every spelling of them, and help shows the common ones."""
 
 from __future__ import annotations
 

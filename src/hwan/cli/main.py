@@ -7,40 +7,38 @@ import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from hwan.cli import (
-    data,
-    demo,
-    evaluate,
-    export,
-    import_,
-    info,
-    plan,
-    recipes,
-    serve,
-    study,
-    train,
-    translate,
-)
+from hwan.cli.data import data
+from hwan.cli.demo import demo
+from hwan.cli.evaluate import evaluate
+from hwan.cli.export import export
+from hwan.cli.import_ import import_
+from hwan.cli.info import info
 from hwan.cli.options import HELP
+from hwan.cli.plan import plan
+from hwan.cli.recipes import recipes
+from hwan.cli.serve import serve
+from hwan.cli.study import study
+from hwan.cli.train import train
+from hwan.cli.translate import translate
 from hwan.config.renamed import RenamedOption
 from hwan.errors import Failure, Stopped, UsageError, nearest
 
 Command = Callable[[list[str]], int]
 USAGE: tuple[tuple[Command, str, str], ...] = (
-    (demo.demo, "demo", "everything on embedded pictures, in minutes on a CPU"),
-    (data.data, "data check DIR | A B", "what is in a data set: broken, duplicate and leaked images"),
-    (recipes.recipes, "recipes", "named configurations"),
-    (plan.plan, "plan RECIPE --data DIR", "memory and time before training, and what fits"),
-    (train.train, "train RECIPE --data DIR --out RUN", "two folders of images to two trained generators"),
-    (train.train, "train RUN --resume", "go on exactly with a stopped training"),
-    (evaluate.evaluate, "evaluate RUN", "the test: figures, baselines, every picture, a report"),
-    (translate.translate, "translate RUN INPUT... --out DIR", "images, folders and video, of any size"),
-    (export.export, "export RUN --to FORM --out DIR",
+    (demo, "demo", "everything on embedded pictures, in minutes on a CPU"),
+    (data, "data check DIR | A B", "what is in a data set: broken, duplicate and leaked images"),
+    (recipes, "recipes", "named configurations"),
+    (plan, "plan RECIPE --data DIR", "memory and time before training, and what fits"),
+    (train, "train RECIPE --data DIR --out RUN", "two folders of images to two trained generators"),
+    (train, "train RUN --resume", "go on exactly with a stopped training"),
+    (evaluate, "evaluate RUN", "the test: figures, baselines, every picture, a report"),
+    (translate, "translate RUN INPUT... --out DIR", "images, folders and video, of any size"),
+    (export, "export RUN --to FORM --out DIR",
      "ONNX, a page, a program, a model folder, the reference's file"),
-    (serve.serve, "serve RUN...", "over HTTP, with a page for people"),
-    (import_.import_, "import FILE --out GENERATOR", "the reference's checkpoints and Keras' weights"),
-    (study.study, "study [CLAIM... | all]", "the study note's claims, tested by experiments"),
-    (info.info, "info RUN", "what a run or a generator is"),
+    (serve, "serve RUN...", "over HTTP, with a page for people"),
+    (import_, "import FILE --out GENERATOR", "the reference's checkpoints and Keras' weights"),
+    (study, "study [CLAIM... | all]", "the study note's claims, tested by experiments"),
+    (info, "info RUN", "what a run or a generator is"),
 )  # fmt: skip
 VERBS: dict[str, Command] = {usage.split()[0]: command for command, usage, _ in USAGE}
 
@@ -61,7 +59,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     with warnings.catch_warnings():
         warnings.simplefilter("default", RenamedOption)
-        warnings.showwarning = _notes(warnings.showwarning)
+        plainly = warnings.showwarning
+
+        def show(text: Warning | str, kind: type[Warning], *where: Any, **more: Any) -> None:
+            if issubclass(kind, RenamedOption):
+                print(f"note: {text}", file=sys.stderr)
+            else:
+                plainly(text, kind, *where, **more)
+
+        warnings.showwarning = show  # type: ignore[assignment]  # it passes on what it gets
         return _run(args[0], args[1:])
 
 
@@ -87,18 +93,6 @@ def _run(name: str, args: list[str]) -> int:
         code = 1
     print(f"hwan: {problem}", file=sys.stderr)
     return code
-
-
-def _notes(others: Callable[..., Any]) -> Callable[..., None]:
-    """How warnings are shown: a renamed option as one plain line, ``others`` as before."""
-
-    def show(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
-        if issubclass(category, RenamedOption):
-            print(f"note: {message}", file=sys.stderr)
-        else:
-            others(message, category, *where, **more)
-
-    return show
 
 
 if __name__ == "__main__":

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from dataclasses import is_dataclass, replace
+from dataclasses import dataclass, is_dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Annotated, Any, Literal, Protocol, TypeVar, get_type_hints
+from typing import Annotated, Any, Literal, TypeVar, get_type_hints
 
 import tyro
 from tyro.constructors import ConstructorRegistry, StructConstructorSpec, StructTypeInfo
@@ -30,11 +30,11 @@ SECTIONS = {Config: ""} | {
 Change = Callable[[StructConstructorSpec, str], StructConstructorSpec]
 
 
-class OverConfig(Protocol):
-    """Options of a command that also takes every option of a configuration."""
+@dataclass(frozen=True)
+class OverConfig:
+    """The options of a command that also takes every option of a configuration."""
 
-    @property
-    def config(self) -> Config: ...
+    config: Annotated[Config, tyro.conf.arg(name="")]
 
 
 C = TypeVar("C", bound=OverConfig)
@@ -76,12 +76,10 @@ def parse_over(
     given = parse(type(default), verb, args, default)
     if not saved:
         refuse_unread(given.config, default.config)
-    if not saved and name not in RECIPES:
-        for option, reader in unread(given.config, Config()).items():
-            print(
-                f"warning: {option} in {name} is of {reader}: nothing here reads it",
-                file=sys.stderr,
-            )
+        silent = unread(given.config, Config()) if name not in RECIPES else {}
+        for option, reader in silent.items():
+            text = f"warning: {option} in {name} is of {reader}: nothing here reads it"
+            print(text, file=sys.stderr)
     return given
 
 
@@ -117,22 +115,19 @@ def _refuse_old_names(args: list[str]) -> None:
 
 
 def _changed(change: Change) -> ConstructorRegistry:
-    """How tyro reads a configuration and its sections, with a change: its rules are asked as they are, then
-    ``change`` gets what they say and what the section's options begin with."""
+    """How tyro reads a configuration and its sections, with a change: its own rules come first, then
+    ``change`` gets what they say and what the names of the section's options begin with."""
     registry, within = ConstructorRegistry(), set[Any]()
 
     @registry.struct_rule
     def rule(info: StructTypeInfo) -> StructConstructorSpec | None:
         if info.type not in SECTIONS or info.type in within:
-            return None  # the rule that was there before
+            return None  # tyro's own rule
         within.add(info.type)
-        try:
-            found = registry.get_struct_spec(info)
-        finally:
-            within.remove(info.type)
-        return (
-            change(found, SECTIONS[info.type]) if isinstance(found, StructConstructorSpec) else None
-        )
+        found = registry.get_struct_spec(info)
+        within.remove(info.type)
+        assert isinstance(found, StructConstructorSpec), info.type
+        return change(found, SECTIONS[info.type])
 
     return registry
 

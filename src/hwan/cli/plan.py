@@ -4,21 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
 
-from tyro.conf import arg
-
-from hwan.cli.options import parse_over
-from hwan.config import Config
+from hwan.cli.options import OverConfig, parse_over
 from hwan.errors import require
 
 
 @dataclass(frozen=True)
-class Plan:
+class Plan(OverConfig):
     """Estimate the memory and time of a training before it begins, and find what would fit.
     --help shows the options that people change, --help-all every option."""
 
-    config: Annotated[Config, arg(name="")]
     data: tuple[Path, ...] = ()
     """The data set, for the length of an epoch; without it the time of 1000 images is estimated."""
     memory: float = 0.0

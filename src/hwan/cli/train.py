@@ -4,21 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
 
-from tyro.conf import arg
-
-from hwan.cli.options import parse_over
-from hwan.config import Config, load
+from hwan.cli.options import OverConfig, parse_over
+from hwan.config import load
 from hwan.errors import UsageError, require
 
 
 @dataclass(frozen=True)
-class Train:
+class Train(OverConfig):
     """Train on two folders of images. Ctrl-C saves; `hwan train RUN --resume` goes on exactly.
     --help shows the options that people change, --help-all every option."""
 
-    config: Annotated[Config, arg(name="")]
     data: tuple[Path, ...] = ()
     """A folder with trainA and trainB (and testA, testB), or the two folders A B."""
     out: Path | None = None
