@@ -15,7 +15,7 @@ from tyro.constructors import ConstructorRegistry, StructConstructorSpec, Struct
 from hwan.config import Config, load
 from hwan.config.applicability import refuse_unread, unread
 from hwan.config.common import COMMON_OPTIONS
-from hwan.config.recipes import RECIPES, recipe
+from hwan.config.recipes import RECIPES, SIZED, recipe
 from hwan.config.renamed import RENAMED
 from hwan.errors import UsageError, nearest, require
 
@@ -69,7 +69,7 @@ def parse_over(
         registry = None if HELP_ALL in shown else _changed(_hide_uncommon)
         return parse(type(default), verb, ["--help"], default, registry)
     _refuse_old_names(args)
-    if not saved and name in RECIPES:
+    if not saved and name in SIZED:
         asked = parse(type(default), verb, args, default, _changed(_unchecked)).config.data.size
         if asked != default.config.data.size:
             default = make(recipe(name, asked))

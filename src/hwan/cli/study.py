@@ -22,22 +22,22 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Study:
-    """Test the claims of the study note by controlled experiments. Without a name, list the claims."""
+    """Test the note's claims by controlled experiments. Without a name the claims are listed."""
 
     claims: Positional[tuple[str, ...]]
     """Names of claims, or all."""
     seeds: int = 3
     """Trainings of each variant; with fewer than 2 no verdict is given."""
     scale: Literal["small", "full"] = "small"
-    """small: minutes for each claim on two CPU cores; full: the paper's networks, for a GPU."""
+    """small: minutes a claim on two CPU cores; full: the paper's networks, for a GPU."""
     data: tuple[Path, ...] = ()
     """Your own data set (trainA trainB testA testB) in place of the embedded pictures."""
     out: Path = Path("hwan-study")
-    """The folder for the cells (one training and its figures each), the report and the results."""
+    """Where cells, report and results go."""
     resume: bool = False
-    """Keep the finished cells and go on with unfinished trainings, instead of making all anew."""
+    """Keep finished cells and go on with cut-off trainings, instead of making all anew."""
     processes: int = 0
-    """How many cells are made at a time; 0: one for each core, or one on a GPU."""
+    """Cells made side by side; 0: as many as cores, or one on a GPU."""
     device: str = "auto"
     """auto, cpu, cuda or mps."""
 
@@ -72,15 +72,15 @@ def pick(names: tuple[str, ...]) -> list[Claim]:
     from hwan.study.claims import CLAIMS
 
     if not names:
-        raise UsageError("the names of claims, or all", "none", nearest("", CLAIMS))
+        raise UsageError("a study names its claims, or all", "none", nearest("", CLAIMS))
     for name in names:
         if name != "all" and name not in CLAIMS:
-            raise UsageError("a claim of the note, or all", name, nearest(name, CLAIMS))
+            raise UsageError("a claim is one of the note's, or all", name, nearest(name, CLAIMS))
     return [c for c in CLAIMS.values() if "all" in names or c.name in names]
 
 
 def run(given: Study) -> int:
-    """Train every variant of the claims, test the predictions, and write the page."""
+    """Make the cells, judge, and write the page."""
     chosen = pick(given.claims)
     from hwan.data.folders import locate
     from hwan.runtime import pick_device
@@ -122,7 +122,7 @@ def run(given: Study) -> int:
 
 
 def command(given: Study) -> str:
-    """The command that tests one claim again; NAME stands for the claim."""
+    """What to type to get one claim again; NAME stands for the claim."""
     parts = ["hwan study NAME", f"--seeds {given.seeds}"]
     parts += [f"--scale {given.scale}"] * (given.scale != "small")
     parts += ["--data " + " ".join(map(str, given.data))] * bool(given.data)
