@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from hwan import config as configs
-from hwan.cli.evaluate import print_table
+from hwan.cli.tables import print_table
 from hwan.config import Config
 from hwan.data.folders import Layout
 from hwan.evaluation.distributions import Sample, compare

@@ -26,7 +26,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hwan.export.onnx import onnx_engine, trace
+from hwan.exporting.onnx import onnx_engine, trace
 from hwan.imaging.pixels import decode, save, to_pixels, to_tensor
 from hwan.inference.batch import plan, translate_files
 from hwan.inference.translate import Translator, find_generator, pad_to

@@ -19,11 +19,11 @@ TESTS = Path(__file__).parent
 FLOORS = (
     ("errors",), ("files",), ("config",), ("imaging", "runtime"), ("nets",), ("data",), ("metrics",),
     ("methods", "inference", "report"), ("interop", "evaluation"), ("training",),
-    ("export", "study"), ("web",), ("serve",), ("api",), ("cli",),
+    ("exporting", "study"), ("web",), ("serve",), ("api",), ("cli",),
 )  # fmt: skip
 """From the lowest to the highest; rooms on one floor do not import each other."""
 OPTIONAL = {
-    "onnx": "export", "onnxruntime": "export", "onnxscript": "export", "h5py": "interop",
+    "onnx": "exporting", "onnxruntime": "exporting", "onnxscript": "exporting", "h5py": "interop",
     "av": "inference/video", "huggingface_hub": "inference/hub", "tensorboard": "training/tensorboard",
     "fastapi": "serve", "starlette": "serve", "uvicorn": "serve", "prometheus_client": "serve",
 }  # fmt: skip

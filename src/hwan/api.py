@@ -1,36 +1,265 @@
-"""The road from Python: ``hwan.train(hwan.recipes.cyclegan(size=128), data="horses2zebras", out="run")``."""
+"""What the commands do, as functions with plain arguments, which print nothing unless ``progress`` is set:
+``hwan.train(hwan.recipes.cyclegan(size=128), data="horses2zebras", out="runs/h2z", progress=True)``.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal, TypeVar, get_args
 
-from hwan.config import Config
-from hwan.training import run
-from hwan.training.progress import watch
+from hwan import interop
+from hwan.config import Config, Pairing, Precision
+from hwan.errors import Stopped, UsageError, nearest, require
+from hwan.evaluation import evaluate as testing
+from hwan.evaluation.distributions import distributions
+from hwan.evaluation.feature_networks import find_lpips, find_palettes, pick_features
+from hwan.evaluation.results import Summary
+from hwan.evaluation.run_page import write_run_report
+from hwan.evaluation.source import read_source
+from hwan.exporting import Parity, export_onnx, export_program, onnx_engine
+from hwan.exporting.parity import ExportPrecision
+from hwan.files import read_json
+from hwan.inference import video
+from hwan.inference.batch import Outcome, translate_files, unfinished
+from hwan.inference.batch import plan as plan_files
+from hwan.inference.model_card import export_folder
+from hwan.inference.translate import find_generator, load
+from hwan.metrics.features import Resizing
+from hwan.runtime import pick_device
+from hwan.training import run as training
+from hwan.training.progress import track, watch
+from hwan.training.samples import measure_test_health
 from hwan.training.tensorboard import record
+from hwan.web.bundle import export_web
+
+T = TypeVar("T")
+AnyPath = str | Path
+Paths = AnyPath | Sequence[AnyPath]
+Engine = Literal["torch", "onnx"]
+ExportForm = Literal["onnx", "torch", "web", "folder", "reference"]
+
+
+def _paths(given: Paths) -> tuple[Path, ...]:
+    return (Path(given),) if isinstance(given, AnyPath) else tuple(Path(path) for path in given)
+
+
+def _known(**given: tuple[object, object]) -> None:
+    """Refuse a value that is none of its type's names, which the command line refuses by itself."""
+    for option, (value, names) in given.items():
+        known = get_args(names)
+        require(value in known, f"a known {option}", repr(value), nearest(str(value), known))
+
+
+def _shown(items: Iterable[T], total: int, label: str, progress: bool) -> Iterator[T]:
+    return track(items, total, label) if progress else iter(items)
 
 
 def train(
     config: Config,
-    data: str | Path | Sequence[str | Path],
-    out: str | Path,
+    data: Paths,
+    out: AnyPath,
     device: str = "auto",
     resume: bool = False,
     tensorboard: bool = False,
+    progress: bool = False,
 ) -> Path:
     """Train ``config`` on ``data`` (a folder with trainA and trainB, or the two folders) into ``out``.
 
-    Shows progress and returns the run folder, whose ``generator_ab`` and ``generator_ba``
-    ``hwan.load`` reads. Ctrl-C saves; ``resume=True`` goes on exactly; ``tensorboard`` also writes its
-    event files, into ``out/tensorboard``. Raises what
-    ``hwan.training.run.train`` raises, and ``KeyboardInterrupt`` after a stop.
+    Returns the run folder, which then has ``report.html`` and the generators that ``hwan.load`` reads.
+    Ctrl-C saves and raises ``Stopped``, a ``KeyboardInterrupt``; ``resume=True`` goes on exactly (on the
+    data of before where ``data`` is empty). ``tensorboard`` also writes event files, into
+    ``out/tensorboard``. Raises what ``hwan.training.run.train`` raises.
     """
-    folders = [Path(data)] if isinstance(data, str | Path) else [Path(folder) for folder in data]
-    events = run.train(config, folders, Path(out), device, resume)
-    stopped = watch(record(events, Path(out)) if tensorboard else events)
-    if stopped:
-        raise KeyboardInterrupt(
-            f"stopped and saved at image {stopped.images} of {stopped.total}; resume=True goes on"
+    out, images = Path(out), _paths(data)
+    if resume and not images:
+        images = testing.data_folders(out)
+    events = training.train(config, images, out, device, resume)
+    events = record(events, out) if tensorboard else events
+    stops = (event for event in events if isinstance(event, training.Interrupted))
+    if stop := watch(events) if progress else next(stops, None):
+        raise Stopped(stop.images, stop.total, out)
+    report(out)
+    return out
+
+
+def report(run: AnyPath) -> Path:
+    """Write ``run/report.html`` from what a training left in the run folder, and return its path.
+
+    ``evaluate`` writes the page with the test's figures and pictures; this one is without them.
+    """
+    return write_run_report(Path(run), testing.run_data(Path(run)))
+
+
+def evaluate(
+    run: AnyPath,
+    data: Paths = (),
+    pairs: Pairing | None = None,
+    swap: bool = False,
+    features: str = "auto",
+    resizing: Resizing = "clean",
+    lpips: str = "auto",
+    labels: str = "auto",
+    device: str = "auto",
+    progress: bool = False,
+) -> dict[str, Summary]:
+    """Test a run (or a generator folder, which needs ``data``) on held-out images; the figures by
+    direction. Writes ``run/evaluation`` and ``run/report.html``.
+
+    The options are those of ``hwan evaluate``, whose help explains them. Raises ``UsageError`` for a
+    folder that is neither, data without test images, and weight files that are not there.
+    """
+    run, images = Path(run), _paths(data)
+    _known(resizing=(resizing, Resizing))
+    layout, source = testing.run_data(run, images, pairs, swap), read_source(run)
+    total = testing.count(layout, source)
+    # What may be refused comes before what takes minutes.
+    place = str(pick_device(device))
+    palettes = find_palettes(labels, layout, source)
+    network, no_network = pick_features(features, layout, source, resizing, place)
+    perceptual, weights, no_lpips = find_lpips(lpips, place)
+    tested = testing.evaluate(run, layout, device, perceptual, palettes)
+    rows = list(_shown(tested, total, "testing", progress))
+    sets = distributions(run, layout, rows, network)
+    paired = any(row.figures for row in rows)
+    left_out = [text for text in (no_network, no_lpips if paired else "") if text]
+    if unread := total - len(rows):
+        left_out.append(f"{unread} unreadable test images left out; `hwan data check` names them")
+    protocol = testing.describe_best(run)
+    if weights and paired:
+        protocol["LPIPS, SHA-256 of AlexNet"] = weights
+    health = measure_test_health(run, layout, device)
+    thumbs = testing.real_thumbs(layout, source)
+    summaries = testing.summarise(rows, thumbs, sets, left_out, protocol, health)
+    testing.write_results(rows, summaries, run / "evaluation")
+    write_run_report(run, layout, rows, summaries)
+    return summaries
+
+
+@dataclass(frozen=True)
+class Translation:
+    """What became of each image and each video; ``present`` of them had been translated before."""
+
+    images: list[Outcome]
+    videos: list[Outcome]
+    present: int
+
+
+def translate(
+    run: AnyPath,
+    inputs: Paths,
+    out: AnyPath,
+    direction: Literal["ab", "ba"] | None = None,
+    format: str = "",
+    overwrite: bool = False,
+    resume: bool = False,
+    batch: int = 0,
+    tile: int = 0,
+    smooth: bool = False,
+    device: str = "auto",
+    precision: Precision = "fp32",
+    engine: Engine = "torch",
+    progress: bool = False,
+) -> Translation:
+    """Translate images, videos and folders of them into the folder ``out``, whatever their size.
+
+    The options are those of ``hwan translate``, whose help explains them. A broken file does not stop the
+    rest: its outcome has an ``error``. Raises ``UsageError`` for wrong options, and for inputs or targets
+    that cannot be, before anything is written.
+    """
+    inputs, out = _paths(inputs), Path(out)
+    require(
+        not (overwrite and resume),
+        "--overwrite, which makes all anew, or --resume, which makes what is missing",
+        "both",
+        "give one of them",
+    )
+    _known(engine=(engine, Engine), precision=(precision, Precision))
+    require(batch >= 0, "--batch 0 or more", batch, "give 0 or more")
+    suffix = "." + format.lower().lstrip(".") if format else ""
+    translator = load(Path(run), device, direction or "", tile, precision)
+    if engine == "onnx":
+        translator.engine = onnx_engine(translator)
+    batch = batch or (1 if translator.on_cpu else 8)
+    keep = overwrite or resume  # what is there is no mistake
+    videos = video.find_videos(inputs, out, keep)
+    stills = [i for i in inputs if not video.is_video(i) and (not videos or video.has_images(i))]
+    images = []
+    if stills or not videos:
+        images = plan_files(stills, out, suffix, keep, translator.spec.format_out)
+    wanted = len(images) + len(videos)
+    if resume:
+        images, videos = unfinished(images), unfinished(videos)
+    clips = [video.open_clip(source, target) for source, target in videos]
+    made = translate_files(translator, images, batch)
+    outcomes = list(_shown(made, len(images), "translating", progress and bool(images)))
+    films = []
+    for clip in clips:
+        frames, error = video.translate_video(translator, clip, batch, smooth), ""
+        try:
+            for _ in _shown(frames, clip.frames, clip.source.name, progress):
+                pass
+        except (UsageError, OSError) as problem:
+            error = str(problem.received if isinstance(problem, UsageError) else problem)
+        films.append(Outcome(clip.source, clip.target, error))
+    return Translation(outcomes, films, wanted - len(images) - len(clips))
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What ``export`` wrote: ``parities`` of onnx and torch, the ``files`` of web with their bytes, and
+    the ``options`` by which the reference reads its checkpoint."""
+
+    path: Path
+    parities: list[Parity] = field(default_factory=list)
+    files: dict[str, int] = field(default_factory=dict)
+    options: str = ""
+
+
+def export(
+    run: AnyPath,
+    out: AnyPath,
+    to: ExportForm = "onnx",
+    direction: Literal["ab", "ba"] | None = None,
+    precision: ExportPrecision = "fp32",
+    images: bool = False,
+    data: Paths = (),
+    licence: str = "",
+    samples: Paths = (),
+    runtime: AnyPath | None = None,
+) -> Exported:
+    """Write the generator of ``run`` into ``out`` in a form that others run.
+
+    The options are those of ``hwan export``, whose help explains them. Raises ``UsageError`` for an option
+    of another form, and for a generator that the form cannot hold.
+    """
+    run, out, calibration = Path(run), Path(out), _paths(data)
+    _known(to=(to, ExportForm), precision=(precision, ExportPrecision))
+    plain = precision == "fp32" and not images and not calibration
+    for options, given, form in (
+        ("--precision, --images and --data", not plain, "onnx"),
+        ("--licence", licence != "", "folder"),
+        ("--samples and --runtime", bool(samples) or runtime is not None, "web"),
+    ):
+        require(
+            not given or to == form,
+            f"{options} only with --to {form}",
+            f"--to {to}",
+            "leave them out",
         )
-    return Path(out)
+    folder = find_generator(run, direction or "")
+    if to == "reference":
+        written = interop.export_reference(folder, out)
+        return Exported(written.path, options=written.options)
+    if to == "web":
+        page = export_web(folder, out, Path(runtime) if runtime else None, _paths(samples))
+        return Exported(out, files=page)
+    if to == "folder":
+        return Exported(export_folder(folder, out, licence))
+    if to == "torch":
+        return Exported(*export_program(folder, out))
+    known = run / "data.json"
+    if precision != "fp32" and not calibration and known.is_file():
+        calibration = _paths(read_json(known)["data"])
+    return Exported(*export_onnx(folder, out, precision, images, calibration))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 from functools import cache
+from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 
@@ -26,6 +27,14 @@ class Failure(RuntimeError):
 
 class TrainingDiverged(Failure):
     """A loss or a weight became NaN or infinite (exit code 1); the last good state is kept."""
+
+
+class Stopped(KeyboardInterrupt):
+    """Ctrl-C or SIGTERM ended a training (exit code 130); its state is saved in ``run``."""
+
+    def __init__(self, images: int, total: int, run: Path) -> None:
+        super().__init__(f"stopped after {images} of {total} images, everything saved.\n"
+                         f"go on:  hwan train {run} --resume")  # fmt: skip
 
 
 def require(holds: bool, expected: str, received: object, fix: str) -> None:

@@ -289,7 +289,7 @@ def test_the_help_of_train_has_every_option_and_its_text(
 ) -> None:
     monkeypatch.setenv("COLUMNS", "100")
     with pytest.raises(SystemExit) as left:
-        main(["train", "small", "--help"])
+        main(["train", "small", "--help-all"])
     assert left.value.code == 0
     shown = " ".join(re.sub("[│╭╮╰╯─]", " ", capsys.readouterr().out).split())
     found = list(texts())

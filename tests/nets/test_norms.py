@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from hwan.config import DiscriminatorConfig, GeneratorConfig
 from hwan.config.networks import Init, Norm
 from hwan.errors import TrainingDiverged, UsageError
-from hwan.export import export_onnx
+from hwan.exporting import export_onnx
 from hwan.inference.translate import Translator
 from hwan.nets import build_discriminator, build_generator
 from hwan.nets.blocks import UPSAMPLINGS

@@ -1,26 +1,21 @@
-"""plan: memory and time of a training before it begins."""
+"""plan."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
 
-from tyro.conf import arg
-
-from hwan.cli import ASK, parse
-from hwan.cli.train import named, told
-from hwan.config import Config
+from hwan.cli.options import OverConfig, parse_over
 from hwan.errors import require
 
 
 @dataclass(frozen=True)
-class Plan:
-    """Memory and time of a training before it begins, and what would fit."""
+class Plan(OverConfig):
+    """Estimate the memory and time of a training before it begins, and find what would fit.
+    --help shows the options that people change, --help-all every option."""
 
-    config: Annotated[Config, arg(name="")]
     data: tuple[Path, ...] = ()
-    """The data set, for the length of an epoch; without it the time of 1000 images is told."""
+    """The data set, for the length of an epoch; without it the time of 1000 images is estimated."""
     memory: float = 0.0
     """Gigabytes to fit into; 0: what the device has."""
     device: str = "auto"
@@ -28,12 +23,8 @@ class Plan:
 
 
 def plan(args: list[str]) -> int:
-    if args and args[0] in ASK:
-        args = ["cyclegan", *args]
-    base = named("plan", args)
-    given = parse(Plan, f"plan {' '.join(args[:1])}", args[1:], Plan(base))
-    told(args[0], given.config, base)
-    require(given.memory >= 0, "--memory is gigabytes, 0 or more", given.memory, "give 16, say")
+    given = parse_over("plan", args, Plan)
+    require(given.memory >= 0, "--memory in gigabytes, 0 or more", given.memory, "give 16, say")
 
     from rich.console import Console
     from rich.table import Table
@@ -44,14 +35,12 @@ def plan(args: list[str]) -> int:
     device = pick_device(given.device)
     room = given.memory * 1e9 or planning.memory_of(device)
     config = planning.settled(given.config, pick_precision(given.config.train.precision, device))
+    found = planning.choices(config, device, room, planning.pictures(config, given.data, device))
     table = Table("options", "memory", f"fits into {room / 1e9:.1f} GB", "GFLOP a step")
-    held = planning.pictures(config, given.data, device)
-    found = planning.choices(config, device, room, held)
     for choice in found:
         fits = "yes" if choice.total <= room else "no"
-        table.add_row(
-            choice.options, f"{choice.total / 1e9:.2f} GB", fits, f"{choice.need.flop / 1e9:.1f}"
-        )
+        memory, flop = f"{choice.total / 1e9:.2f} GB", f"{choice.need.flop / 1e9:.1f}"
+        table.add_row(choice.options, memory, fits, flop)
     console = Console()
     console.print(f"{describe(device)}; {config.train.precision}", highlight=False)
     console.print(table)

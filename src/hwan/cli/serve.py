@@ -7,7 +7,8 @@ from pathlib import Path
 
 from tyro.conf import Positional
 
-from hwan.cli import parse
+from hwan.cli.options import parse
+from hwan.errors import require
 from hwan.serve.limits import Limits
 
 
@@ -23,7 +24,7 @@ class Serve:
     port: int = 8000
     """The port; 0 takes a free one."""
     token_file: Path | None = None
-    """A file whose first line clients have to send as Authorization: Bearer LINE."""
+    """A file whose first line clients must send as Authorization: Bearer LINE."""
     device: str = "cpu"
     """cpu (ONNX Runtime), cuda or mps (PyTorch), or auto."""
     threads: int = 0
@@ -33,14 +34,13 @@ class Serve:
 
 def serve(args: list[str]) -> int:
     given = parse(Serve, "serve", args)
-    from hwan.errors import require
     from hwan.runtime import need
 
     for module in ("fastapi", "uvicorn", "httptools", "prometheus_client", "python_multipart"):
         need(module, "serve", "the server")
     from hwan.serve import server
 
-    require(bool(given.runs), "a server has something to serve", "no RUN", "name a run folder")
+    require(bool(given.runs), "a run to serve", "no RUN", "name a run folder")
     token = server.read_token(given.token_file)
     server.serve(
         given.runs, given.host, given.port, given.device, given.threads, given.limits, token

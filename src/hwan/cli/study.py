@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 
 from tyro.conf import Positional
 
-from hwan.cli import ASK, parse
+from hwan.cli.options import HELP, parse
 from hwan.errors import UsageError, at_least, nearest
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def study(args: list[str]) -> int:
     if not args:
         list_claims()
         return 0
-    if args[0] in ASK:
+    if args[0] in HELP:
         list_claims()
         print()
     return run(parse(Study, "study", args))

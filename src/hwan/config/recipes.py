@@ -13,6 +13,7 @@ from hwan.config import (
     LossConfig,
     TrainConfig,
 )
+from hwan.errors import UsageError, nearest
 
 
 def cyclegan(size: int = 256) -> Config:
@@ -148,3 +149,16 @@ RECIPES: dict[str, Callable[[], Config]] = {
     "demo-webtoon": demo_webtoon,
     "demo-daynight": demo_daynight,
 }
+
+
+def recipe(name: str, size: int | None = None) -> Config:
+    """The recipe of this name; ``size`` is for those whose networks follow the size of the images.
+
+    Raises ``UsageError`` with the nearest name for an unknown one.
+    """
+    if name not in RECIPES:
+        raise UsageError("a recipe of hwan's, or a config.json", name, nearest(name, RECIPES))
+    if size is None or name not in SIZED:
+        return RECIPES[name]()
+    DataConfig(size=size)  # its own rule before the networks' rules
+    return SIZED[name](size)

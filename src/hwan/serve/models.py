@@ -17,7 +17,7 @@ import torch
 
 from hwan.config import PixelFormat
 from hwan.errors import UsageError
-from hwan.export import export_onnx
+from hwan.exporting import export_onnx
 from hwan.imaging.pixels import DTYPES, Pixels, decode, encode, suffix_for, to_pixels, to_tensor
 from hwan.inference.translate import find_generator, is_generator, load, pad_to
 from hwan.nets.folder import GeneratorSpec

@@ -11,7 +11,7 @@ import torch
 
 from hwan.data.folders import list_images
 from hwan.errors import UsageError
-from hwan.export import export_onnx
+from hwan.exporting import export_onnx
 from hwan.files import write_atomic
 from hwan.imaging.pixels import decode, encode, resize
 from hwan.inference.translate import Translator, load

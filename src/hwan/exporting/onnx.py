@@ -16,9 +16,9 @@ from torch import Tensor, nn
 
 from hwan import __version__
 from hwan.errors import Failure, UsageError
-from hwan.export.calibration import CHECK, crops
-from hwan.export.graph import OPSET, around
-from hwan.export.parity import (
+from hwan.exporting.calibration import CHECK, crops
+from hwan.exporting.graph import OPSET, around
+from hwan.exporting.parity import (
     TOLERANCES,
     ExportPrecision,
     Parity,
@@ -26,7 +26,7 @@ from hwan.export.parity import (
     refuse_above,
     write_report,
 )
-from hwan.export.precision import to_fp16, to_int8
+from hwan.exporting.precision import to_fp16, to_int8
 from hwan.files import write_atomic
 from hwan.imaging.pixels import DTYPES, FULL, to_unit
 from hwan.inference.hub import licence

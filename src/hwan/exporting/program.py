@@ -8,8 +8,8 @@ from pathlib import Path
 
 import torch
 
-from hwan.export.onnx import check_exportable, example, inputs, metadata
-from hwan.export.parity import TOLERANCES, Parity, compare, refuse_above, write_report
+from hwan.exporting.onnx import check_exportable, example, inputs, metadata
+from hwan.exporting.parity import TOLERANCES, Parity, compare, refuse_above, write_report
 from hwan.files import write_atomic
 from hwan.inference.hub import licence
 from hwan.nets import sizes

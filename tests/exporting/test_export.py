@@ -19,9 +19,9 @@ import tiny
 from folders import generator
 from hwan.config.networks import Norm
 from hwan.errors import UsageError
-from hwan.export import Parity, export_onnx, export_program, graph, onnx, onnx_engine
-from hwan.export.calibration import crops
-from hwan.export.parity import TOLERANCES, ExportPrecision, Tolerance
+from hwan.exporting import Parity, export_onnx, export_program, graph, onnx, onnx_engine
+from hwan.exporting.calibration import crops
+from hwan.exporting.parity import TOLERANCES, ExportPrecision, Tolerance
 from hwan.imaging.pixels import DTYPES
 from hwan.inference.translate import Translator
 from hwan.nets.folder import load_generator, save_generator

@@ -1,0 +1,148 @@
+"""How commands read their options: a frozen dataclass of them, or one over a recipe's configuration."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, is_dataclass, replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Annotated, Any, Literal, TypeVar, get_type_hints
+
+import tyro
+from tyro.constructors import ConstructorRegistry, StructConstructorSpec, StructTypeInfo
+
+from hwan.config import Config, load
+from hwan.config.applicability import refuse_unread, unread
+from hwan.config.common import COMMON_OPTIONS
+from hwan.config.recipes import RECIPES, SIZED, recipe
+from hwan.config.renamed import RENAMED
+from hwan.errors import UsageError, nearest, require
+
+O = TypeVar("O")  # noqa: E741
+Direction = Literal["ab", "ba"]
+HELP = ("-h", "--help")
+HELP_ALL = "--help-all"
+SECTIONS = {Config: ""} | {
+    section: f"{name}." for name, section in get_type_hints(Config).items() if is_dataclass(section)
+}
+"""The classes of a configuration, and what their options' names begin with."""
+Change = Callable[[StructConstructorSpec, str], StructConstructorSpec]
+
+
+@dataclass(frozen=True)
+class OverConfig:
+    """The options of a command that also takes every option of a configuration."""
+
+    config: Annotated[Config, tyro.conf.arg(name="")]
+
+
+C = TypeVar("C", bound=OverConfig)
+
+
+def parse(
+    kind: type[O],
+    verb: str,
+    args: list[str],
+    default: Any = None,
+    registry: ConstructorRegistry | None = None,
+) -> O:
+    """``args`` as the dataclass ``kind``; help and errors come from its fields and their texts."""
+    parsed: O = tyro.cli(kind, prog=f"hwan {verb}", args=args, default=default, registry=registry)
+    return parsed
+
+
+def parse_over(
+    verb: str, args: list[str], make: Callable[[Config], C], saved: Config | None = None
+) -> C:
+    """``args``, a recipe (or a config.json) and options, as ``make`` of its configuration with the options
+    over it. ``saved`` is the configuration of a run folder that is named in its place.
+
+    A recipe whose networks follow data.size is made for the size that the options ask for. Raises
+    ``UsageError`` for an option that nothing reads, and warns of those in a config.json.
+    """
+    shown = [arg for arg in args if arg in (*HELP, HELP_ALL)]
+    name = "cyclegan" if shown and args[0] in shown else " ".join(args[:1])
+    default = make(saved or _named(verb, name, args))
+    verb, args = f"{verb} {name}", args[1:]
+    if shown:
+        registry = None if HELP_ALL in shown else _changed(_hide_uncommon)
+        return parse(type(default), verb, ["--help"], default, registry)
+    _refuse_old_names(args)
+    if not saved and name in SIZED:
+        asked = parse(type(default), verb, args, default, _changed(_unchecked)).config.data.size
+        if asked != default.config.data.size:
+            default = make(recipe(name, asked))
+    given = parse(type(default), verb, args, default)
+    if not saved:
+        refuse_unread(given.config, default.config)
+        silent = unread(given.config, Config()) if name not in RECIPES else {}
+        for option, reader in silent.items():
+            text = f"warning: {option} in {name} is of {reader}: nothing here reads it"
+            print(text, file=sys.stderr)
+    return given
+
+
+def _named(verb: str, name: str, args: list[str]) -> Config:
+    """The configuration of a recipe's name or of a config.json."""
+    require(
+        name != "" and not name.startswith("-"),
+        f"{verb} with a recipe, a config.json or (train with --resume) a run folder first",
+        " ".join(args) or "nothing",
+        nearest("", RECIPES) + f"; `hwan {verb} RECIPE --help` shows the options",
+    )
+    if Path(name).suffix == ".json":
+        return load(Path(name))
+    own = Path(name) / "config.json"
+    require(
+        name in RECIPES or not own.is_file(),
+        "a recipe of hwan's, or a config.json",
+        name,
+        f"give {own} for its options, or train --resume to go on",
+    )
+    return recipe(name)
+
+
+def _refuse_old_names(args: list[str]) -> None:
+    """Raise ``UsageError`` for an option under the name that it had in version 0.1."""
+    for arg in args:
+        given = arg.partition("=")[0]
+        section, _, option = given.removeprefix("--").replace("-", "_").partition(".")
+        new = RENAMED.get(f"{section}.{option.removeprefix('no_')}")
+        if given.startswith("--") and new:
+            new = "--" + (new.replace(".", ".no-") if option.startswith("no_") else new)
+            raise UsageError(f"{new}, the option's new name", given, f"give {new}")
+
+
+def _changed(change: Change) -> ConstructorRegistry:
+    """How tyro reads a configuration and its sections, with a change: its own rules come first, then
+    ``change`` gets what they say and what the names of the section's options begin with."""
+    registry, within = ConstructorRegistry(), set[Any]()
+
+    @registry.struct_rule
+    def rule(info: StructTypeInfo) -> StructConstructorSpec | None:
+        if info.type not in SECTIONS or info.type in within:
+            return None  # tyro's own rule
+        within.add(info.type)
+        found = registry.get_struct_spec(info)
+        within.remove(info.type)
+        assert isinstance(found, StructConstructorSpec), info.type
+        return change(found, SECTIONS[info.type])
+
+    return registry
+
+
+def _unchecked(section: StructConstructorSpec, prefix: str) -> StructConstructorSpec:
+    """Plain values, whose rules are not checked: a size that the recipe's own networks cannot take."""
+    return replace(section, instantiate=SimpleNamespace)
+
+
+def _hide_uncommon(section: StructConstructorSpec, prefix: str) -> StructConstructorSpec:
+    """Only the options of ``COMMON_OPTIONS`` in the help."""
+    fields = (
+        field
+        if is_dataclass(field.type) or prefix + field.name in COMMON_OPTIONS
+        else replace(field, type=Annotated[field.type, tyro.conf.Suppress])  # type: ignore[arg-type]
+        for field in section.fields
+    )
+    return replace(section, fields=tuple(fields))
