@@ -9,13 +9,16 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from hwan.data.folders import list_images, locate
+from hwan.config import DataConfig
+from hwan.data.augment import centre_crop
+from hwan.data.cache import fit
+from hwan.data.folders import evenly, list_images, locate
 from hwan.errors import UsageError
-from hwan.imaging.pixels import decode, resize, to_tensor
-from hwan.nets import sizes
+from hwan.export.parity import CHECK
+from hwan.imaging.pixels import decode, to_tensor
 from hwan.nets.folder import GeneratorSpec
 
-CALIBRATE, CHECK = 32, 3
+CALIBRATE = 32
 
 
 def crops(data: Sequence[Path], spec: GeneratorSpec) -> Float[Tensor, "n c s s"]:
@@ -25,26 +28,19 @@ def crops(data: Sequence[Path], spec: GeneratorSpec) -> Float[Tensor, "n c s s"]
     ``data`` is a data set, of which the training images of the generator's own input domain are taken,
     or folders of images, or files. Raises ``UsageError`` for fewer than eight readable ones.
     """
-    files = _files(data, spec)
-    wanted = CALIBRATE + CHECK
-    multiple, least = sizes(spec.generator)
+    multiple, least = spec.generator.sizes
     side = max(least, spec.size // multiple * multiple)
+    config = DataConfig(size=side, resize=side)
     found = []
-    for file in files[:: max(1, len(files) // wanted)]:
+    for file in evenly(_files(data, spec), CALIBRATE + CHECK):
         try:
             pixels = decode(file, spec.format_in).pixels
         except UsageError:
-            continue  # `hwan data check` is what tells of broken files
-        height, width = pixels.shape[:2]
-        scale = side / min(height, width)
-        pixels = resize(pixels, max(side, round(height * scale)), max(side, round(width * scale)))
-        top, left = (pixels.shape[0] - side) // 2, (pixels.shape[1] - side) // 2
-        found.append(torch.from_numpy(pixels[top : top + side, left : left + side].copy()))
-        if len(found) == wanted:
-            break
+            continue  # `hwan data check` reports broken files
+        found.append(torch.from_numpy(centre_crop(fit(pixels, config), side).copy()))
     if len(found) < 8:
         raise UsageError(
-            "calibration takes 8 images or more",
+            "8 images or more to calibrate on",
             f"{len(found)} readable in {', '.join(map(str, data))}",
             "give the training's data set, or a folder of images of the kind it will see",
         )
@@ -59,6 +55,6 @@ def _files(data: Sequence[Path], spec: GeneratorSpec) -> list[Path]:
     files: list[Path] = []
     for item in data:
         if not item.exists():
-            raise UsageError("--data is a folder of images", f"{item}: not there", "check it")
+            raise UsageError("a folder of images at --data", f"{item}: not there", "check the path")
         files += list_images(item) if item.is_dir() else [item]
     return files

@@ -1,10 +1,10 @@
-"""Pictures in and out of an ONNX graph: what image.py and ``pad_to`` do, as operators.
+"""Pictures in and out of an ONNX graph: what imaging/pixels.py and ``pad_to`` do, as operators.
 
     (B, H, W, C) uint8, uint16 or float32, any H and W
       -> [-1, 1], padded to the multiple -> generator -> cropped -> the same depth (B, H, W, C')
 
-Written as operators rather than traced from PyTorch: a traced padding by reflection or repetition, which
-of the two depends on the size, would be fixed to the one that the example took.
+Written as operators rather than traced from PyTorch: whether a side is padded by reflection or by
+repetition depends on its length, and a trace would fix the way that the example took.
 """
 
 from __future__ import annotations
@@ -19,19 +19,10 @@ OPSET = 20
 IR = 10  # of ONNX 1.16, which opset 20 is of
 
 BEFORE = """
-<ir_version: {ir}, opset_import: ["" : {opset}]>
 before ({dtype}[B, H, W, C] image) => (float[B, C, Y, X] inside, int64[2] first, int64[2] end)
 {{
-  zero = Constant <value_int: int = 0> ()
-  one = Constant <value_int: int = 1> ()
-  two = Constant <value_int: int = 2> ()
-  begin = Constant <value_ints: ints = [1]> ()
-  finish = Constant <value_ints: ints = [3]> ()
-  multiple = Constant <value_int: int = {multiple}> ()
-  round_up = Constant <value_int: int = {round_up}> ()
-  least = Constant <value_int: int = {least}> ()
-  shape = Shape (image)
-  sides = Slice (shape, begin, finish)
+{constants}
+  sides = Shape <start: int = 1, end: int = 3> (image)
   raised = Add (sides, round_up)
   times = Div (raised, multiple)
   whole = Mul (times, multiple)
@@ -42,10 +33,11 @@ before ({dtype}[B, H, W, C] image) => (float[B, C, Y, X] inside, int64[2] first,
   after = Sub (extra, first)
   most = Max (first, after)
   mirrors = Less (most, sides)
+  start = Neg (first)
+  stop = Sub (target, first)
+  last = Sub (sides, one)
 {axes}
   floats = Cast <to: int = 1> (padded_1)
-  divisor = Constant <value_float: float = {divisor}> ()
-  shift = Constant <value_float: float = {shift}> ()
   scaled = Div (floats, divisor)
   ranged = Add (scaled, shift)
   inside = Transpose <perm: ints = [0, 3, 1, 2]> (ranged)
@@ -53,32 +45,24 @@ before ({dtype}[B, H, W, C] image) => (float[B, C, Y, X] inside, int64[2] first,
 """
 # Row numbers -first .. target - first - 1, then mirrored at both ends, or held at them.
 AXIS = """
-  axis_{i} = Constant <value_int: int = {i}> ()
-  side_{i} = Gather <axis: int = 0> (sides, axis_{i})
-  first_{i} = Gather <axis: int = 0> (first, axis_{i})
-  target_{i} = Gather <axis: int = 0> (target, axis_{i})
-  mirrors_{i} = Gather <axis: int = 0> (mirrors, axis_{i})
-  start_{i} = Neg (first_{i})
-  stop_{i} = Sub (target_{i}, first_{i})
+  start_{i} = Gather (start, {number})
+  stop_{i} = Gather (stop, {number})
+  last_{i} = Gather (last, {number})
+  mirrors_{i} = Gather (mirrors, {number})
   index_{i} = Range (start_{i}, stop_{i}, one)
-  last_{i} = Sub (side_{i}, one)
   positive_{i} = Abs (index_{i})
   beyond_{i} = Sub (last_{i}, positive_{i})
   folded_{i} = Abs (beyond_{i})
   mirrored_{i} = Sub (last_{i}, folded_{i})
   held_{i} = Clip (index_{i}, zero, last_{i})
-  taken_{i} = Where (mirrors_{i}, mirrored_{i}, held_{i})
-  padded_{i} = Gather <axis: int = {axis}> ({source}, taken_{i})
+  chosen_{i} = Where (mirrors_{i}, mirrored_{i}, held_{i})
+  padded_{i} = Gather <axis: int = {axis}> ({source}, chosen_{i})
 """
 AFTER = """
-<ir_version: {ir}, opset_import: ["" : {opset}]>
 after (float[B, C, Y, X] made, int64[2] first, int64[2] end) => ({dtype}[B, H, W, C] translation)
 {{
+{constants}
   axes = Constant <value_ints: ints = [2, 3]> ()
-  one = Constant <value_float: float = 1.0> ()
-  half = Constant <value_float: float = {half}> ()
-  low = Constant <value_float: float = {low}> ()
-  high = Constant <value_float: float = {high}> ()
   cropped = Slice (made, first, end, axes)
   turned = Transpose <perm: ints = [0, 2, 3, 1]> (cropped)
   raised = Add (turned, one)
@@ -88,8 +72,8 @@ after (float[B, C, Y, X] made, int64[2] first, int64[2] end) => ({dtype}[B, H, W
   translation = Cast <to: int = {code}> (clipped)
 }}
 """
-NAMES = {"8": "uint8", "16": "uint16", "float": "float"}
-CODES = {"8": 2, "16": 4, "float": 1}  # TensorProto.DataType
+TYPES = {"8": ("uint8", 2), "16": ("uint16", 4), "float": ("float", 1)}
+"""A depth's type in the text, and its number in TensorProto.DataType."""
 
 
 def around(
@@ -103,34 +87,28 @@ def around(
     kinds, of any H and W; names as before."""
     multiple, least = sizes
     axes = "".join(
-        AXIS.format(i=i, axis=i + 1, source="image" if i == 0 else "padded_0") for i in (0, 1)
+        AXIS.format(i=i, number=number, axis=i + 1, source=source)
+        for i, (number, source) in enumerate([("zero", "image"), ("one", "padded_0")])
     )
     low, high = _limits(format_in)
+    half = (high - low) / 2
+    whole = {"zero": 0, "one": 1, "two": 2, "multiple": multiple, "round_up": multiple - 1}
     before = BEFORE.format(
-        ir=IR,
-        opset=OPSET,
-        dtype=NAMES[format_in.depth],
-        multiple=multiple,
-        round_up=multiple - 1,
-        least=least,
+        dtype=TYPES[format_in.depth][0],
+        constants=_constants(**whole, least=least, divisor=half, shift=-low / half - 1),
         axes=axes,
-        divisor=float((high - low) / 2),
-        shift=float(-low / ((high - low) / 2) - 1),
     )
     low, high = _limits(format_out)
-    floats = format_out.depth == "float"
+    dtype, code = TYPES[format_out.depth]
     after = AFTER.format(
-        ir=IR,
-        opset=OPSET,
-        dtype=NAMES[format_out.depth],
-        half=float((high - low) / 2),
-        low=float(low),
-        high=float(high),
-        levels="Add (scaled, low)" if floats else "Round (scaled)",
-        code=CODES[format_out.depth],
+        dtype=dtype,
+        constants=_constants(one=1.0, half=(high - low) / 2, low=low, high=high),
+        levels="Add (scaled, low)" if format_out.depth == "float" else "Round (scaled)",
+        code=code,
     )
     compose = onnx.compose
-    first, last = (onnx.parser.parse_model(text) for text in (before, after))
+    head = f'<ir_version: {IR}, opset_import: ["" : {OPSET}]>'
+    first, last = (onnx.parser.parse_model(head + text) for text in (before, after))
     proto.ir_version = IR
     proto.functions.clear()  # the exporter leaves an empty list of opsets' functions
     core = compose.add_prefix(proto, "net/")
@@ -145,9 +123,12 @@ def around(
     return joined
 
 
+def _constants(**values: float) -> str:
+    kinds = ((name, type(value).__name__, value) for name, value in values.items())
+    return "\n".join(f"  {n} = Constant <value_{kind}: {kind} = {v}> ()" for n, kind, v in kinds)
+
+
 def _limits(pixel_format: PixelFormat) -> tuple[float, float]:
-    return (
-        pixel_format.range
-        if pixel_format.depth == "float"
-        else (0.0, float(FULL[DTYPES[pixel_format.depth]]))
-    )
+    if pixel_format.depth == "float":
+        return float(pixel_format.range[0]), float(pixel_format.range[1])
+    return 0.0, float(FULL[DTYPES[pixel_format.depth]])
