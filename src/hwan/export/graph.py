@@ -9,108 +9,37 @@ repetition depends on its length, and a trace would fix the way that the example
 
 from __future__ import annotations
 
-from types import ModuleType
 from typing import Any
 
 from hwan.config import PixelFormat
 from hwan.imaging.pixels import DTYPES, FULL
+from hwan.runtime import need
 
 OPSET = 20
 IR = 10  # of ONNX 1.16, which opset 20 is of
-
-BEFORE = """
-before ({dtype}[B, H, W, C] image) => (float[B, C, Y, X] inside, int64[2] first, int64[2] end)
-{{
-{constants}
-  sides = Shape <start: int = 1, end: int = 3> (image)
-  raised = Add (sides, round_up)
-  times = Div (raised, multiple)
-  whole = Mul (times, multiple)
-  target = Max (whole, least)
-  extra = Sub (target, sides)
-  first = Div (extra, two)
-  end = Add (first, sides)
-  after = Sub (extra, first)
-  most = Max (first, after)
-  mirrors = Less (most, sides)
-  start = Neg (first)
-  stop = Sub (target, first)
-  last = Sub (sides, one)
-{axes}
-  floats = Cast <to: int = 1> (padded_1)
-  scaled = Div (floats, divisor)
-  ranged = Add (scaled, shift)
-  inside = Transpose <perm: ints = [0, 3, 1, 2]> (ranged)
-}}
-"""
-# Row numbers -first .. target - first - 1, then mirrored at both ends, or held at them.
-AXIS = """
-  start_{i} = Gather (start, {number})
-  stop_{i} = Gather (stop, {number})
-  last_{i} = Gather (last, {number})
-  mirrors_{i} = Gather (mirrors, {number})
-  index_{i} = Range (start_{i}, stop_{i}, one)
-  positive_{i} = Abs (index_{i})
-  beyond_{i} = Sub (last_{i}, positive_{i})
-  folded_{i} = Abs (beyond_{i})
-  mirrored_{i} = Sub (last_{i}, folded_{i})
-  held_{i} = Clip (index_{i}, zero, last_{i})
-  chosen_{i} = Where (mirrors_{i}, mirrored_{i}, held_{i})
-  padded_{i} = Gather <axis: int = {axis}> ({source}, chosen_{i})
-"""
-AFTER = """
-after (float[B, C, Y, X] made, int64[2] first, int64[2] end) => ({dtype}[B, H, W, C] translation)
-{{
-{constants}
-  axes = Constant <value_ints: ints = [2, 3]> ()
-  cropped = Slice (made, first, end, axes)
-  turned = Transpose <perm: ints = [0, 2, 3, 1]> (cropped)
-  raised = Add (turned, one)
-  scaled = Mul (raised, half)
-  levels = {levels}
-  clipped = Clip (levels, low, high)
-  translation = Cast <to: int = {code}> (clipped)
-}}
-"""
-TYPES = {"8": ("uint8", 2), "16": ("uint16", 4), "float": ("float", 1)}
-"""A depth's type in the text, and its number in TensorProto.DataType."""
+FLOAT = 1  # of TensorProto.DataType
 
 
 def around(
-    onnx: ModuleType,
-    proto: Any,
-    format_in: PixelFormat,
-    format_out: PixelFormat,
-    sizes: tuple[int, int],
+    proto: Any, format_in: PixelFormat, format_out: PixelFormat, sizes: tuple[int, int]
 ) -> Any:
     """The model ``proto``, "image" to "translation", as one from pixels to pixels (B, H, W, C) of the
-    kinds, of any H and W; names as before."""
-    multiple, least = sizes
-    axes = "".join(
-        AXIS.format(i=i, number=number, axis=i + 1, source=source)
-        for i, (number, source) in enumerate([("zero", "image"), ("one", "padded_0")])
+    formats, of any H and W; names as before. ``sizes``: (multiple, least) of a padded side."""
+    names = ("onnx", "onnx.inliner", "onnxscript")
+    onnx, inliner, script = (need(name, "onnx", "export to ONNX") for name in names)
+    types = {"8": script.UINT8, "16": script.UINT16, "float": script.FLOAT}
+    first = _before(script, format_in, *sizes).to_model_proto(
+        input_types=[types[format_in.depth]["B", "H", "W", "C"]],
+        output_types=[script.FLOAT["B", "C", "Y", "X"], script.INT64[2], script.INT64[2]],
     )
-    low, high = _limits(format_in)
-    half = (high - low) / 2
-    whole = {"zero": 0, "one": 1, "two": 2, "multiple": multiple, "round_up": multiple - 1}
-    before = BEFORE.format(
-        dtype=TYPES[format_in.depth][0],
-        constants=_constants(**whole, least=least, divisor=half, shift=-low / half - 1),
-        axes=axes,
+    last = _after(script, format_out, types[format_out.depth].dtype).to_model_proto(
+        input_types=[script.FLOAT["B", "C", "Y", "X"], script.INT64[2], script.INT64[2]],
+        output_types=[types[format_out.depth]["B", "H", "W", "C"]],
     )
-    low, high = _limits(format_out)
-    dtype, code = TYPES[format_out.depth]
-    after = AFTER.format(
-        dtype=dtype,
-        constants=_constants(one=1.0, half=(high - low) / 2, low=low, high=high),
-        levels="Add (scaled, low)" if format_out.depth == "float" else "Round (scaled)",
-        code=code,
-    )
-    compose = onnx.compose
-    head = f'<ir_version: {IR}, opset_import: ["" : {OPSET}]>'
-    first, last = (onnx.parser.parse_model(head + text) for text in (before, after))
-    proto.ir_version = IR
     proto.functions.clear()  # the exporter leaves an empty list of opsets' functions
+    first = inliner.inline_local_functions(first)
+    first.ir_version = last.ir_version = proto.ir_version = IR
+    compose = onnx.compose
     core = compose.add_prefix(proto, "net/")
     last = compose.add_prefix(last, "out/", rename_inputs=False, rename_outputs=False)
     joined = compose.merge_models(
@@ -123,9 +52,53 @@ def around(
     return joined
 
 
-def _constants(**values: float) -> str:
-    kinds = ((name, type(value).__name__, value) for name, value in values.items())
-    return "\n".join(f"  {n} = Constant <value_{kind}: {kind} = {v}> ()" for n, kind, v in kinds)
+def _before(script: Any, pixel_format: PixelFormat, multiple: int, least: int) -> Any:
+    """Pixels to (padded in [-1, 1], where the picture's sides begin in it, where they end)."""
+    op = script.opset20
+    low, high = _limits(pixel_format)
+    divisor = (high - low) / 2
+    shift = -low / divisor - 1
+
+    @script.script(default_opset=op)
+    def places(side, first, target):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+        """Row numbers -first .. target - first - 1, then mirrored at both ends, or held at them."""
+        index = op.Range(-first, target - first, 1)
+        last = side - 1
+        mirrored = last - op.Abs(last - op.Abs(index))
+        held = op.Clip(index, 0, last)
+        return op.Where(op.Max(first, target - first - side) < side, mirrored, held)
+
+    @script.script(default_opset=op)
+    def before(image):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+        sides = op.Shape(image, start=1, end=3)
+        target = op.Max((sides + (multiple - 1)) / multiple * multiple, least)
+        first = (target - sides) / 2
+        end = first + sides
+        rows = places(op.Gather(sides, 0), op.Gather(first, 0), op.Gather(target, 0))
+        columns = places(op.Gather(sides, 1), op.Gather(first, 1), op.Gather(target, 1))
+        padded = op.Gather(op.Gather(image, rows, axis=1), columns, axis=2)
+        scaled = op.Cast(padded, to=FLOAT) / divisor + shift
+        inside = op.Transpose(scaled, perm=[0, 3, 1, 2])
+        return inside, first, end
+
+    return before
+
+
+def _after(script: Any, pixel_format: PixelFormat, dtype: int) -> Any:
+    """What the generator made, cropped, as pixels."""
+    op = script.opset20
+    low, high = _limits(pixel_format)
+    half = (high - low) / 2
+    whole = script.values.Op(op, "Identity" if pixel_format.depth == "float" else "Round")
+
+    @script.script(default_opset=op)
+    def after(made, first, end):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+        cropped = op.Slice(made, first, end, [2, 3])
+        levels = whole((op.Transpose(cropped, perm=[0, 2, 3, 1]) + 1.0) * half + low)
+        translation = op.Cast(op.Clip(levels, low, high), to=dtype)
+        return translation
+
+    return after
 
 
 def _limits(pixel_format: PixelFormat) -> tuple[float, float]:

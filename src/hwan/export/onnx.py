@@ -77,7 +77,7 @@ def export_onnx(
     found = [compare(net, run, image) for image in compared]
     refuse_above(found, precision, "ONNX" if precision == "fp32" else f"ONNX in {precision}")
     if images:
-        proto = around(onnx, proto, spec.format_in, spec.format_out, spec.generator.sizes)
+        proto = around(proto, spec.format_in, spec.format_out, spec.generator.sizes)
         outside = Translator(net, spec)
         outside.engine = lambda image: run(image.contiguous())
         same_pixels(outside, runner(proto.SerializeToString()))
@@ -182,7 +182,7 @@ def onnx_engine(translator: Translator) -> Callable[[Tensor], Tensor]:
     need("onnxscript", "onnx", "--engine onnx")
     if not translator.on_cpu or translator.half is not None:
         raise UsageError(
-            "a CPU and fp32 for the engine onnx",
+            "an engine on the CPU in fp32",
             f"{translator.device}, {translator.half or 'fp32'}",
             "add --device cpu, or leave --engine (or --precision) out",
         )
