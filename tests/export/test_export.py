@@ -176,9 +176,8 @@ def test_pixels_of_any_size_go_in_and_come_out(
 
 
 def test_a_wrong_padding_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def wider(*given: Any) -> Any:
-        *others, (multiple, least) = given
-        return graph.around(*others, (2 * multiple, least))
+    def wider(proto: Any, reads: Any, writes: Any, sizes: tuple[int, int]) -> Any:
+        return graph.around(proto, reads, writes, (2 * sizes[0], sizes[1]))
 
     monkeypatch.setattr(onnx, "around", wider)
     with pytest.raises(RuntimeError, match="differs from padding and cropping"):
@@ -218,7 +217,9 @@ def test_int8_without_images_is_refused(tmp_path: Path) -> None:
         export_onnx(folder, tmp_path / "out", "int8")
     few = tmp_path / "few"
     photos(few, 2)
-    with pytest.raises(UsageError, match="8 images or more to calibrate on\n  received: 2 readable"):
+    with pytest.raises(
+        UsageError, match="8 images or more to calibrate on\n  received: 2 readable"
+    ):
         export_onnx(folder, tmp_path / "out", "int8", data=[few / "trainA"])
     with pytest.raises(UsageError, match="nowhere: not there"):
         export_onnx(folder, tmp_path / "out", "int8", data=[tmp_path / "nowhere"])

@@ -72,9 +72,8 @@ def read_token(file: Path | None) -> str:
         try:
             token = next(iter(file.read_text(encoding="utf-8").splitlines()), "").strip()
         except (OSError, UnicodeDecodeError) as error:
-            raise UsageError(
-                "a text file at --token-file", f"{file}: {error}", "check it"
-            ) from error
+            found = f"{file}: {error}"
+            raise UsageError("a text file at --token-file", found, "check the path") from error
         require(bool(token), "a token in --token-file", f"{file}: empty", "write one into it")
     require(
         token.isascii() and token.isprintable() and " " not in token,
@@ -91,13 +90,6 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
-
-
-def _cores() -> int:
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # macOS, Windows
-        return os.cpu_count() or 1
 
 
 def load_models(runs: Sequence[Path], device: str, threads: int) -> dict[str, Model]:
@@ -130,7 +122,8 @@ def serve(
         f"--host {host} without one",
         f"set {TOKEN} (openssl rand -hex 16 makes one), give --token-file, or --host 127.0.0.1",
     )
-    threads = threads or _cores()
+    cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+    threads = threads or cores
     models = load_models(runs, device, threads)
     lanes = threads if all(model.lane for model in models.values()) else 1
     app = make_app(models, limits, token, lanes)
