@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from hwan.errors import UsageError
+from hwan.inference.translate import margins
 from hwan.interop import keras, reference
 from hwan.interop.reference import load_discriminator
 from hwan.interop.to_reference import export_reference
@@ -40,9 +41,8 @@ def import_weights(
     generator already.
     """
     if (out / "model.safetensors").exists():
-        raise UsageError(
-            "a folder without a generator at --out", f"{out}, which has one", "give another --out"
-        )
+        expected = "a folder without a generator at --out"
+        raise UsageError(expected, f"{out}, which has one", "give another --out")
     if direction == "auto":
         direction = "ba" if re.search(r"net_G_B|gen(erator)?_F", source.name) else "ab"
     net, config, channels_in, channels_out = (
@@ -50,8 +50,7 @@ def import_weights(
         if _is_keras(source)
         else reference.load_generator(source, evaluating)
     )
-    multiple, least = config.sizes
-    size = max(least, -(-SIZE // multiple) * multiple)
+    size = SIZE + sum(margins(SIZE, *config.sizes))
     spec = GeneratorSpec(config, channels_in, channels_out, direction, size, 0, method="imported")
     save_generator(out, net, spec)
     return spec

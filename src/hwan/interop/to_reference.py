@@ -58,13 +58,9 @@ def export_reference(source: Path, out: Path) -> Exported:
 def _foreign(config: GeneratorConfig) -> list[str]:
     """The options of a generator in which it differs from every one of the reference's."""
     free = {"name", "filters", "blocks", "norm", "dropout", "test_dropout", "downs"}
-    free |= {
-        "test_batch_statistics",
-        "init",
-        "gain",
-        "last_init",
-    }  # the last three begin a training
-    free |= {"gamma_mean", "gamma_std", "groups", "whitening_channels"}  # of norms that are refused
+    # How training began, and options of norms that are refused.
+    free |= {"init", "gain", "last_init", "gamma_mean", "gamma_std", "groups"}
+    free |= {"whitening_channels", "test_batch_statistics"}
     standard, given = vars(GeneratorConfig()), vars(config)
     wrong = [name for name in given if name not in free and given[name] != standard[name]]
     if config.name not in ("resnet", "unet"):
