@@ -13,7 +13,7 @@ from hwan.config import DataConfig
 from hwan.data.augment import centre_crop
 from hwan.data.cache import fit
 from hwan.data.folders import evenly, list_images, locate
-from hwan.errors import UsageError
+from hwan.errors import UsageError, require
 from hwan.export.parity import CHECK
 from hwan.imaging.pixels import decode, to_tensor
 from hwan.nets.folder import GeneratorSpec
@@ -52,9 +52,12 @@ def _files(data: Sequence[Path], spec: GeneratorSpec) -> list[Path]:
         layout = locate(data)
         source = layout.train_a if spec.direction == "ab" else layout.train_b
         return list(list_images(source.folder))
-    files: list[Path] = []
-    for item in data:
-        if not item.exists():
-            raise UsageError("a folder of images at --data", f"{item}: not there", "check the path")
-        files += list_images(item) if item.is_dir() else [item]
-    return files
+    return given_images(data, "--data")
+
+
+def given_images(items: Sequence[Path], option: str) -> list[Path]:
+    """The image files among ``items``, files and folders. Raises ``UsageError`` for an absent one."""
+    for item in items:
+        found = f"{item}: not there"
+        require(item.exists(), f"images and folders of images at {option}", found, "check the path")
+    return [f for item in items for f in (list_images(item) if item.is_dir() else [item])]

@@ -17,14 +17,7 @@ from torch import Tensor, nn
 from hwan import __version__
 from hwan.errors import Failure, UsageError
 from hwan.export.graph import OPSET, around
-from hwan.export.parity import (
-    CHECK,
-    ExportPrecision,
-    Parity,
-    compare,
-    refuse_above,
-    write_export,
-)
+from hwan.export.parity import CHECK, ExportPrecision, Parity, compare, refuse_above, write_export
 from hwan.export.precision import to_fp16, to_int8
 from hwan.imaging.pixels import DTYPES, FULL, to_unit
 from hwan.inference.hub import licence
@@ -79,9 +72,9 @@ def export_onnx(
     if images:
         proto = around(proto, spec.format_in, spec.format_out, spec.generator.sizes)
         outside = Translator(net, spec)
-        outside.engine = lambda image: run(image.contiguous())
+        outside.engine = run
         same_pixels(outside, runner(proto.SerializeToString()))
-    facts = {**metadata(spec, precision, images), "licence": licence(folder)}
+    facts = metadata(folder, spec, precision, images)
     onnx.helper.set_model_props(proto, {f"hwan.{k}": json.dumps(v) for k, v in facts.items()})
     return write_export(out / "model.onnx", proto.SerializeToString(), found, precision, folder)
 
@@ -135,10 +128,13 @@ def trace(net: nn.Module, spec: GeneratorSpec) -> Any:
     return program.model_proto
 
 
-def metadata(spec: GeneratorSpec, precision: ExportPrecision, images: bool) -> dict[str, Any]:
+def metadata(
+    folder: Path, spec: GeneratorSpec, precision: ExportPrecision, images: bool
+) -> dict[str, Any]:
     """What the file says of itself, each value as JSON under "hwan.NAME": all of the spec, the
     ``version`` of hwan, ``precision``, ``multiple`` and ``least`` side, ``range`` of a float input and
-    output, ``layout`` "NCHW" ([-1, 1], padded by the caller) or "NHWC" (pixels of any size).
+    output, ``layout`` "NCHW" ([-1, 1], padded by the caller) or "NHWC" (pixels of any size), and the
+    ``licence`` of the folder's model card.
     """
     multiple, least = spec.generator.sizes
     return {
@@ -148,6 +144,7 @@ def metadata(spec: GeneratorSpec, precision: ExportPrecision, images: bool) -> d
         "multiple": 1 if images else multiple,
         "least": 1 if images else least,
         "range": "pixels" if images else "-1..1",
+        "licence": licence(folder),
         **asdict(spec),
     }
 
@@ -167,7 +164,7 @@ def runner(model: bytes, threads: int = 0, shared: bool = False) -> Callable[[Te
     session = runtime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
     def run(image: Tensor) -> Tensor:
-        return torch.from_numpy(session.run(None, {"image": image.numpy()})[0])
+        return torch.from_numpy(session.run(None, {"image": image.contiguous().numpy()})[0])
 
     return run
 
@@ -187,8 +184,7 @@ def onnx_engine(translator: Translator) -> Callable[[Tensor], Tensor]:
             "add --device cpu, or leave --engine (or --precision) out",
         )
     check_exportable(translator.spec)
-    run = runner(trace(translator.generator, translator.spec).SerializeToString())
-    return lambda image: run(image.contiguous())
+    return runner(trace(translator.generator, translator.spec).SerializeToString())
 
 
 def inputs(

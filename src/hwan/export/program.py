@@ -10,7 +10,6 @@ import torch
 
 from hwan.export.onnx import check_exportable, example, inputs, metadata
 from hwan.export.parity import Parity, compare, refuse_above, write_export
-from hwan.inference.hub import licence
 from hwan.nets.folder import load_generator
 
 
@@ -32,7 +31,7 @@ def export_program(folder: Path, out: Path) -> tuple[Path, list[Parity]]:
     # at its least side, has to have two here.
     multiple, least = spec.generator.sizes
     least = max(least, 2 * multiple)
-    facts = {**metadata(spec, "fp32", images=False), "least": least, "licence": licence(folder)}
+    facts = metadata(folder, spec, "fp32", images=False) | {"least": least}
     file, text = io.BytesIO(), json.dumps({f"hwan.{k}": v for k, v in facts.items()})
     torch.export.save(program, file, extra_files={"hwan.json": text})
     read = torch.export.load(io.BytesIO(file.getvalue())).module()

@@ -1,4 +1,4 @@
-"""Generators trained elsewhere, as generator folders; and back. It uses nets/ and inference/; cli/ imports it.
+"""Generators trained elsewhere as generator folders, and back. It uses nets/ and inference/; cli/ imports it.
 
 The kind of file is read from its contents, the architecture from its tensors: docs/guide/interop.md.
 """

@@ -68,9 +68,9 @@ def load_generator(
             config, dropout=dropout, test_dropout=dropout > 0, test_batch_statistics=statistics
         )
         weights = {key: value for key, value in weights.items() if not key.endswith(STATISTICS)}
-    net = build_generator(config, found.channels_in, found.channels_out)
-    _fill(net, found, weights, path)
-    return net, config, found.channels_in, found.channels_out
+    cin, cout = found.channels_in, found.channels_out
+    net = _fill(build_generator(config, cin, cout), found, weights, path)
+    return net, config, cin, cout
 
 
 def load_discriminator(path: Path) -> tuple[nn.Module, DiscriminatorConfig, int]:
@@ -84,13 +84,12 @@ def load_discriminator(path: Path) -> tuple[nn.Module, DiscriminatorConfig, int]
         expected = "a discriminator's checkpoint"
         raise UsageError(expected, f"{path}: {found}", "give latest_net_D_A.pth")
     net = build_discriminator(found.config, found.channels_in)
-    _fill(net, found, weights, path)
-    return net, found.config, found.channels_in
+    return _fill(net, found, weights, path), found.config, found.channels_in
 
 
-def _fill(net: nn.Module, found: Found, weights: Weights, path: Path) -> None:
-    """Load ``weights`` into ``net``. Raises ``UsageError`` for every name, shape and value that does
-    not fit the network that was found."""
+def _fill(net: nn.Module, found: Found, weights: Weights, path: Path) -> nn.Module:
+    """``net`` with ``weights``, in evaluation mode. Raises ``UsageError`` for every name, shape and
+    value that does not fit the network that was found."""
     own = net.state_dict()
     names = {key: reference_name(key, found.config) for key in own}
     # The reference may have no tensor: without a norm for a bias, before PyTorch 0.4 for a count.
@@ -111,7 +110,7 @@ def _fill(net: nn.Module, found: Found, weights: Weights, path: Path) -> None:
             "import a checkpoint of the reference's own networks, as it was saved",
         )
     net.load_state_dict(filled)
-    net.eval().requires_grad_(False)
+    return net.eval().requires_grad_(False)
 
 
 def read(path: Path) -> dict[str, Tensor]:

@@ -142,19 +142,15 @@ class Batcher:
         """The oldest job and a lane's share of those that fit it; their pixels; and whether it has the
         machine for itself. After a short wait for what is being uploaded."""
         async with self._choosing:
-            until = 0.0
+            until, left = 0.0, None
             while True:
-                self._jobs = [job for job in self._jobs if not job.done.done()]
                 same = self._same()
-                if not same:
-                    await self._wait(None)
-                    continue
-                until = until or time.perf_counter() + self.limits.wait_ms / 1000
-                left = until - time.perf_counter()
-                if len(same) < self.limits.batch and self._uploading and left > 0:
-                    await self._wait(left)
-                    continue
-                break
+                if same:
+                    until = until or time.perf_counter() + self.limits.wait_ms / 1000
+                    left = until - time.perf_counter()
+                    if len(same) >= self.limits.batch or not self._uploading or left <= 0:
+                        break
+                await self._wait(left)
             # A share, even where the other lanes are busy now: they will be back for theirs soon.
             share = math.ceil(len(same) / self.lanes)
             alone = self._running == 0 and len(same) == 1
@@ -167,6 +163,7 @@ class Batcher:
 
     def _same(self) -> list[_Job]:
         """The oldest job and those like it, as many as memory has room for beside what runs now."""
+        self._jobs = [job for job in self._jobs if not job.done.done()]
         if not self._jobs:
             return []
         first = self._jobs[0]

@@ -17,7 +17,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from hwan.errors import UsageError, require
 from hwan.serve.app import SAFE, make_app
 from hwan.serve.limits import Limits
-from hwan.serve.models import Model, find_models, load_model, warm
+from hwan.serve.models import find_models, load_model, warm
 
 TOKEN = "HWAN_TOKEN"
 
@@ -36,22 +36,15 @@ class _Protocol(HttpToolsProtocol):
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
-        self._in_time()
+        if self._late is not None:
+            self._late.cancel()
+            self._late = None
         super().on_headers_complete()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._in_time()
-        super().connection_lost(exc)
 
     def _begin(self) -> None:
         if self._late is None:
             seconds = self.config.app.state.limits.upload_s  # type: ignore[union-attr]
             self._late = self.loop.call_later(seconds, self.transport.close)
-
-    def _in_time(self) -> None:
-        if self._late is not None:
-            self._late.cancel()
-            self._late = None
 
 
 class _Server(uvicorn.Server):
@@ -92,16 +85,6 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def load_models(runs: Sequence[Path], device: str, threads: int) -> dict[str, Model]:
-    """Every generator of ``runs``, by name, loaded and warm; each is reported as it comes."""
-    models: dict[str, Model] = {}
-    for name, folder in find_models(runs).items():
-        models[name] = load_model(name, folder, device, threads)
-        warm(models[name])
-        print(f"{name}: {models[name].engine}", file=sys.stderr, flush=True)
-    return models
-
-
 def serve(
     runs: Sequence[Path],
     host: str,
@@ -124,7 +107,11 @@ def serve(
     )
     cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
     threads = threads or cores
-    models = load_models(runs, device, threads)
+    models = {}
+    for name, folder in find_models(runs).items():
+        models[name] = load_model(name, folder, device, threads)
+        warm(models[name])
+        print(f"{name}: {models[name].engine}", file=sys.stderr, flush=True)
     lanes = threads if all(model.lane for model in models.values()) else 1
     app = make_app(models, limits, token, lanes)
     config = uvicorn.Config(
@@ -155,6 +142,6 @@ def serve(
     bound, shown = socket.getsockname()[1], f"[{host}]" if ":" in host else host
     print(f"http://{shown}:{bound}/  (interface: /openapi.json; Ctrl-C stops)", flush=True)
     # uvicorn raises the signal again when all is finished; it must not end the process with an error.
-    for name in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(name, lambda *_: None)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)
     _Server(config).run(sockets=[socket])

@@ -9,9 +9,10 @@ from tempfile import TemporaryDirectory
 
 import torch
 
-from hwan.data.folders import evenly, list_images
-from hwan.errors import UsageError, require
+from hwan.data.folders import evenly
+from hwan.errors import require
 from hwan.export import export_onnx
+from hwan.export.calibration import given_images
 from hwan.files import write_atomic
 from hwan.imaging.pixels import decode, encode, resize
 from hwan.inference.translate import Translator, load
@@ -93,13 +94,8 @@ def _probe(translator: Translator) -> list[float]:
 
 def _samples(inputs: Sequence[Path]) -> dict[str, bytes]:
     """Up to a dozen of the images, scaled to what a sample needs, as JPEG (so without metadata)."""
-    paths: list[Path] = []
-    for item in inputs:
-        if not item.exists():
-            raise UsageError("images and folders at --samples", f"{item}: not there", "check it")
-        paths += list_images(item) if item.is_dir() else [item]
     pictures: dict[str, bytes] = {}
-    for number, path in enumerate(paths[:SAMPLES]):
+    for number, path in enumerate(given_images(inputs, "--samples")[:SAMPLES]):
         pixels = decode(path).pixels
         height, width = pixels.shape[:2]
         share = min(1.0, SAMPLE_SIDE / max(height, width))
