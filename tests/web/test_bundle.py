@@ -14,6 +14,8 @@ from hwan.errors import UsageError
 from hwan.web import runtime
 from hwan.web.bundle import export_web
 
+pytest_plugins = ["page_fixtures"]
+
 
 def test_the_folder_is_small_whole_and_can_be_written_again(
     bundle: Path, folder: Path, package: Path

@@ -12,6 +12,8 @@ from hwan.inference.translate import load
 from pages import DONE, canvas, faulty, give, opened, says, served
 from servers import close, noise
 
+pytest_plugins = ["page_fixtures"]
+
 TALK = "const channel = new BroadcastChannel('test');"
 HARDWARE = f"""window.{TALK.removeprefix("const ")}
 Object.defineProperty(GPUAdapterInfo.prototype, "isFallbackAdapter", {{get: () => false}});

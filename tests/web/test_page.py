@@ -19,6 +19,8 @@ from hwan.web.bundle import export_web
 from pages import DONE, Isolating, Quiet, canvas, give, listening, opened, served
 from servers import close, noise, running
 
+pytest_plugins = ["page_fixtures"]
+
 UNNAMED = """[...document.querySelectorAll("button, input, select, img, canvas")].filter(
   e => !(e.textContent.trim() || e.labels?.length || e.alt || e.ariaLabel || e.querySelector("[alt]"))
 ).map(e => e.outerHTML)"""

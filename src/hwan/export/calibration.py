@@ -31,8 +31,12 @@ def crops(data: Sequence[Path], spec: GeneratorSpec) -> Float[Tensor, "n c s s"]
     multiple, least = spec.generator.sizes
     side = max(least, spec.size // multiple * multiple)
     config = DataConfig(size=side, resize=side)
+    folders = data
+    if len(data) == 1 and (data[0] / "trainA").is_dir():
+        layout = locate(data)
+        folders = [(layout.train_a if spec.direction == "ab" else layout.train_b).folder]
     found = []
-    for file in evenly(_files(data, spec), CALIBRATE + CHECK):
+    for file in evenly(given_images(folders, "--data"), CALIBRATE + CHECK):
         try:
             pixels = decode(file, spec.format_in).pixels
         except UsageError:
@@ -45,14 +49,6 @@ def crops(data: Sequence[Path], spec: GeneratorSpec) -> Float[Tensor, "n c s s"]
             "give the training's data set, or a folder of images of the kind it will see",
         )
     return to_tensor(torch.stack(found), spec.range_in)
-
-
-def _files(data: Sequence[Path], spec: GeneratorSpec) -> list[Path]:
-    if len(data) == 1 and (data[0] / "trainA").is_dir():
-        layout = locate(data)
-        source = layout.train_a if spec.direction == "ab" else layout.train_b
-        return list(list_images(source.folder))
-    return given_images(data, "--data")
 
 
 def given_images(items: Sequence[Path], option: str) -> list[Path]:

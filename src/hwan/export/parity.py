@@ -25,7 +25,7 @@ class Parity:
     """PyTorch against the exported file on one input (B, C, H, W): errors of outputs in [-1, 1], of
     which an 8-bit level is 0.0078, and seconds of the faster of two runs each."""
 
-    shape: tuple[int, int, int, int]
+    shape: tuple[int, ...]
     max_error: float
     mean_error: float
     seconds_torch: float = 0.0
@@ -59,8 +59,8 @@ def compare(
         expected, seconds_torch = _timed(ours, image)
         got, seconds = _timed(theirs, image)
     error = (got - expected).abs()
-    b, c, h, w = image.shape
-    return Parity((b, c, h, w), float(error.max()), float(error.mean()), seconds_torch, seconds)
+    largest, mean = float(error.max()), float(error.mean())
+    return Parity(tuple(image.shape), largest, mean, seconds_torch, seconds)
 
 
 def _timed(net: Callable[[Tensor], Tensor], image: Tensor) -> tuple[Tensor, float]:

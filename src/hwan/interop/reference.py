@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from hwan.config import DiscriminatorConfig, GeneratorConfig
 from hwan.config.networks import Norm
-from hwan.errors import UsageError
+from hwan.errors import UsageError, require
 from hwan.nets import build_discriminator, build_generator
 
 STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
@@ -103,12 +103,12 @@ def _fill(net: nn.Module, found: Found, weights: Weights, path: Path) -> nn.Modu
     wrong = [names[key] for key in own if own[key].shape != filled[key].shape]
     wrong += [name for name in weights if name not in names.values()]
     wrong += [names[key] for key, value in filled.items() if not value.isfinite().all()]
-    if wrong:
-        raise UsageError(
-            f"{found} with just its tensors, each of its shape and finite",
-            f"{path}: not so {', '.join(wrong[:4])}",
-            "import a checkpoint of the reference's own networks, as it was saved",
-        )
+    require(
+        not wrong,
+        f"{found} with just its tensors, each of its shape and finite",
+        f"{path}: not so {', '.join(wrong[:4])}",
+        "import a checkpoint of the reference's own networks, as it was saved",
+    )
     net.load_state_dict(filled)
     return net.eval().requires_grad_(False)
 
@@ -135,12 +135,12 @@ def read(path: Path) -> dict[str, Tensor]:
             "save net.state_dict() with torch.save, and import that",
         ) from error
     entries = loaded if isinstance(loaded, dict) else {}
-    if not entries or not all(isinstance(value, Tensor) for value in entries.values()):
-        raise UsageError(
-            f"one network's state dict, names and tensors, in {path}",
-            f"{type(loaded).__name__} of {', '.join(map(str, entries))[:200] or 'no tensors'}",
-            "save net.state_dict() by itself, and import that",
-        )
+    require(
+        bool(entries) and all(isinstance(value, Tensor) for value in entries.values()),
+        f"one network's state dict, names and tensors, in {path}",
+        f"{type(loaded).__name__} of {', '.join(map(str, entries))[:200] or 'no tensors'}",
+        "save net.state_dict() by itself, and import that",
+    )
     weights = {str(key).removeprefix("module."): value for key, value in entries.items()}
     return {
         key: value.float() if value.is_floating_point() else value

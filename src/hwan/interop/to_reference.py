@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from hwan.config import GeneratorConfig
-from hwan.errors import UsageError
+from hwan.errors import require
 from hwan.files import write_atomic
 from hwan.interop.reference import STATISTICS, reference_name
 from hwan.nets import folder
@@ -73,12 +73,12 @@ def _foreign(config: GeneratorConfig) -> list[str]:
 
 
 def _refuse(source: Path, wrong: list[str]) -> None:
-    if wrong:
-        raise UsageError(
-            "a ResNet of two halvings or a U-Net of five or more, with the reference's options",
-            f"{source}: {', '.join(wrong[:4])}",
-            "export it to ONNX",
-        )
+    require(
+        not wrong,
+        "a ResNet of two halvings or a U-Net of five or more, with the reference's options",
+        f"{source}: {', '.join(wrong[:4])}",
+        "export it to ONNX",
+    )
 
 
 def _options(config: GeneratorConfig, spec: folder.GeneratorSpec) -> str:

@@ -1,4 +1,4 @@
-"""Browsers, onnxruntime-web and a bundle, made once for all tests of the page that a process runs."""
+"""Fixtures: browsers, onnxruntime-web and a bundle, made once for all tests of the page in a process."""
 
 from __future__ import annotations
 

@@ -16,6 +16,8 @@ from hwan.inference.translate import margins, pad_to
 from pages import served
 from servers import noise
 
+pytest_plugins = ["page_fixtures"]
+
 PADDING = """async ([address, cases]) => {
   const {grown, places} = await import(address + "pixels.js");
   return cases.map(([side, multiple, least]) => {
