@@ -127,7 +127,13 @@ def parts(given: argparse.Namespace) -> dict[str, tuple[list[str], float]]:
     eager = [name for name in VARIANTS if name not in compiled]
     scaling = ["-m", "bench.scaling", "--sizes", size, "--batches", "1", "4", "16", "--gigabytes", "70",
                "--on", "cuda_graph"]  # fmt: skip
-    memory = ["-m", "bench.memory", "--cases", "cyclegan, 256x256", "cyclegan, 256x256, checkpointing"]
+    memory = [
+        "-m",
+        "bench.memory",
+        "--cases",
+        "cyclegan, 256x256",
+        "cyclegan, 256x256, checkpointing",
+    ]
     data = ["-m", "bench.data", "--data", str(given.data), "--recipe", "cyclegan", "--sizes", size]
     run = str(out / "run")
     translate = ["-m", "bench.translate", run, str(given.data / "testA"), "--device", "cuda"]

@@ -37,11 +37,11 @@ CONFIGURATIONS = {
 BARE = """
 import json, statistics, sys, time
 from pathlib import Path
-import numpy as np
+import torch
 from hwan.serve.models import find_models, load_model
 name, folder = next(iter(find_models([Path(sys.argv[1])]).items()))
 model = load_model(name, folder, "cpu", int(sys.argv[2]))
-x = np.random.default_rng(0).uniform(-1, 1, (1, model.card.channels_in, 64, 64)).astype("float32")
+x = torch.rand(1, model.spec.channels_in, 64, 64) * 2 - 1
 times = []
 for _ in range(int(sys.argv[3])):
     began = time.perf_counter()

@@ -176,8 +176,11 @@ def test_pixels_of_any_size_go_in_and_come_out(
 
 
 def test_a_wrong_padding_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(graph, "AXIS", graph.AXIS.replace("mirrored_{i}, held", "held_{i}, held"))
-    with pytest.raises(RuntimeError, match="otherwise than by padding and cropping"):
+    def wider(proto: Any, reads: Any, writes: Any, sizes: tuple[int, int]) -> Any:
+        return graph.around(proto, reads, writes, (2 * sizes[0], sizes[1]))
+
+    monkeypatch.setattr(onnx, "around", wider)
+    with pytest.raises(RuntimeError, match="differs from padding and cropping"):
         export_onnx(generator(tmp_path / "g"), tmp_path / "out", images=True)
     assert not (tmp_path / "out").exists()
 
@@ -214,7 +217,9 @@ def test_int8_without_images_is_refused(tmp_path: Path) -> None:
         export_onnx(folder, tmp_path / "out", "int8")
     few = tmp_path / "few"
     photos(few, 2)
-    with pytest.raises(UsageError, match="8 images or more\n  received: 2 readable"):
+    with pytest.raises(
+        UsageError, match="8 images or more to calibrate on\n  received: 2 readable"
+    ):
         export_onnx(folder, tmp_path / "out", "int8", data=[few / "trainA"])
     with pytest.raises(UsageError, match="nowhere: not there"):
         export_onnx(folder, tmp_path / "out", "int8", data=[tmp_path / "nowhere"])
@@ -271,5 +276,5 @@ def test_the_engine_gives_the_same_pictures(tmp_path: Path) -> None:
         assert error.max() <= 1
         assert (error > 0).mean() < 0.01
     assert len(calls) == 2
-    with pytest.raises(UsageError, match="engine of a CPU in fp32"):
+    with pytest.raises(UsageError, match="engine on the CPU in fp32"):
         onnx_engine(Translator(*load_generator(folder), precision="bf16"))

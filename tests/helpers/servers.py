@@ -26,7 +26,7 @@ class Reply:
     @property
     def error(self) -> dict[str, str]:
         found = json.loads(self.data)["error"]
-        assert set(found) == {"rule", "received", "fix"}
+        assert set(found) == {"expected", "received", "fix"}
         assert all(found.values())
         return dict(found)
 

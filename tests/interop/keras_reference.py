@@ -1,8 +1,8 @@
-"""The generator of keras.io's CycleGAN example in real Keras, for test_interop.py and its fixture.
+"""The generator of keras.io's CycleGAN example in real Keras, for test_keras.py and its fixture.
 
 Run by a Python that has keras 3, h5py and a backend; hwan itself needs none of them:
 
-    python tests/keras_reference.py OUT [--filters 4] [--blocks 2] [--side 32]
+    python tests/interop/keras_reference.py OUT [--filters 4] [--blocks 2] [--side 32]
 
 writes OUT/generator.weights.h5, generator.keras and generator.h5 (the legacy file) of one generator,
 cyclegan.weights.h5 of a model that owns two, and io.npz with an input and the outputs of gen_G and

@@ -9,14 +9,15 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from hwan.data.augment import centre_crop, cover
-from hwan.data.folders import list_images, locate
-from hwan.errors import UsageError
+from hwan.config import DataConfig
+from hwan.data.augment import centre_crop, fit
+from hwan.data.folders import evenly, list_images, locate
+from hwan.errors import UsageError, require
+from hwan.exporting.parity import CHECK
 from hwan.imaging.pixels import decode, to_tensor
-from hwan.nets import sizes
 from hwan.nets.folder import GeneratorSpec
 
-CALIBRATE, CHECK = 32, 3
+CALIBRATE = 32
 
 
 def crops(data: Sequence[Path], spec: GeneratorSpec) -> Float[Tensor, "n c s s"]:
@@ -26,36 +27,32 @@ def crops(data: Sequence[Path], spec: GeneratorSpec) -> Float[Tensor, "n c s s"]
     ``data`` is a data set, of which the training images of the generator's own input domain are taken,
     or folders of images, or files. Raises ``UsageError`` for fewer than eight readable ones.
     """
-    files = _files(data, spec)
-    wanted = CALIBRATE + CHECK
-    multiple, least = sizes(spec.generator)
+    multiple, least = spec.generator.sizes
     side = max(least, spec.size // multiple * multiple)
+    config = DataConfig(size=side, resize=side)
+    folders = data
+    if len(data) == 1 and (data[0] / "trainA").is_dir():
+        layout = locate(data)
+        folders = [(layout.train_a if spec.direction == "ab" else layout.train_b).folder]
     found = []
-    for file in files[:: max(1, len(files) // wanted)]:
+    for file in evenly(given_images(folders, "--data"), CALIBRATE + CHECK):
         try:
             pixels = decode(file, spec.format_in).pixels
         except UsageError:
-            continue  # `hwan data check` is what tells of broken files
-        found.append(torch.from_numpy(centre_crop(cover(pixels, side), side).copy()))
-        if len(found) == wanted:
-            break
+            continue  # `hwan data check` reports broken files
+        found.append(torch.from_numpy(centre_crop(fit(pixels, config), side).copy()))
     if len(found) < 8:
         raise UsageError(
-            "calibration takes 8 images or more",
+            "8 images or more to calibrate on",
             f"{len(found)} readable in {', '.join(map(str, data))}",
             "give the training's data set, or a folder of images of the kind it will see",
         )
     return to_tensor(torch.stack(found), spec.range_in)
 
 
-def _files(data: Sequence[Path], spec: GeneratorSpec) -> list[Path]:
-    if len(data) == 1 and (data[0] / "trainA").is_dir():
-        layout = locate(data)
-        source = layout.train_a if spec.direction == "ab" else layout.train_b
-        return list(list_images(source.folder))
-    files: list[Path] = []
-    for item in data:
-        if not item.exists():
-            raise UsageError("--data is a folder of images", f"{item}: not there", "check it")
-        files += list_images(item) if item.is_dir() else [item]
-    return files
+def given_images(items: Sequence[Path], option: str) -> list[Path]:
+    """The image files among ``items``, files and folders. Raises ``UsageError`` for an absent one."""
+    for item in items:
+        found = f"{item}: not there"
+        require(item.exists(), f"images and folders of images at {option}", found, "check the path")
+    return [f for item in items for f in (list_images(item) if item.is_dir() else [item])]

@@ -16,22 +16,19 @@ from torch import Tensor, nn
 
 from hwan import __version__
 from hwan.errors import Failure, UsageError
-from hwan.exporting.calibration import CHECK, crops
 from hwan.exporting.graph import OPSET, around
 from hwan.exporting.parity import (
-    TOLERANCES,
+    CHECK,
     ExportPrecision,
     Parity,
     compare,
     refuse_above,
-    write_report,
+    write_export,
 )
 from hwan.exporting.precision import to_fp16, to_int8
-from hwan.files import write_atomic
 from hwan.imaging.pixels import DTYPES, FULL, to_unit
 from hwan.inference.hub import licence
-from hwan.inference.translate import Translator
-from hwan.nets import sizes
+from hwan.inference.translate import Translator, margins
 from hwan.nets.folder import GeneratorSpec, load_generator
 from hwan.runtime import need
 
@@ -55,67 +52,67 @@ def export_onnx(
     file sizes. Raises ``UsageError`` without the onnx extra, for a generator that drops out when
     translating and for int8 without data, and ``Failure``, leaving no model, above a tolerance.
     """
-    onnx, runtime, _ = (
-        need(name, "onnx", "export to ONNX") for name in ("onnx", "onnxruntime", "onnxscript")
-    )
+    onnx, *_ = (need(n, "onnx", "export to ONNX") for n in ("onnx", "onnxruntime", "onnxscript"))
     net, spec = load_generator(folder)
     check_exportable(spec)
-    pictures = crops(data, spec) if data else None
-    if precision == "int8" and pictures is None:
+    pictures = None
+    if precision == "int8" and not data:
         raise UsageError(
-            "int8 is calibrated on images like those it will see",
+            "images like those that an int8 generator will see",
             "no --data",
             "add --data DIR, the training's data set or a folder of images",
         )
+    if data:
+        from hwan.exporting.calibration import (
+            crops,  # it reads data sets, which serving does without
+        )
+
+        pictures = crops(data, spec)
     proto = trace(net, spec)
     if precision == "fp16":
         proto = to_fp16(proto)
-    elif precision == "int8" and pictures is not None:
+    elif precision == "int8":
+        assert pictures is not None
         proto = to_int8(proto, pictures[:-CHECK])
-    _, least = sizes(spec.generator)
-    run = runner(runtime, proto)
-    found = [compare(net, run, image) for image in inputs(spec, least, precision, pictures)]
-    tolerance = TOLERANCES[precision]
-    refuse_above(found, tolerance, "ONNX" if precision == "fp32" else f"ONNX in {precision}")
+    run = runner(proto.SerializeToString())
+    compared = inputs(spec, spec.generator.sizes[1], precision, pictures)
+    found = [compare(net, run, image) for image in compared]
+    refuse_above(found, precision, "ONNX" if precision == "fp32" else f"ONNX in {precision}")
     if images:
-        proto = around(onnx, proto, spec.format_in, spec.format_out, sizes(spec.generator))
+        proto = around(proto, spec.format_in, spec.format_out, spec.generator.sizes)
         outside = Translator(net, spec)
-        outside.engine = lambda image: run(image.contiguous())
-        same_pixels(outside, runner(runtime, proto), spec)
-    facts = {**metadata(spec, precision, images), "licence": licence(folder)}
+        outside.engine = run
+        same_pixels(outside, runner(proto.SerializeToString()))
+    facts = metadata(folder, spec, precision, images)
     onnx.helper.set_model_props(proto, {f"hwan.{k}": json.dumps(v) for k, v in facts.items()})
-    model = proto.SerializeToString()
-    write_atomic(out / "model.onnx", model)
-    weights = (folder / "model.safetensors").stat().st_size
-    write_report(out / "parity.json", found, tolerance, precision, len(model), weights)
-    return out / "model.onnx", found
+    return write_export(out / "model.onnx", proto.SerializeToString(), found, precision, folder)
 
 
 def check_exportable(spec: GeneratorSpec) -> None:
     """Raise ``UsageError`` for a generator that no fixed graph can be."""
     if spec.generator.norm == "whitening" and spec.generator.test_batch_statistics:
         raise UsageError(
-            "ONNX has no eigenvectors, which whitening by the image's own statistics needs",
+            "a norm that ONNX has operators for (whitening by the image's statistics has none)",
             "norm whitening with generator.test_batch_statistics",
             "train without generator.test_batch_statistics",
         )
     if spec.generator.test_dropout:
         raise UsageError(
-            "an exported generator gives one translation of an image",
-            "generator.test_dropout, which draws another each time",
+            "a generator that gives one translation of an image",
+            "generator.test_dropout, which gives another each time",
             'set "test_dropout": false in the folder\'s config.json',
         )
 
 
 def example(spec: GeneratorSpec) -> Tensor:
     """(2, C, H, W): no side 1 anywhere in the network, nor two sides alike, which tracing would fix."""
-    multiple, least = sizes(spec.generator)
-    side = max(2 * least, _at_least(64, multiple))
+    multiple, least = spec.generator.sizes
+    side = _padded(64, multiple, 2 * least)
     return torch.zeros(2, spec.channels_in, side, side + multiple)
 
 
-def _at_least(side: int, multiple: int) -> int:
-    return -(-side // multiple) * multiple
+def _padded(side: int, multiple: int, least: int) -> int:
+    return side + sum(margins(side, multiple, least))
 
 
 def trace(net: nn.Module, spec: GeneratorSpec) -> Any:
@@ -140,13 +137,15 @@ def trace(net: nn.Module, spec: GeneratorSpec) -> Any:
     return program.model_proto
 
 
-def metadata(spec: GeneratorSpec, precision: ExportPrecision, images: bool) -> dict[str, Any]:
-    """What the file says of itself, each value as JSON under "hwan.NAME": all of the card, and
-
+def metadata(
+    folder: Path, spec: GeneratorSpec, precision: ExportPrecision, images: bool
+) -> dict[str, Any]:
+    """What the file says of itself, each value as JSON under "hwan.NAME": all of the spec, the
     ``version`` of hwan, ``precision``, ``multiple`` and ``least`` side, ``range`` of a float input and
-    output, ``layout`` "NCHW" ([-1, 1], padded by the caller) or "NHWC" (pixels of any size).
+    output, ``layout`` "NCHW" ([-1, 1], padded by the caller) or "NHWC" (pixels of any size), and the
+    ``licence`` of the folder's model card.
     """
-    multiple, least = sizes(spec.generator)
+    multiple, least = spec.generator.sizes
     return {
         "version": __version__,
         "precision": precision,
@@ -154,20 +153,27 @@ def metadata(spec: GeneratorSpec, precision: ExportPrecision, images: bool) -> d
         "multiple": 1 if images else multiple,
         "least": 1 if images else least,
         "range": "pixels" if images else "-1..1",
+        "licence": licence(folder),
         **asdict(spec),
     }
 
 
-def runner(runtime: Any, proto: Any) -> Callable[[Tensor], Tensor]:
-    """The model in ONNX Runtime on the CPU, with as many threads as torch has."""
+def runner(model: bytes, threads: int = 0, shared: bool = False) -> Callable[[Tensor], Tensor]:
+    """The ONNX ``model`` in ONNX Runtime on the CPU, with ``threads`` threads (0: as many as torch).
+
+    ``shared`` is for a process that does other work: idle threads sleep, and no memory is kept from
+    one run to the next, whose sizes may differ.
+    """
+    runtime = need("onnxruntime", "onnx", "ONNX Runtime")
     options = runtime.SessionOptions()
-    options.intra_op_num_threads = torch.get_num_threads()
-    session = runtime.InferenceSession(
-        proto.SerializeToString(), options, providers=["CPUExecutionProvider"]
-    )
+    options.intra_op_num_threads = threads or torch.get_num_threads()
+    if shared:
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        options.enable_cpu_mem_arena = False
+    session = runtime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
     def run(image: Tensor) -> Tensor:
-        return torch.from_numpy(session.run(None, {"image": image.numpy()})[0])
+        return torch.from_numpy(session.run(None, {"image": image.contiguous().numpy()})[0])
 
     return run
 
@@ -179,16 +185,15 @@ def onnx_engine(translator: Translator) -> Callable[[Tensor], Tensor]:
     than into convolutions (docs/guide/translate.md). Raises ``UsageError`` without the onnx extra, for
     another device or precision, and for a generator that no fixed graph can be.
     """
-    runtime, _ = (need(name, "onnx", "--engine onnx") for name in ("onnxruntime", "onnxscript"))
+    need("onnxscript", "onnx", "--engine onnx")
     if not translator.on_cpu or translator.half is not None:
         raise UsageError(
-            "ONNX Runtime is the engine of a CPU in fp32",
+            "an engine on the CPU in fp32",
             f"{translator.device}, {translator.half or 'fp32'}",
             "add --device cpu, or leave --engine (or --precision) out",
         )
     check_exportable(translator.spec)
-    run = runner(runtime, trace(translator.generator, translator.spec))
-    return lambda image: run(image.contiguous())
+    return runner(trace(translator.generator, translator.spec).SerializeToString())
 
 
 def inputs(
@@ -200,27 +205,23 @@ def inputs(
     From 16 pixels up: at the least side of 8 an untrained ResNet-9's instance norms see four pixels
     each, and PyTorch's own rounding (8e-5 from double precision) leaves no room to compare.
     """
-    multiple, _ = sizes(spec.generator)
+    multiple, c = spec.generator.sizes[0], spec.channels_in
     if precision == "fp32" or pictures is None:
         noise = torch.Generator().manual_seed(0)
-        few, side = (max(least, _at_least(n, multiple)) for n in (16, 64))
-        shapes = [(1, few, few), (1, side, side), (3, side + multiple, 2 * side)]
-        return [
-            torch.rand((b, spec.channels_in, h, w), generator=noise) * 2 - 1 for b, h, w in shapes
-        ]
-    held, side = pictures[-CHECK:], pictures.shape[2]
+        few, side = (_padded(n, multiple, least) for n in (16, 64))
+        shapes = [(1, c, few, few), (1, c, side, side), (3, c, side + multiple, 2 * side)]
+        return [torch.rand(shape, generator=noise) * 2 - 1 for shape in shapes]
+    unseen, side = pictures[-CHECK:], pictures.shape[2]
     half = max(least, side // 2 // multiple * multiple)
-    return [held[:1], held[1:], held[:1, :, :half]]
+    return [unseen[:1], unseen[1:], unseen[:1, :, :half]]
 
 
-def same_pixels(
-    translator: Translator, run: Callable[[Tensor], Tensor], spec: GeneratorSpec
-) -> None:
-    """Raise ``Failure`` unless the model of pixels gives what padding, the model and cropping give.
+def same_pixels(translator: Translator, run: Callable[[Tensor], Tensor]) -> None:
+    """Raise ``Failure`` unless ``run``, from pixels to pixels, gives what ``translator`` gives.
 
     One level's difference is a rounding at the edge between two; it may be in one pixel of a hundred.
     """
-    multiple, least = sizes(spec.generator)
+    spec, (multiple, least) = translator.spec, translator.spec.generator.sizes
     dtype = DTYPES[spec.depth_in]
     draw = np.random.default_rng(0)
     for height, width in ((1, 2), (least + 1, least + multiple), (3 * least - 1, 2 * least + 3)):
@@ -233,6 +234,6 @@ def same_pixels(
         error = np.abs(got - expected) if got.shape == expected.shape else np.array(np.inf)
         if not (error.max() <= level and (error > level / 2).mean() <= 0.01):
             raise Failure(
-                f"pixels of {height}x{width} come out otherwise than by padding and cropping: "
-                f"{error.max():.2g} of the range; not written"
+                f"ONNX of pixels differs from padding and cropping at {height}x{width} by "
+                f"{error.max():.2g} of the range: not written"
             )

@@ -13,9 +13,10 @@ import torch
 from torch import Tensor
 
 from hwan.errors import Failure
-from hwan.files import write_json
+from hwan.files import write_atomic, write_json
 from hwan.runtime import describe
 
+CHECK = 3  # images of --data that calibration does not see
 ExportPrecision = Literal["fp32", "fp16", "int8"]
 
 
@@ -24,7 +25,7 @@ class Parity:
     """PyTorch against the exported file on one input (B, C, H, W): errors of outputs in [-1, 1], of
     which an 8-bit level is 0.0078, and seconds of the faster of two runs each."""
 
-    shape: tuple[int, int, int, int]
+    shape: tuple[int, ...]
     max_error: float
     mean_error: float
     seconds_torch: float = 0.0
@@ -58,8 +59,8 @@ def compare(
         expected, seconds_torch = _timed(ours, image)
         got, seconds = _timed(theirs, image)
     error = (got - expected).abs()
-    b, c, h, w = image.shape
-    return Parity((b, c, h, w), float(error.max()), float(error.mean()), seconds_torch, seconds)
+    largest, mean = float(error.max()), float(error.mean())
+    return Parity(tuple(image.shape), largest, mean, seconds_torch, seconds)
 
 
 def _timed(net: Callable[[Tensor], Tensor], image: Tensor) -> tuple[Tensor, float]:
@@ -71,39 +72,33 @@ def _timed(net: Callable[[Tensor], Tensor], image: Tensor) -> tuple[Tensor, floa
     return out, min(seconds)
 
 
-def refuse_above(found: Sequence[Parity], tolerance: Tolerance, form: str) -> None:
-    """Raise ``Failure`` unless every error is within ``tolerance`` (one that is no number is not)."""
-    largest, mean = (
-        max((p.max_error for p in found), key=_rank),
-        max((p.mean_error for p in found), key=_rank),
-    )
-    for what, error, bound in (
-        ("", largest, tolerance.largest),
-        (" on average", mean, tolerance.mean),
-    ):
+def refuse_above(found: Sequence[Parity], precision: ExportPrecision, file: str) -> None:
+    """Raise ``Failure`` unless every error is within its tolerance (one that is no number is not)."""
+    bounds = TOLERANCES[precision]
+    checks = [(parity.max_error, bounds.largest, "") for parity in found]
+    checks += [(parity.mean_error, bounds.mean, " on average") for parity in found]
+    for error, bound, where in checks:
         if not error <= bound:
             raise Failure(
-                f"{form} differs from PyTorch by {error:.2g}{what}, above {bound}: not written"
+                f"{file} differs from PyTorch by {error:.2g}{where}, above {bound}: not written"
             )
 
 
-def _rank(error: float) -> float:
-    return error if error == error else float("inf")  # nan first
-
-
-def write_report(
-    path: Path, found: Sequence[Parity], tolerance: Tolerance, precision: str, size: int, base: int
-) -> None:
-    """``parity.json``: what was compared, how large the files are (bytes), and on what machine."""
+def write_export(
+    path: Path, data: bytes, found: list[Parity], precision: ExportPrecision, folder: Path
+) -> tuple[Path, list[Parity]]:
+    """Write the exported file, and beside it ``parity.json``: what was compared, how large the file
+    and the weights in ``folder`` are (bytes), and on what machine. Returns ``path`` and ``found``."""
+    write_atomic(path, data)
+    ratios = [p.seconds_torch / p.seconds if p.seconds else 1.0 for p in found]
     report = {
         "precision": precision,
-        "bytes": size,
-        "bytes_safetensors": base,
-        "tolerance": asdict(tolerance),
+        "bytes": len(data),
+        "bytes_safetensors": (folder / "model.safetensors").stat().st_size,
+        "tolerance": asdict(TOLERANCES[precision]),
         "machine": describe(torch.device("cpu")),
-        "median_speed_ratio": statistics.median(
-            p.seconds_torch / p.seconds if p.seconds else 1.0 for p in found
-        ),
+        "median_speed_ratio": statistics.median(ratios),
         "inputs": [asdict(p) for p in found],
     }
-    write_json(path, report)
+    write_json(path.with_name("parity.json"), report)
+    return path, found

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -40,12 +39,11 @@ def to_int8(proto: Any, images: Float[Tensor, "n c h w"]) -> Any:
     onnx = need("onnx", "onnx", "export to int8")
 
     class Reader(quantization.CalibrationDataReader):  # type: ignore[misc,name-defined]
-        def __init__(self) -> None:
-            self.left: Iterator[np.ndarray] = iter(images.numpy())
+        left = iter(images.numpy()[:, None])
 
         def get_next(self) -> dict[str, np.ndarray] | None:
             image = next(self.left, None)
-            return None if image is None else {"image": np.ascontiguousarray(image[None])}
+            return None if image is None else {"image": image}
 
     convolutions = [n.name for n in proto.graph.node if n.op_type in ("Conv", "ConvTranspose")]
     with TemporaryDirectory() as folder:

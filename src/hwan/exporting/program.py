@@ -9,10 +9,7 @@ from pathlib import Path
 import torch
 
 from hwan.exporting.onnx import check_exportable, example, inputs, metadata
-from hwan.exporting.parity import TOLERANCES, Parity, compare, refuse_above, write_report
-from hwan.files import write_atomic
-from hwan.inference.hub import licence
-from hwan.nets import sizes
+from hwan.exporting.parity import Parity, compare, refuse_above, write_export
 from hwan.nets.folder import load_generator
 
 
@@ -32,21 +29,12 @@ def export_program(folder: Path, out: Path) -> tuple[Path, list[Parity]]:
     )
     # torch.export takes a side that can be 1 for one that always is, so a U-Net's bottleneck, a pixel
     # at its least side, has to have two here.
-    multiple, least = sizes(spec.generator)
+    multiple, least = spec.generator.sizes
     least = max(least, 2 * multiple)
-    facts = {**metadata(spec, "fp32", images=False), "least": least, "licence": licence(folder)}
-    file = io.BytesIO()
-    torch.export.save(
-        program,
-        file,
-        extra_files={"hwan.json": json.dumps({f"hwan.{k}": v for k, v in facts.items()})},
-    )
+    facts = metadata(folder, spec, "fp32", images=False) | {"least": least}
+    file, text = io.BytesIO(), json.dumps({f"hwan.{k}": v for k, v in facts.items()})
+    torch.export.save(program, file, extra_files={"hwan.json": text})
     read = torch.export.load(io.BytesIO(file.getvalue())).module()
     found = [compare(net, read, image) for image in inputs(spec, least, "fp32", None)]
-    refuse_above(found, TOLERANCES["fp32"], "the program")
-    write_atomic(out / "model.pt2", file.getvalue())
-    weights = (folder / "model.safetensors").stat().st_size
-    write_report(
-        out / "parity.json", found, TOLERANCES["fp32"], "fp32", len(file.getvalue()), weights
-    )
-    return out / "model.pt2", found
+    refuse_above(found, "fp32", "the program")
+    return write_export(out / "model.pt2", file.getvalue(), found, "fp32", folder)

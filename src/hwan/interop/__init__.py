@@ -1,6 +1,6 @@
-"""Generators trained elsewhere, as generator folders; and back.
+"""Generators trained elsewhere as generator folders, and back. It uses nets/ and inference/; cli/ imports it.
 
-The form is told from the file's contents, the architecture from its tensors: docs/guide/interop.md.
+The kind of file is read from its contents, the architecture from its tensors: docs/guide/interop.md.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from hwan.errors import UsageError
+from hwan.inference.translate import margins
 from hwan.interop import keras, reference
 from hwan.interop.reference import load_discriminator
 from hwan.interop.to_reference import export_reference
@@ -19,7 +20,7 @@ from hwan.nets.folder import GeneratorSpec, save_generator
 __all__ = ["export_reference", "import_weights", "load_discriminator"]
 
 HDF5 = b"\x89HDF\r\n\x1a\n"
-SIZE = 256  # the reference and the Keras example train at this, unless told otherwise
+SIZE = 256  # the reference and the Keras example train at this by default
 
 
 def import_weights(
@@ -28,10 +29,10 @@ def import_weights(
     direction: Literal["auto", "ab", "ba"] = "auto",
     evaluating: bool = True,
 ) -> GeneratorSpec:
-    """Write the generator in the file ``source`` as the generator folder ``out``; returns its card.
+    """Write the generator in the file ``source`` as the generator folder ``out``; returns its spec.
 
     ``source`` is a checkpoint of pytorch-CycleGAN-and-pix2pix (.pth), or the weights of the keras.io
-    CycleGAN example (.weights.h5, .keras, .h5). ``direction`` goes on the card, and of a Keras file
+    CycleGAN example (.weights.h5, .keras, .h5). ``direction`` goes into the spec, and of a Keras file
     with both generators ab takes gen_G and ba gen_F; "auto" reads it off the file's name
     (latest_net_G_B.pth, gen_F), else it is ab. Not ``evaluating`` translates as the reference's
     test.py does without --eval (``reference.load_generator``).
@@ -40,9 +41,8 @@ def import_weights(
     generator already.
     """
     if (out / "model.safetensors").exists():
-        raise UsageError(
-            "an import does not replace a generator", f"{out} holds one", "give another --out"
-        )
+        expected = "a folder without a generator at --out"
+        raise UsageError(expected, f"{out}, which has one", "give another --out")
     if direction == "auto":
         direction = "ba" if re.search(r"net_G_B|gen(erator)?_F", source.name) else "ab"
     net, config, channels_in, channels_out = (
@@ -50,8 +50,7 @@ def import_weights(
         if _is_keras(source)
         else reference.load_generator(source, evaluating)
     )
-    multiple, least = config.sizes
-    size = max(least, -(-SIZE // multiple) * multiple)
+    size = SIZE + sum(margins(SIZE, *config.sizes))
     spec = GeneratorSpec(config, channels_in, channels_out, direction, size, 0, method="imported")
     save_generator(out, net, spec)
     return spec
@@ -67,4 +66,4 @@ def _is_keras(path: Path) -> bool:
             zipfile.is_zipfile(path) and "config.json" in zipfile.ZipFile(path).namelist()
         )
     except OSError as error:
-        raise UsageError(f"{path} is a readable file", error.strerror, "check the path") from error
+        raise UsageError(f"a readable file {path}", error.strerror, "check the path") from error

@@ -24,7 +24,7 @@ from hwan.runtime import need
 
 LETTER = {"ab": "G", "ba": "F"}  # the whole model has gen_G (or generator_G) and gen_F
 EPSILON = 1e-3  # GroupNormalization's and tensorflow_addons InstanceNormalization's default
-# What Keras 3, Keras 2.12 to 2.15 and the legacy form put between a model, its layers and tensors.
+# What Keras 3, Keras 2.12 to 2.15 and the legacy file put between a model, its layers and tensors.
 BETWEEN = {"layers", "_layer_checkpoint_dependencies", "vars", "model_weights"}
 OTHER = {"optimizer", "optimizer_weights", "seed_generators", "top_level_model_weights"}
 KINDS = ("transpose", "conv", "norm")  # in this order: conv2d_transpose is not a conv2d
@@ -44,11 +44,11 @@ def load_generator(
     layers = _choose(path, models, direction)
     parts: dict[str, list[Layer]] = {kind: [] for kind in KINDS}
     for name in sorted(layers, key=_number):
-        kind = next((kind for kind in KINDS if kind in name), None)
-        if kind is None:
+        kinds = [kind for kind in KINDS if kind in name]
+        if not kinds:
             raise _strange(path, f"a layer {name} with weights")
-        parts[kind].append(layers[name])
-    ups, convs, norms = (parts[kind] for kind in KINDS)
+        parts[kinds[0]].append(layers[name])
+    ups, convs, norms = parts.values()
     blocks, odd = divmod(len(convs) - len(ups) - 2, 2)
     if blocks < 0 or odd or len(norms) != len(convs) - 1 + len(ups):
         raise _strange(
@@ -105,37 +105,26 @@ def _read(path: Path) -> tuple[dict[str, dict[str, Layer]], Description]:
 
             file.visititems(keep)  # follows no link out of the file
             config = config or str(file.attrs.get("model_config", ""))
-        description = _flatten(json.loads(config)) if config else []
+        # In the order they were made; a subclassed model lists none.
+        described = json.loads(config)["config"].get("layers", []) if config else []
+        description = [(str(item["class_name"]), dict(item["config"])) for item in described]
     except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
         raise UsageError(
-            f"{path} is a file Keras saved", error, "save it again: model.save_weights(...)"
+            f"a file Keras saved at {path}", error, "save it again: model.save_weights(...)"
         ) from error
     models: dict[str, dict[str, Layer]] = {}
-    for name, value in found.items():
-        parts = [part for part in re.split(r"[/\\]", name) if part not in BETWEEN]
+    for path_inside, value in found.items():
+        parts = [part for part in re.split(r"[/\\]", path_inside) if part not in BETWEEN]
         if len(parts) < 2 or OTHER & set(parts):
             continue
-        *above, layer, tensor = parts
-        if above[-1:] == [layer]:  # the legacy form says it twice
+        *above, layer, name = parts
+        if above[-1:] == [layer]:  # the legacy file says it twice
             above.pop()
-        tensors = models.setdefault("/".join(above), {}).setdefault(layer, {})
-        tensors[tensor.split(":")[0]] = value
-    for model in models.values():
-        for layer, tensors in model.items():
-            model[layer] = {_tensor_name(layer, key): value for key, value in tensors.items()}
+        # Keras 2.12 and later number a layer's tensors, in the order they were made.
+        names = ("gamma", "beta") if "norm" in layer else ("kernel", "bias")
+        name = names[int(name)] if name in ("0", "1") else name.split(":")[0]
+        models.setdefault("/".join(above), {}).setdefault(layer, {})[name] = value
     return models, description
-
-
-def _tensor_name(layer: str, key: str) -> str:
-    """Keras 2.12 and later number a layer's tensors, in the order they were made."""
-    names = ("gamma", "beta") if "norm" in layer else ("kernel", "bias")
-    return names[int(key)] if key in ("0", "1") else key
-
-
-def _flatten(config: Any) -> Description:
-    """(class, options) of every layer of a model, in the order they were made."""
-    layers = config["config"].get("layers", [])  # a subclassed model lists none
-    return [(str(layer["class_name"]), dict(layer["config"])) for layer in layers]
 
 
 def _choose(
@@ -167,11 +156,9 @@ def _epsilon(path: Path, description: Description, norms: list[Layer]) -> float:
     """
     paddings = {("Conv2D", 1): "valid", ("Conv2D", 2): "same", ("Conv2DTranspose", 2): "same"}
     for kind, options in description:
-        padding = options.get("padding")
-        if kind in ("Conv2D", "Conv2DTranspose") and padding != paddings.get(
-            (kind, options["strides"][0])
-        ):
-            raise _strange(path, f"a {kind} of strides {options['strides']} with padding {padding}")
+        stride, padding = options.get("strides", [0])[0], options.get("padding")
+        if "Conv2D" in kind and padding != paddings.get((kind, stride)):
+            raise _strange(path, f"a {kind} of stride {stride} with padding {padding}")
     described = [(kind, options) for kind, options in description if "Norm" in kind]
     for (kind, options), norm in zip(described, norms, strict=False):
         if kind == "BatchNormalization" or options.get("groups", -1) not in (-1, len(norm["beta"])):
@@ -184,7 +171,7 @@ def _epsilon(path: Path, description: Description, norms: list[Layer]) -> float:
 
 def _strange(path: Path, found: str) -> UsageError:
     return UsageError(
-        "Keras weights are of the CycleGAN example's get_resnet_generator",
+        "Keras weights of the CycleGAN example's get_resnet_generator",
         f"{path}: {found}",
         "save that generator by itself: model.gen_G.save_weights('gen_G.weights.h5')",
     )

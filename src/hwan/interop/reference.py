@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from hwan.config import DiscriminatorConfig, GeneratorConfig
 from hwan.config.networks import Norm
-from hwan.errors import UsageError
+from hwan.errors import UsageError, require
 from hwan.nets import build_discriminator, build_generator
 
 STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
@@ -27,7 +27,7 @@ Weights = Mapping[str, Tensor]
 
 @dataclass(frozen=True)
 class Found:
-    """A network as its tensors tell it; a discriminator's ``channels_out`` is 1."""
+    """A network as its tensors describe it; a discriminator's ``channels_out`` is 1."""
 
     config: GeneratorConfig | DiscriminatorConfig
     channels_in: int
@@ -55,7 +55,7 @@ def load_generator(
     config = found.config
     if not isinstance(config, GeneratorConfig):
         raise UsageError(
-            "what is imported is a generator: it translates",
+            "a generator's checkpoint",
             f"{path}: {found}",
             "import latest_net_G_A.pth, latest_net_G_B.pth or latest_net_G.pth "
             "(from Python, hwan.interop.load_discriminator reads a discriminator)",
@@ -63,55 +63,54 @@ def load_generator(
     if not evaluating:
         # A U-Net's dropout leaves no trace in tensors; pix2pix has it unless told otherwise.
         dropout = DROPOUT if config.name == "unet" and config.downs > 5 else config.dropout
+        statistics = config.norm == "batch"
         config = replace(
-            config,
-            dropout=dropout,
-            test_dropout=dropout > 0,
-            test_batch_statistics=config.norm == "batch",
+            config, dropout=dropout, test_dropout=dropout > 0, test_batch_statistics=statistics
         )
         weights = {key: value for key, value in weights.items() if not key.endswith(STATISTICS)}
-    net = build_generator(config, found.channels_in, found.channels_out)
-    _fill(net, found, weights, path)
-    return net, config, found.channels_in, found.channels_out
+    cin, cout = found.channels_in, found.channels_out
+    net = _fill(build_generator(config, cin, cout), found, weights, path)
+    return net, config, cin, cout
 
 
 def load_discriminator(path: Path) -> tuple[nn.Module, DiscriminatorConfig, int]:
-    """(network, config, channels) of a discriminator's checkpoint, to judge with or to train on.
+    """(network, config, channels) of a discriminator's checkpoint, to score images or to train on.
 
     pix2pix's has the channels of A and B together. Raises ``UsageError`` as ``load_generator``.
     """
     weights = read(path)
     found = identify(weights, path)
     if not isinstance(found.config, DiscriminatorConfig):
-        raise UsageError("a discriminator judges", f"{path}: {found}", "give latest_net_D_A.pth")
+        expected = "a discriminator's checkpoint"
+        raise UsageError(expected, f"{path}: {found}", "give latest_net_D_A.pth")
     net = build_discriminator(found.config, found.channels_in)
-    _fill(net, found, weights, path)
-    return net, found.config, found.channels_in
+    return _fill(net, found, weights, path), found.config, found.channels_in
 
 
-def _fill(net: nn.Module, found: Found, weights: Weights, path: Path) -> None:
-    """Load ``weights`` into ``net``: every name, shape and value is held to what was inferred."""
+def _fill(net: nn.Module, found: Found, weights: Weights, path: Path) -> nn.Module:
+    """``net`` with ``weights``, in evaluation mode. Raises ``UsageError`` for every name, shape and
+    value that does not fit the network that was found."""
     own = net.state_dict()
     names = {key: reference_name(key, found.config) for key in own}
-    # What the reference has no tensor for: a bias without norm; batch norm's count before PyTorch 0.4.
-    idle = (".bias",) if found.config.norm == "none" else (".num_batches_tracked",)
+    # The reference may have no tensor: without a norm for a bias, before PyTorch 0.4 for a count.
+    optional = ".bias" if found.config.norm == "none" else ".num_batches_tracked"
     filled = {
         key: torch.zeros_like(own[key])
-        if name not in weights and key.endswith(idle)
+        if name not in weights and key.endswith(optional)
         else weights.get(name, torch.empty(0))
         for key, name in names.items()
     }
     wrong = [names[key] for key in own if own[key].shape != filled[key].shape]
     wrong += [name for name in weights if name not in names.values()]
     wrong += [names[key] for key, value in filled.items() if not value.isfinite().all()]
-    if wrong:
-        raise UsageError(
-            f"{found} has a tensor for every name, of its shape, and finite",
-            f"{path}: not so {', '.join(wrong[:4])}",
-            "import a checkpoint of the reference's own networks, as it was saved",
-        )
+    require(
+        not wrong,
+        f"{found} with just its tensors, each of its shape and finite",
+        f"{path}: not so {', '.join(wrong[:4])}",
+        "import a checkpoint of the reference's own networks, as it was saved",
+    )
     net.load_state_dict(filled)
-    net.eval().requires_grad_(False)
+    return net.eval().requires_grad_(False)
 
 
 def read(path: Path) -> dict[str, Tensor]:
@@ -125,23 +124,23 @@ def read(path: Path) -> dict[str, Tensor]:
             warnings.simplefilter("ignore")  # of pickle versions; what matters raises
             loaded = torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
-        raise UsageError(f"{path} is a readable file", error.strerror, "check the path") from error
+        raise UsageError(f"a readable file {path}", error.strerror, "check the path") from error
     except Exception as error:
         # torch reports a wrong file by a dozen types, KeyError among them, and advises at length to
         # run the code in it.
         code = re.search(r"GLOBAL (\S+)", str(error))
         raise UsageError(
-            f"{path} is a checkpoint of tensors alone",
+            f"a checkpoint of nothing but tensors in {path}",
             f"code ({code[1]})" if code else "not a PyTorch checkpoint, or cut short",
             "save net.state_dict() with torch.save, and import that",
         ) from error
     entries = loaded if isinstance(loaded, dict) else {}
-    if not entries or not all(isinstance(value, Tensor) for value in entries.values()):
-        raise UsageError(
-            f"{path} is one network's state dict: names and tensors",
-            f"{type(loaded).__name__} of {', '.join(map(str, entries))[:200] or 'no tensors'}",
-            "save net.state_dict() by itself, and import that",
-        )
+    require(
+        bool(entries) and all(isinstance(value, Tensor) for value in entries.values()),
+        f"one network's state dict, names and tensors, in {path}",
+        f"{type(loaded).__name__} of {', '.join(map(str, entries))[:200] or 'no tensors'}",
+        "save net.state_dict() by itself, and import that",
+    )
     weights = {str(key).removeprefix("module."): value for key, value in entries.items()}
     return {
         key: value.float() if value.is_floating_point() else value
@@ -161,15 +160,13 @@ def identify(weights: Weights, path: Path) -> Found:
     if convs[:1] == ["model.1.weight"] and len(convs) >= 2 and len(convs) % 2 == 0:
         return _resnet(weights, convs, path)
     if convs[:2] == ["model.0.weight", "model.2.weight"] and len(convs) >= 3:
-        first = weights[convs[0]]
-        norm = _norm(weights, "model.2", "model.3", path)
-        patchgan = DiscriminatorConfig(filters=first.shape[0], layers=len(convs) - 2, norm=norm)
-        return Found(patchgan, first.shape[1], 1)
-    if points == ["net.0.weight", "net.2.weight", "net.5.weight"]:
-        first = weights[points[0]]
-        norm = _norm(weights, "net.2", "net.3", path)
-        return Found(DiscriminatorConfig("pixel", first.shape[0], norm=norm), first.shape[1], 1)
-    raise _strange(path, weights, "another network")
+        config = DiscriminatorConfig(layers=len(convs) - 2, norm=_norm(weights, "model", 2, path))
+    elif points == ["net.0.weight", "net.2.weight", "net.5.weight"]:
+        config, convs = DiscriminatorConfig("pixel", norm=_norm(weights, "net", 2, path)), points
+    else:
+        raise _strange(path, weights, "another network")
+    filters, channels = weights[convs[0]].shape[:2]
+    return Found(replace(config, filters=filters), channels, 1)
 
 
 def _unet(weights: Weights, path: Path) -> Found:
@@ -180,7 +177,7 @@ def _unet(weights: Weights, path: Path) -> Found:
         name="unet",
         filters=first.shape[0],
         downs=max(key.count("model.") for key in weights) - 1,
-        norm=_norm(weights, "model.model.1.model.1", "model.model.1.model.2", path),
+        norm=_norm(weights, "model.model.1.model", 1, path),
     )
     return Found(config, first.shape[1], last.shape[1])
 
@@ -196,21 +193,22 @@ def _resnet(weights: Weights, convs: list[str], path: Path) -> Found:
         blocks=len({m[1] for m in inner}),
         downs=len(convs) // 2 - 1,
         stem=stem.shape[-1],
-        norm=_norm(weights, "model.1", "model.2", path),
+        norm=_norm(weights, "model", 1, path),
         # Dropout has no tensors, but it moves a block's second convolution from 5 to 6.
         dropout=DROPOUT if inner and "5" not in places else 0.0,
     )
     return Found(config, stem.shape[1], head.shape[0])
 
 
-def _norm(weights: Weights, conv: str, norm: str, path: Path) -> Norm:
-    """The norm after a convolution. Only batch norm has tensors; without any norm the reference
-    leaves the convolution's bias out too."""
-    if f"{norm}.weight" in weights and f"{norm}.running_mean" not in weights:
+def _norm(weights: Weights, prefix: str, place: int, path: Path) -> Norm:
+    """The norm after the convolution at ``place``. Only batch norm has tensors; without any norm the
+    reference leaves the convolution's bias out too."""
+    norm = f"{prefix}.{place + 1}"
+    if f"{norm}.weight" not in weights:
+        return "instance" if f"{prefix}.{place}.bias" in weights else "none"
+    if f"{norm}.running_mean" not in weights:
         raise _strange(path, weights, "a norm with learned scale but no statistics")
-    if f"{norm}.weight" in weights:
-        return "batch"
-    return "instance" if f"{conv}.bias" in weights else "none"
+    return "batch"
 
 
 def _convs(weights: Weights, pattern: str) -> list[str]:
@@ -223,9 +221,9 @@ def _convs(weights: Weights, pattern: str) -> list[str]:
 def _strange(path: Path, weights: Weights, what: str) -> UsageError:
     first = ", ".join(f"{key} {tuple(value.shape)}" for key, value in list(weights.items())[:3])
     return UsageError(
-        "a checkpoint is of the reference's ResNet, U-Net, PatchGAN or pixel discriminator",
+        "a checkpoint of the reference's ResNet, U-Net, PatchGAN or pixel discriminator",
         f"{path}: {what}; {len(weights)} tensors: {first} ...",
-        "see docs/guide/interop.md for what can be brought",
+        "see docs/guide/interop.md for what can be imported",
     )
 
 

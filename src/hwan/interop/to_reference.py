@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from hwan.config import GeneratorConfig
-from hwan.errors import UsageError
+from hwan.errors import require
 from hwan.files import write_atomic
 from hwan.interop.reference import STATISTICS, reference_name
 from hwan.nets import folder
@@ -34,10 +34,8 @@ def export_reference(source: Path, out: Path) -> Exported:
     config = spec.generator
     _refuse(source, _foreign(config))
     own = net.state_dict()
-    if config.norm == "none":
-        # The reference has no biases then, but in the last convolution.
-        biases = [key for key in own if key.endswith(".bias")]
-        biases.remove([key for key in own if key.endswith(".bias")][-1])
+    if config.norm == "none":  # the reference has no biases then, but in the last convolution
+        biases = [key for key in own if key.endswith(".bias")][:-1]
         _refuse(source, [f"{key} is not 0, under norm none" for key in biases if own[key].any()])
         own = {key: value for key, value in own.items() if key not in biases}
     weights = {}
@@ -60,17 +58,9 @@ def export_reference(source: Path, out: Path) -> Exported:
 def _foreign(config: GeneratorConfig) -> list[str]:
     """The options of a generator in which it differs from every one of the reference's."""
     free = {"name", "filters", "blocks", "norm", "dropout", "test_dropout", "downs"}
-    # These tell how training began, or are for norms that are refused.
-    free |= {
-        "test_batch_statistics",
-        "init",
-        "gain",
-        "last_init",
-        "gamma_mean",
-        "gamma_std",
-        "groups",
-        "whitening_channels",
-    }
+    # How training began, and options of norms that are refused.
+    free |= {"init", "gain", "last_init", "gamma_mean", "gamma_std", "groups"}
+    free |= {"whitening_channels", "test_batch_statistics"}
     standard, given = vars(GeneratorConfig()), vars(config)
     wrong = [name for name in given if name not in free and given[name] != standard[name]]
     if config.name not in ("resnet", "unet"):
@@ -83,21 +73,22 @@ def _foreign(config: GeneratorConfig) -> list[str]:
 
 
 def _refuse(source: Path, wrong: list[str]) -> None:
-    if wrong:
-        raise UsageError(
-            "the reference has a ResNet of two halvings, a U-Net of five or more, their own options",
-            f"{source}: {', '.join(wrong[:4])}",
-            "export it to ONNX",
-        )
+    require(
+        not wrong,
+        "a ResNet of two halvings or a U-Net of five or more, with the reference's options",
+        f"{source}: {', '.join(wrong[:4])}",
+        "export it to ONNX",
+    )
 
 
 def _options(config: GeneratorConfig, spec: folder.GeneratorSpec) -> str:
     """The reference's command-line options for this generator."""
-    known = {6: "resnet_6blocks", 9: "resnet_9blocks"}
-    net = known.get(config.blocks, f"(ResnetGenerator with n_blocks={config.blocks})")
     if config.name == "unet":
-        known = {7: "unet_128", 8: "unet_256"}
-        net = known.get(config.downs, f"(UnetGenerator with num_downs={config.downs})")
+        known, own = {7: "unet_128", 8: "unet_256"}, f"UnetGenerator with num_downs={config.downs}"
+    else:
+        known = {6: "resnet_6blocks", 9: "resnet_9blocks"}
+        own = f"ResnetGenerator with n_blocks={config.blocks}"
+    net = known.get(config.downs if config.name == "unet" else config.blocks, f"({own})")
     return (
         f"--netG {net} --ngf {config.filters} --norm {config.norm} --input_nc {spec.channels_in} "
         f"--output_nc {spec.channels_out}{'' if config.dropout else ' --no_dropout'}"

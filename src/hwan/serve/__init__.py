@@ -1,1 +1,2 @@
-"""The server: limits · models · batcher · app (routes and errors) · measures · server (the process)."""
+"""The HTTP server: one process, one page, one queue. It uses web/, export/ and inference/ and loads nothing
+of data, methods or training; only cli/ imports it."""

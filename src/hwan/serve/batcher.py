@@ -1,5 +1,5 @@
-"""A lane for each core. What waits while the lanes are busy, of one model and padded size, goes into one
-together."""
+"""A lane for each core. Requests that wait while the lanes are busy go into one together, if they are for
+one model and of one padded size."""
 
 from __future__ import annotations
 
@@ -9,23 +9,16 @@ import math
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from itertools import islice
 
 from hwan.serve.limits import Limits
 from hwan.serve.measures import Measures
 from hwan.serve.models import Model, Picture, translate_batch
+from hwan.serve.refusals import busy
 
 log = logging.getLogger("hwan")
-
-
-class Busy(Exception):
-    """The server has no room now: the status to answer with, and the seconds to come back after."""
-
-    def __init__(self, status: int, reason: str, after: float) -> None:
-        super().__init__(reason)
-        self.status, self.reason = status, reason
-        self.after = min(600, max(1, math.ceil(after)))
 
 
 @dataclass(frozen=True)
@@ -48,10 +41,6 @@ class _Job:
     done: asyncio.Future[Done]
     since: float = field(default_factory=time.perf_counter)
 
-    @property
-    def key(self) -> tuple[str, tuple[int, int]]:
-        return self.model.name, self.size
-
 
 class Batcher:
     """A bounded queue before ``lanes`` threads that each translate batches. A single batch that waited
@@ -68,30 +57,31 @@ class Batcher:
         self._pace = 0.05  # seconds an image, smoothed
         self._threads = ThreadPoolExecutor(self.lanes, "lane")
 
-    def refusal(self) -> Busy | None:
-        """Why the next request would not be admitted."""
+    def check_open(self) -> None:
+        """Raise ``Refused`` (503) while the server is stopping."""
         if self.draining:
-            return Busy(503, "the server is stopping", 5)
+            raise busy(503, "the server is stopping", 5)
+
+    def check_room(self) -> None:
+        """Raise ``Refused``: 429 where the queue is full, 503 while the server is stopping."""
+        self.check_open()
         if self._inside >= self.limits.queue:
             reason = f"{self._inside} requests are inside, the most it holds"
-            return Busy(429, reason, self._inside * self._pace)
-        return None
+            raise busy(429, reason, self._inside * self._pace)
 
     @contextmanager
     def admitted(self) -> Iterator[None]:
         """A place among the requests held; what is refused costs no upload and no memory.
 
-        Raises ``Busy`` (429) where there is none, and (503) while the server is stopping.
+        Raises ``Refused`` as ``check_room``.
         """
-        if refusal := self.refusal():
-            raise refusal
+        self.check_room()
         self._inside += 1
-        self.measures.inside.set(self._inside)
         try:
-            yield
+            with self.measures.inside.track_inprogress():
+                yield
         finally:
             self._inside -= 1
-            self.measures.inside.set(self._inside)
 
     @contextmanager
     def uploading(self) -> Iterator[None]:
@@ -107,7 +97,7 @@ class Batcher:
         """The translation of an image that is ``size`` once padded. One that is cancelled before its
         batch begins is not begun.
 
-        Raises ``Busy`` (503) after the time limit, and what decoding or the network raise.
+        Raises ``Refused`` (503) after the time limit, and what decoding or the network raise.
         """
         job = _Job(model, size, picture, asyncio.get_running_loop().create_future())
         self._jobs.append(job)
@@ -116,7 +106,7 @@ class Batcher:
             return await asyncio.wait_for(job.done, self.limits.timeout_s)
         except asyncio.TimeoutError:
             reason = f"not done within {self.limits.timeout_s:g} s"
-            raise Busy(503, reason, self._inside * self._pace) from None
+            raise busy(503, reason, self._inside * self._pace) from None
 
     async def work(self) -> None:
         """One lane: batch after batch, for ever. Cancelled when the server stops."""
@@ -152,25 +142,20 @@ class Batcher:
         """The oldest job and a lane's share of those that fit it; their pixels; and whether it has the
         machine for itself. After a short wait for what is being uploaded."""
         async with self._choosing:
-            until = 0.0
+            until, left = 0.0, None
             while True:
-                self._jobs = [job for job in self._jobs if not job.done.done()]
                 same = self._same()
-                if not same:
-                    await self._wait(None)
-                    continue
-                until = until or time.perf_counter() + self.limits.wait_ms / 1000
-                left = until - time.perf_counter()
-                if len(same) < self.limits.batch and self._uploading and left > 0:
-                    await self._wait(left)
-                    continue
-                break
+                if same:
+                    until = until or time.perf_counter() + self.limits.wait_ms / 1000
+                    left = until - time.perf_counter()
+                    if len(same) >= self.limits.batch or not self._uploading or left <= 0:
+                        break
+                await self._wait(left)
             # A share, even where the other lanes are busy now: they will be back for theirs soon.
             share = math.ceil(len(same) / self.lanes)
             alone = self._running == 0 and len(same) == 1
             batch = same[:share]
-            taken = set(map(id, batch))
-            self._jobs = [job for job in self._jobs if id(job) not in taken]
+            self._jobs = [job for job in self._jobs if job not in batch]
             pixels = len(batch) * math.prod(batch[0].size)
             self._running += 1
             self._pixels += pixels
@@ -178,16 +163,16 @@ class Batcher:
 
     def _same(self) -> list[_Job]:
         """The oldest job and those like it, as many as memory has room for beside what runs now."""
+        self._jobs = [job for job in self._jobs if not job.done.done()]
         if not self._jobs:
             return []
         first = self._jobs[0]
         room = (self.limits.pixels - self._pixels) // math.prod(first.size)
         most = min(self.limits.batch, max(room, 0 if self._running else 1))
-        return [job for job in self._jobs if job.key == first.key][:most]
+        fits = (j for j in self._jobs if j.model is first.model and j.size == first.size)
+        return list(islice(fits, most))
 
     async def _wait(self, seconds: float | None) -> None:
         self._arrived.clear()
-        try:
+        with suppress(asyncio.TimeoutError):
             await asyncio.wait_for(self._arrived.wait(), seconds)
-        except asyncio.TimeoutError:
-            pass

@@ -1,4 +1,4 @@
-"""A request's body: read within limits, out of a form where it is one; and the reply's format and name."""
+"""A request's body, read within limits and out of a form where it is one; the reply's format and name."""
 
 from __future__ import annotations
 
@@ -17,61 +17,48 @@ from starlette.requests import ClientDisconnect
 from hwan.config import PixelFormat
 from hwan.errors import UsageError
 from hwan.serve.limits import Limits
-from hwan.serve.models import formats
-from hwan.serve.probe import TooLarge
+from hwan.serve.models import MEDIA, formats
+from hwan.serve.refusals import Refused, too_large
 
 T = TypeVar("T")
 RAW = ("application/octet-stream", "application/x-npy")
-SUBTYPES = {
-    "image/png": ".png",
-    "image/jpeg": ".jpeg",
-    "image/webp": ".webp",
-    "image/tiff": ".tiff",
-    "application/x-npy": ".npy",
-}
-
-
-class Refused(UsageError):
-    """Bad usage with an HTTP status of its own."""
-
-    def __init__(self, status: int, rule: str, received: object, fix: str) -> None:
-        super().__init__(rule, received, fix)
-        self.status = status
 
 
 async def read_body(request: Request, limits: Limits) -> bytes:
-    """The whole body. Raises ``TooLarge`` at its declared or its actual length, before the rest is
-    read, and ``Refused`` (408) where it does not arrive in time."""
-    declared = request.headers.get("content-length", "")
-    if declared.isdecimal() and int(declared) > limits.bytes:
-        raise _too_long(declared, limits)
+    """The whole body.
 
-    async def whole() -> bytes:
-        parts, size = [], 0
+    Raises ``Refused``: 413 at its declared or its actual length, before the rest is read, and 408
+    where it does not arrive in time.
+    """
+    parts: list[bytes] = []
+
+    def bounded(size: int) -> None:
+        if size > limits.bytes:
+            raise too_large(
+                f"a request of at most {limits.bytes} bytes",
+                f"{size} bytes or more",
+                "send a smaller file, or start the server with a larger --limits.bytes",
+            )
+
+    async def read() -> None:
+        size = 0
         async for part in request.stream():
             size += len(part)
-            if size > limits.bytes:
-                raise _too_long(f"more than {limits.bytes}", limits)
+            bounded(size)
             parts.append(part)
-        return b"".join(parts)
 
+    declared = request.headers.get("content-length", "")
+    bounded(int(declared) if declared.isdecimal() else 0)
     try:
-        return await asyncio.wait_for(whole(), limits.upload_s)
+        await asyncio.wait_for(read(), limits.upload_s)
     except asyncio.TimeoutError:
         raise Refused(
             408,
-            f"a request arrives within {limits.upload_s:g} s",
+            f"a request that arrives within {limits.upload_s:g} s",
             "part of one",
             "send it faster, or start the server with a larger --limits.upload-s",
         ) from None
-
-
-def _too_long(size: str, limits: Limits) -> TooLarge:
-    return TooLarge(
-        f"a request has at most {limits.bytes} bytes",
-        f"{size} bytes",
-        "send a smaller file, or start the server with a larger --limits.bytes",
-    )
+    return b"".join(parts)
 
 
 async def unpack(request: Request, body: bytes) -> tuple[bytes, str]:
@@ -79,14 +66,14 @@ async def unpack(request: Request, body: bytes) -> tuple[bytes, str]:
 
     Raises ``Refused`` (415) for another type of body, and ``UsageError`` for a form without just one.
     """
-    kind = request.headers.get("content-type", RAW[0]).split(";")[0].strip().lower()
-    if kind.startswith("image/") or kind in RAW:
+    media = request.headers.get("content-type", RAW[0]).split(";")[0].strip().lower()
+    if media.startswith("image/") or media in RAW:
         return body, ""
-    if kind != "multipart/form-data":
+    if media != "multipart/form-data":
         raise Refused(
             415,
-            "a body is an image (image/..., application/octet-stream) or a form (multipart/form-data)",
-            kind,
+            "an image (image/..., application/octet-stream) or a form (multipart/form-data)",
+            media,
             "send the file itself: curl --data-binary @FILE -H 'Content-Type: image/png'",
         )
 
@@ -96,21 +83,19 @@ async def unpack(request: Request, body: bytes) -> tuple[bytes, str]:
     try:
         parser = MultiPartParser(request.headers, stream(), max_files=1, max_fields=8)
         parser.spool_max_size = len(body) + 1  # it is in memory already
-        form = await parser.parse()
+        files = [f for f in (await parser.parse()).values() if isinstance(f, UploadFile)]
+        found = f"a form with {len(files)} files"
     except (MultiPartException, KeyError, ValueError) as error:
-        raise UsageError(
-            "a form is multipart/form-data with one file",
-            str(error) or "a broken form",
-            "let a library or curl -F image=@FILE make it",
-        ) from error
-    files = [item for item in form.values() if isinstance(item, UploadFile)]
+        files, found = [], str(error) or "a broken form"
     if len(files) != 1:
-        raise UsageError("a form has one file", len(files), "send it as -F image=@FILE")
+        expected = "a form (multipart/form-data) with one file"
+        raise UsageError(expected, found, "let a library or curl -F image=@FILE make it")
     return await files[0].read(), files[0].filename or ""
 
 
 async def unless_gone(request: Request, work: Coroutine[Any, Any, T]) -> T:
-    """What ``work`` gives, which is cancelled should the client leave meanwhile (ClientDisconnect).
+    """What ``work`` gives. Should the client leave meanwhile, ``work`` is cancelled and
+    ``ClientDisconnect`` raised.
 
     The whole body has been read: all that can still come is word that the client has left.
     """
@@ -126,52 +111,32 @@ async def unless_gone(request: Request, work: Coroutine[Any, Any, T]) -> T:
         leaving.cancel()
 
 
-def asked_suffix(name: str, pixel_format: PixelFormat) -> str:
-    """The suffix that ``?format=`` asks for. Raises ``UsageError`` for an unknown format, or one that
-    does not hold what the model writes."""
-    suffix = "." + name.lower().lstrip(".").replace("jpg", "jpeg")
-    if suffix not in formats(pixel_format):
-        raise UsageError(
-            "?format= is one that holds what the model writes",
-            name,
-            "known: " + ", ".join(known.lstrip(".") for known in formats(pixel_format)),
-        )
-    return suffix
+def reply_suffix(wanted: str, accept: str, pixel_format: PixelFormat) -> str:
+    """The suffix that ``?format=`` names (``wanted``); else that of the first media type in the header
+    ``accept`` that the model writes. Of image/* and */* that is the model's own format. Weights (q=)
+    are not read.
 
-
-def accepted_suffix(accept: str, pixel_format: PixelFormat) -> str:
-    """The suffix that an Accept header likes best; of equals, the model's own format.
-
-    Raises ``Refused`` (406) where it accepts none.
+    Raises ``UsageError`` for an unknown format and one that does not hold what the model writes, and
+    ``Refused`` (406) where Accept names none.
     """
-    best, liking = "", 0.0
-    for suffix in formats(pixel_format):
-        media = next(media for media, known in SUBTYPES.items() if known == suffix)
-        quality = _quality(accept, media)
-        if quality > liking:
-            best, liking = suffix, quality
-    if not best:
-        known = ", ".join(
-            media for media, suffix in SUBTYPES.items() if suffix in formats(pixel_format)
-        )
-        raise Refused(406, "Accept names a format that the model writes", accept, f"known: {known}")
-    return best
-
-
-def _quality(accept: str, media: str) -> float:
-    """How much an Accept header likes ``media``: the most specific range that fits decides (RFC 9110,
-    12.5.1)."""
-    found = (-1, 0.0)
-    for item in accept.split(","):
-        name, *parameters = (part.strip() for part in item.split(";"))
-        ranges = ("*/*", media.split("/")[0] + "/*", media)
-        if name.lower() in ranges:
-            weight = 1.0
-            for parameter in parameters:
-                if match := re.fullmatch(r"q=([01](?:\.\d{0,3})?)", parameter):
-                    weight = min(1.0, float(match[1]))
-            found = max(found, (ranges.index(name.lower()), weight))
-    return found[1]
+    known = formats(pixel_format)
+    if wanted:
+        suffix = "." + wanted.lower().lstrip(".").replace("jpg", "jpeg")
+        if suffix not in known:
+            names = ", ".join(name.lstrip(".") for name in known)
+            raise UsageError(
+                "a ?format= that holds what the model writes", wanted, f"give one of {names}"
+            )
+        return suffix
+    for item in accept.lower().split(","):
+        media = item.split(";")[0].strip()
+        for suffix in known:
+            if media in (MEDIA[suffix], MEDIA[suffix].split("/")[0] + "/*", "*/*"):
+                return suffix
+    names = ", ".join(MEDIA[suffix] for suffix in known)
+    raise Refused(
+        406, "an Accept that names a format of the model's", accept, f"name one of {names}"
+    )
 
 
 def result_name(name: str, suffix: str) -> str:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
-from hwan.errors import at_least, require
+from hwan.errors import at_least
 
 
 @dataclass(frozen=True)
@@ -17,7 +16,7 @@ class Limits:
     pixels: int = 2**22
     """The most pixels of an image, and of all the images of a batch, once padded: bounds the memory."""
     queue: int = 64
-    """Requests held at a time: being uploaded, waiting, or in the model. The next gets 429."""
+    """Requests inside at a time: being uploaded, waiting, or in the model. The next gets 429."""
     batch: int = 16
     """The most images translated at once; 1 translates them one by one."""
     wait_ms: float = 2.0
@@ -28,7 +27,5 @@ class Limits:
     """Seconds after which a request that is waiting or in the model is answered 503."""
 
     def __post_init__(self) -> None:
-        at_least("limits", self, bytes=1, pixels=1, queue=1, batch=1, wait_ms=0)
-        for name in ("upload_s", "timeout_s"):
-            value = vars(self)[name]
-            require(0 < value < math.inf, f"limits.{name} is above 0", value, "give 20, say")
+        least = {"wait_ms": 0, "upload_s": 0.001, "timeout_s": 0.001}
+        at_least("limits", self, bytes=1, pixels=1, queue=1, batch=1, **least)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from prometheus_client import (
     CollectorRegistry,
     Counter,
@@ -13,6 +15,7 @@ from prometheus_client import (
 )
 
 SECONDS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 120)
+IMAGES = (1, 2, 4, 8, 16, 32, 64)
 
 
 class Measures:
@@ -22,30 +25,21 @@ class Measures:
         self._registry = registry = CollectorRegistry()
         ProcessCollector(registry=registry)
         PlatformCollector(registry=registry)
+        histogram = partial(Histogram, registry=registry)
         self._requests = Counter(
             "hwan_requests", "Translations asked for, by answer", ["code"], registry=registry
         )
-        self._seconds = Histogram(
-            "hwan_request_seconds", "Whole time of answered 200", buckets=SECONDS, registry=registry
+        self._seconds = histogram(
+            "hwan_request_seconds", "Whole time of answered 200", buckets=SECONDS
         )
-        self._batches = Histogram(
-            "hwan_batch_images",
-            "Images of a batch",
-            ["model"],
-            buckets=(1, 2, 4, 8, 16, 32, 64),
-            registry=registry,
+        self._batches = histogram(
+            "hwan_batch_images", "Images of a batch", ["model"], buckets=IMAGES
         )
-        self._network = Histogram(
-            "hwan_network_seconds",
-            "Time of a batch in the network",
-            ["model"],
-            buckets=SECONDS,
-            registry=registry,
+        self._network = histogram(
+            "hwan_network_seconds", "Time of a batch in the network", ["model"], buckets=SECONDS
         )
-        self.inside = Gauge(
-            "hwan_requests_inside", "Requests held now: uploading, waiting, or in the network",
-            registry=registry,
-        )  # fmt: skip
+        held = "Requests held now: uploading, waiting, or in the network"
+        self.inside = Gauge("hwan_requests_inside", held, registry=registry)
 
     def request(self, code: int, seconds: float) -> None:
         """An answered request for a translation."""

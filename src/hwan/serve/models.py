@@ -14,21 +14,28 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from hwan.config import PixelFormat
 from hwan.errors import UsageError
 from hwan.exporting import export_onnx
+from hwan.exporting.onnx import runner
 from hwan.imaging.pixels import DTYPES, Pixels, decode, encode, suffix_for, to_pixels, to_tensor
-from hwan.inference.translate import find_generator, is_generator, load, pad_to
+from hwan.inference.translate import find_generator, is_generator, load, margins, pad_to
 from hwan.nets.folder import GeneratorSpec
-from hwan.runtime import need
 from hwan.serve.limits import Limits
-from hwan.serve.probe import check_pixels, padded_size
+from hwan.serve.probe import padded_size
+from hwan.web.page import describe
 
 log = logging.getLogger("hwan")
-
-
-Run = Callable[[np.ndarray], np.ndarray]
+MEDIA = {
+    ".png": "image/png",
+    ".jpeg": "image/jpeg",
+    ".webp": "image/webp",
+    ".tiff": "image/tiff",
+    ".npy": "application/x-npy",
+}
+Run = Callable[[Tensor], Tensor]
 """The network: float32 (B, C, H, W) in [-1, 1], already padded, to the same."""
 
 
@@ -47,35 +54,14 @@ class Model:
     @property
     def facts(self) -> dict[str, Any]:
         """What ``GET /v1/models`` says of it."""
-        multiple, least = self.spec.generator.sizes
-        return {
-            "name": self.name,
-            "direction": self.spec.direction,
-            "method": self.spec.method,
-            "reads": _describe(self.spec.format_in),
-            "writes": _describe(self.spec.format_out),
-            "formats": formats(self.spec.format_out),
-            "multiple": multiple,
-            "least": least,
-            "trained_size": self.spec.size,
-            "images_seen": self.spec.images,
-            "engine": self.engine,
-        }
-
-
-def _describe(pixel_format: PixelFormat) -> dict[str, Any]:
-    facts: dict[str, Any] = {"channels": pixel_format.channels, "depth": pixel_format.depth}
-    return facts | ({"range": list(pixel_format.range)} if pixel_format.depth == "float" else {})
+        written = formats(self.spec.format_out)
+        return {**describe(self.name, self.spec), "formats": written, "engine": self.engine}
 
 
 def formats(pixel_format: PixelFormat) -> list[str]:
-    """The suffixes of the formats that hold pictures of ``pixel_format``, the one given unasked first."""
-    known = [".png", ".jpeg", ".webp", ".tiff", ".npy"]
+    """The suffixes of the formats that hold pictures of ``pixel_format``, the default one first."""
     first = suffix_for(pixel_format)
-    rest = [
-        suffix for suffix in known if suffix != first and suffix_for(pixel_format, suffix) == suffix
-    ]
-    return [first, *rest]
+    return [first, *(s for s in MEDIA if s != first and suffix_for(pixel_format, s) == s)]
 
 
 def find_models(runs: Sequence[Path]) -> dict[str, Path]:
@@ -92,11 +78,8 @@ def find_models(runs: Sequence[Path]) -> dict[str, Path]:
         for folder in folders:
             name = _name(folder.resolve())
             if name in found:
-                raise UsageError(
-                    "every model has a name of its own",
-                    f"{found[name]} and {folder} are both {name}",
-                    "rename a folder",
-                )
+                both = f"{found[name]} and {folder}, both {name}"
+                raise UsageError("models of different names", both, "rename a folder")
             found[name] = folder
     return found
 
@@ -115,47 +98,18 @@ def load_model(name: str, folder: Path, device: str, threads: int) -> Model:
     Raises ``UsageError`` for a folder that is no generator folder and for an absent device.
     """
     translator = load(folder, device)
-    if translator.device.type == "cpu":
+    if translator.on_cpu:
         torch.set_num_threads(threads)
         try:
-            run, lane = _onnx(folder, threads)
+            with TemporaryDirectory() as out:
+                data = export_onnx(folder, Path(out))[0].read_bytes()
+            run = runner(data, threads, shared=True)
+            lane = run if threads == 1 else runner(data, 1, shared=True)
             return Model(name, translator.spec, "ONNX Runtime, CPU", run, lane)
         except UsageError as error:
-            log.warning("%s runs in PyTorch: %s", name, error.expected)
-
-    @torch.inference_mode()
-    def forward(images: np.ndarray) -> np.ndarray:
-        out: torch.Tensor = translator.generator(torch.from_numpy(images).to(translator.device))
-        array: np.ndarray = out.float().cpu().numpy()
-        return array
-
-    return Model(name, translator.spec, f"PyTorch, {translator.device.type}", forward)
-
-
-def _onnx(folder: Path, threads: int) -> tuple[Run, Run]:
-    with TemporaryDirectory() as out:
-        export_onnx(folder, Path(out))
-        data = (Path(out) / "model.onnx").read_bytes()
-    run = _session(data, threads)
-    return run, run if threads == 1 else _session(data, 1)
-
-
-def _session(data: bytes, threads: int) -> Run:
-    runtime = need("onnxruntime", "serve", "serving on a CPU")
-    options = runtime.SessionOptions()
-    options.intra_op_num_threads = threads
-    # Threads that spin while they wait would take the cores from the requests.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    # Sizes differ from request to request: an arena would keep the greatest for good.
-    options.enable_cpu_mem_arena = False
-    session = runtime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
-
-    def run(images: np.ndarray) -> np.ndarray:
-        (translation,) = session.run(None, {"image": images})
-        array: np.ndarray = translation
-        return array
-
-    return run
+            log.warning("%s runs in PyTorch: ONNX takes %s", name, error.expected)
+    engine = f"PyTorch, {translator.device.type}"
+    return Model(name, translator.spec, engine, lambda images: translator.tensor(images).cpu())
 
 
 @dataclass(frozen=True)
@@ -169,8 +123,8 @@ class Picture:
 def translate_batch(
     model: Model, pictures: Sequence[Picture], limits: Limits, alone: bool = True
 ) -> tuple[list[bytes | Exception], float]:
-    """Every picture translated, or why not; and the seconds spent in the network. ``alone`` with the
-    machine, it takes all cores.
+    """Every picture translated, or why not; and the seconds spent in the network. ``alone`` on the
+    machine, it uses all cores.
 
     The sizes are those of the decoded pixels, whatever the headers said.
     """
@@ -181,8 +135,7 @@ def translate_batch(
         try:
             pixels = decode(picture.data, model.spec.format_in).pixels
             height, width = pixels.shape[:2]
-            padded = padded_size((height, width), model.spec.generator)
-            check_pixels((height, width), padded, limits)
+            padded = padded_size((height, width), model.spec.generator, limits)
             same.setdefault(padded, []).append((index, pixels))
         except UsageError as error:
             results[index] = error
@@ -191,41 +144,36 @@ def translate_batch(
         most = max(1, limits.pixels // math.prod(padded))
         for start in range(0, len(group), most):
             part = group[start : start + most]
-            outs, spent = _run(model, run, padded, [pixels for _, pixels in part])
+            outs, spent = _translate(model.spec, run, [pixels for _, pixels in part])
             seconds += spent
             for (index, _), out in zip(part, outs, strict=True):
                 results[index] = encode(out, pictures[index].suffix)
     return results, seconds
 
 
-def _run(
-    model: Model, run: Run, padded: tuple[int, int], pictures: Sequence[Pixels]
+def _translate(
+    spec: GeneratorSpec, run: Run, pictures: Sequence[Pixels]
 ) -> tuple[list[Pixels], float]:
-    multiple, least = model.spec.generator.sizes
-    format_in, format_out = model.spec.format_in, model.spec.format_out
-    batch = np.empty((len(pictures), format_in.channels, *padded), np.float32)
-    for row, pixels in zip(batch, pictures, strict=True):
-        tensor = to_tensor(torch.from_numpy(pixels.copy())[None], format_in.range)
-        row[:] = pad_to(tensor, multiple, least)[0].numpy()
+    """Pictures of one size once padded, translated; and the seconds spent in the network."""
+    tensors = (to_tensor(torch.from_numpy(p.copy())[None], spec.range_in) for p in pictures)
+    batch = torch.cat([pad_to(tensor, *spec.generator.sizes) for tensor in tensors])
     began = time.perf_counter()
-    out = run(batch)
+    made = run(batch)
     spent = time.perf_counter() - began
     results: list[Pixels] = []
-    for row, pixels in zip(out, pictures, strict=True):
+    for row, pixels in zip(made, pictures, strict=True):
         height, width = pixels.shape[:2]
-        top, left = (padded[0] - height) // 2, (padded[1] - width) // 2
-        cut = torch.from_numpy(row[None, :, top : top + height, left : left + width])
-        results.append(to_pixels(cut, format_out)[0])
+        top, left = (margins(side, *spec.generator.sizes)[0] for side in (height, width))
+        cut = row[None, :, top : top + height, left : left + width]
+        results.append(to_pixels(cut, spec.format_out)[0])
     return results, spent
 
 
 def warm(model: Model) -> None:
     """Run the smallest image once, so that the first request does not pay for what is set up then."""
-    kind = model.spec.format_in
-    side = max(model.spec.generator.sizes)
-    pixels = np.zeros((side, side, kind.channels), DTYPES[kind.depth])
-    pixels[:] = kind.range[0] if kind.depth == "float" else 0
-    padded = padded_size((side, side), model.spec.generator)
-    for run in (model.run, model.lane):
-        if run is not None:
-            _run(model, run, padded, [pixels])
+    spec = model.spec
+    side, depth = max(spec.generator.sizes), spec.depth_in
+    darkest = spec.range_in[0] if depth == "float" else 0
+    pixels = np.full((side, side, spec.channels_in), darkest, DTYPES[depth])
+    for run in filter(None, (model.run, model.lane)):
+        _translate(spec, run, [pixels])

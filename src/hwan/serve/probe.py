@@ -1,4 +1,4 @@
-"""An uploaded file's size by its header, judged before anything is decoded."""
+"""An uploaded file's size by its header, checked before anything is decoded."""
 
 from __future__ import annotations
 
@@ -12,15 +12,13 @@ from PIL import Image
 from hwan.config import GeneratorConfig
 from hwan.errors import UsageError, require
 from hwan.imaging.codecs import NPY, TIFF
+from hwan.inference.translate import margins
 from hwan.serve.limits import Limits
+from hwan.serve.refusals import too_large
 
 # What a stranger's file may be opened as. Pillow reads forty more formats, one of which (EPS) starts
 # another program.
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF")
-
-
-class TooLarge(UsageError):
-    """More bytes or pixels than the server takes (413)."""
 
 
 def probe(data: bytes, channels: int) -> tuple[int, int]:
@@ -36,35 +34,32 @@ def probe(data: bytes, channels: int) -> tuple[int, int]:
             shape = _tiff_shape(data, channels)
         else:
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # limits judge
+                # Our own limits are below those that Pillow warns of.
+                warnings.simplefilter("ignore", Image.DecompressionBombWarning)
                 with Image.open(io.BytesIO(data), formats=FORMATS) as file:
                     shape = file.height, file.width
     except Image.DecompressionBombError as error:  # Pillow's own bound, far above any of ours
-        raise TooLarge(
-            "an image has pixels that a memory holds", error, "send a smaller one"
+        raise too_large(
+            "an image whose pixels fit in memory", error, "send a smaller one"
         ) from error
     except Exception as error:  # a broken header is reported by a dozen types of error
         raise UsageError(
-            "a picture is a PNG, JPEG, WebP, BMP, GIF, TIFF or NPY file",
+            "a PNG, JPEG, WebP, BMP, GIF, TIFF or NPY file",
             "bytes that are none of these, or a broken header" if data else "no bytes",
             "send the file's bytes as the body, or as the one file of a form",
         ) from error
-    require(min(shape) > 0, "a picture has pixels", shape, "send another file")
+    require(min(shape) > 0, "a picture with pixels", shape, "send another file")
     return shape
 
 
 def _npy_shape(data: bytes) -> tuple[int, int]:
     file = io.BytesIO(data)
-    version = np.lib.format.read_magic(file)
-    read = np.lib.format.read_array_header_1_0 if version[0] == 1 else _npy_2
-    shape, _, dtype = read(file)
+    first = np.lib.format.read_magic(file) == (1, 0)
+    headers = np.lib.format.read_array_header_1_0, np.lib.format.read_array_header_2_0
+    shape, _, dtype = headers[0 if first else 1](file)
     if len(shape) not in (2, 3) or math.prod(shape) * dtype.itemsize > len(data):
         raise ValueError(shape)
     return shape[0], shape[1]
-
-
-def _npy_2(file: io.BytesIO) -> tuple[tuple[int, ...], bool, np.dtype]:
-    return np.lib.format.read_array_header_2_0(file)
 
 
 def _tiff_shape(data: bytes, channels: int) -> tuple[int, int]:
@@ -79,19 +74,17 @@ def _tiff_shape(data: bytes, channels: int) -> tuple[int, int]:
         return height, width
 
 
-def padded_size(size: tuple[int, int], config: GeneratorConfig) -> tuple[int, int]:
-    """The (height, width) at which a network reads an image of ``size``."""
-    multiple, least = config.sizes
-    height, width = (max(least, -(-side // multiple) * multiple) for side in size)
-    return height, width
+def padded_size(size: tuple[int, int], config: GeneratorConfig, limits: Limits) -> tuple[int, int]:
+    """The (height, width) at which a network reads an image of ``size``.
 
-
-def check_pixels(size: tuple[int, int], padded: tuple[int, int], limits: Limits) -> None:
-    """Raise ``TooLarge`` for more pixels than the server takes."""
-    if max(math.prod(size), math.prod(padded)) > limits.pixels:
-        raise TooLarge(
-            f"an image has at most {limits.pixels} pixels, once padded to what the network takes",
-            f"{size[1]} x {size[0]}"
-            + ("" if size == padded else f", padded {padded[1]} x {padded[0]}"),
+    Raises ``Refused`` (413) for more pixels than the server takes, before or after padding.
+    """
+    height, width = (side + sum(margins(side, *config.sizes)) for side in size)
+    if max(math.prod(size), height * width) > limits.pixels:
+        padded = "" if size == (height, width) else f", padded {width} x {height}"
+        raise too_large(
+            f"an image of at most {limits.pixels} pixels, once padded to what the network takes",
+            f"{size[1]} x {size[0]}{padded}",
             "send a smaller one, or start the server with a larger --limits.pixels",
         )
+    return height, width

@@ -1,55 +1,53 @@
-"""What the OpenAPI document says beyond the code, and a page that shows it without any script."""
+"""What the OpenAPI document says beyond the code: bodies, answers and errors."""
 
 from __future__ import annotations
 
-from importlib import resources
 from typing import Any
 
-from jinja2 import Environment, StrictUndefined
+from pydantic import BaseModel
 
 REASONS = {
     400: "Not an image, or not one that the model reads",
-    401: "No token, or another",
+    401: "No token, or another one",
     404: "No such model",
-    406: "No accepted format holds the translation",
+    406: "The model writes no format that Accept names",
     408: "The body did not arrive in time",
     413: "Too many bytes or pixels",
     415: "A body of another type",
     429: "The queue is full; Retry-After has seconds",
     503: "Stopping, or not done in time; Retry-After has seconds",
 }
-ERROR = {
-    "type": "object",
-    "properties": {
-        "error": {
-            "type": "object",
-            "properties": {name: {"type": "string"} for name in ("rule", "received", "fix")},
-        }
-    },
-}
 BINARY = {"schema": {"type": "string", "format": "binary"}}
+FORM = {"type": "object", "properties": {"image": BINARY["schema"]}, "required": ["image"]}
 BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,
         "content": {
             **{f"image/{kind}": BINARY for kind in ("png", "jpeg", "webp", "bmp", "gif", "tiff")},
             "application/octet-stream": BINARY,
-            "multipart/form-data": {
-                "schema": {
-                    "type": "object",
-                    "properties": {"image": BINARY["schema"]},
-                    "required": ["image"],
-                }
-            },
+            "multipart/form-data": {"schema": FORM},
         },
     }
 }
 
 
+class Problem(BaseModel):
+    """What was expected, what came instead, and what to do."""
+
+    expected: str
+    received: str
+    fix: str
+
+
+class Error(BaseModel):
+    """The body of every answer from 400 on."""
+
+    error: Problem
+
+
 def errors(*codes: int) -> dict[int | str, dict[str, Any]]:
     """OpenAPI's responses for ``codes``, all of one shape."""
-    content = {"application/json": {"schema": ERROR}}
-    return {code: {"description": REASONS[code], "content": content} for code in codes}
+    return {code: {"description": REASONS[code], "model": Error} for code in codes}
 
 
 TRANSLATE: dict[int | str, dict[str, Any]] = {
@@ -59,14 +57,3 @@ TRANSLATE: dict[int | str, dict[str, Any]] = {
     },
     **errors(*REASONS),
 }
-PAGE_HEADERS = {
-    "Content-Type": "text/html; charset=utf-8",
-    "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src data:; base-uri 'none'",
-}
-
-
-def page(document: dict[str, Any]) -> str:
-    """The OpenAPI ``document`` as HTML."""
-    source = resources.files("hwan.serve").joinpath("docs.html.jinja").read_text(encoding="utf-8")
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
-    return environment.from_string(source).render(api=document)

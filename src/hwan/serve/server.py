@@ -1,10 +1,9 @@
-"""The process: models loaded, then uvicorn until SIGTERM or Ctrl-C, which let what is inside finish."""
+"""The process: it loads the models and runs uvicorn until SIGTERM or Ctrl-C, then finishes what was begun."""
 
 from __future__ import annotations
 
 import asyncio
 import ipaddress
-import logging
 import os
 import signal
 import sys
@@ -16,15 +15,15 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from hwan.errors import UsageError, require
-from hwan.serve.app import make_app
+from hwan.serve.app import SAFE, make_app
 from hwan.serve.limits import Limits
-from hwan.serve.models import Model, find_models, load_model, warm
+from hwan.serve.models import find_models, load_model, warm
 
 TOKEN = "HWAN_TOKEN"
 
 
 class _Protocol(HttpToolsProtocol):
-    """uvicorn's, which waits for ever for the rest of a head: a client that dribbles one is cut off."""
+    """uvicorn's protocol, which waits for ever for the rest of a request's head, with a time limit."""
 
     _late: asyncio.TimerHandle | None = None
 
@@ -37,22 +36,15 @@ class _Protocol(HttpToolsProtocol):
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
-        self._in_time()
+        if self._late is not None:
+            self._late.cancel()
+            self._late = None
         super().on_headers_complete()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._in_time()
-        super().connection_lost(exc)
 
     def _begin(self) -> None:
         if self._late is None:
             seconds = self.config.app.state.limits.upload_s  # type: ignore[union-attr]
             self._late = self.loop.call_later(seconds, self.transport.close)
-
-    def _in_time(self) -> None:
-        if self._late is not None:
-            self._late.cancel()
-            self._late = None
 
 
 class _Server(uvicorn.Server):
@@ -73,13 +65,12 @@ def read_token(file: Path | None) -> str:
         try:
             token = next(iter(file.read_text(encoding="utf-8").splitlines()), "").strip()
         except (OSError, UnicodeDecodeError) as error:
-            raise UsageError(
-                "--token-file is a text file", f"{file}: {error}", "check it"
-            ) from error
-        require(bool(token), "--token-file holds a token", f"{file}: empty", "write one into it")
+            found = f"{file}: {error}"
+            raise UsageError("a text file at --token-file", found, "check the path") from error
+        require(bool(token), "a token in --token-file", f"{file}: empty", "write one into it")
     require(
         token.isascii() and token.isprintable() and " " not in token,
-        "a token is of printable ASCII without spaces",
+        "a token of printable ASCII without spaces",
         "other characters",
         "take 32 hexadecimal digits: openssl rand -hex 16",
     )
@@ -92,23 +83,6 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
-
-
-def _cores() -> int:
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # macOS, Windows
-        return os.cpu_count() or 1
-
-
-def load_models(runs: Sequence[Path], device: str, threads: int) -> dict[str, Model]:
-    """Every generator of ``runs``, by name, loaded and warm; each is reported as it comes."""
-    models: dict[str, Model] = {}
-    for name, folder in find_models(runs).items():
-        models[name] = load_model(name, folder, device, threads)
-        warm(models[name])
-        print(f"{name}: {models[name].engine}", file=sys.stderr, flush=True)
-    return models
 
 
 def serve(
@@ -127,12 +101,17 @@ def serve(
     """
     require(
         bool(token) or is_loopback(host),
-        "a server that other machines reach has a token",
+        "a token on a server that other machines reach",
         f"--host {host} without one",
         f"set {TOKEN} (openssl rand -hex 16 makes one), give --token-file, or --host 127.0.0.1",
     )
-    threads = threads or _cores()
-    models = load_models(runs, device, threads)
+    cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+    threads = threads or cores
+    models = {}
+    for name, folder in find_models(runs).items():
+        models[name] = load_model(name, folder, device, threads)
+        warm(models[name])
+        print(f"{name}: {models[name].engine}", file=sys.stderr, flush=True)
     lanes = threads if all(model.lane for model in models.values()) else 1
     app = make_app(models, limits, token, lanes)
     config = uvicorn.Config(
@@ -144,6 +123,7 @@ def serve(
         log_level="warning",
         access_log=False,
         server_header=False,
+        headers=SAFE,
         timeout_keep_alive=20,
         timeout_graceful_shutdown=round(limits.timeout_s + limits.upload_s),
         # Beyond it uvicorn itself answers 503: connections cost memory too.
@@ -154,15 +134,14 @@ def serve(
         socket = config.bind_socket()
     except SystemExit:  # uvicorn has logged why
         raise UsageError(
-            "--host and --port are an address to listen at",
+            "an address to listen at (--host, --port) that is free",
             f"{host}:{port}",
             "give another port; 0 takes a free one",
         ) from None
-    socket.listen(1024)  # so that who reads the line below is not refused
+    socket.listen(1024)  # before the line below says that clients may connect
     bound, shown = socket.getsockname()[1], f"[{host}]" if ":" in host else host
-    print(f"http://{shown}:{bound}/  (interface: /docs; Ctrl-C stops)", flush=True)
-    logging.getLogger("hwan").setLevel(logging.INFO)
-    # uvicorn raises the signal again once all is finished; here that is no reason to die by it.
-    for name in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(name, lambda *_: None)
+    print(f"http://{shown}:{bound}/  (interface: /openapi.json; Ctrl-C stops)", flush=True)
+    # uvicorn raises the signal again when all is finished; it must not end the process with an error.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)
     _Server(config).run(sockets=[socket])

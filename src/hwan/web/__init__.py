@@ -1,1 +1,2 @@
-"""The page that people use: the same in a static folder (bundle) and from the server (page)."""
+"""The page that people use: the same in a static folder (bundle) and from the server (page). It uses export/,
+inference/ and imaging/; serve/ and cli/ import it."""

@@ -1,23 +1,44 @@
-"""The page's own files, for the two that show it: the web bundle and the server."""
+"""The page's own files and what it reads of a model, for the two that show it: the web bundle and the
+server."""
 
 from __future__ import annotations
 
 import json
 from importlib import resources
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
+
+from hwan.config import PixelFormat
+from hwan.nets.folder import GeneratorSpec
 
 FILES = ("index.html", "style.css", "app.js", "compare.js", "pixels.js")
-PHOTOS = (
-    "chelsea",
-    "coffee",
-    "astronaut",
-    "rocket",
-)  # of those embedded, the ones free of conditions
+# Those of the embedded photographs that may be used without conditions.
+PHOTOS = ("chelsea", "coffee", "astronaut", "rocket")
 CREDIT = (
     "Sample photographs: Stefan van der Walt (CC0), Rachel Michetti (CC0), NASA and SpaceX (public "
     "domain)."
 )
+
+
+def describe(name: str, spec: GeneratorSpec) -> dict[str, Any]:
+    """A model as models.json and ``GET /v1/models`` describe it."""
+    multiple, least = spec.generator.sizes
+    return {
+        "name": name,
+        "direction": spec.direction,
+        "method": spec.method,
+        "reads": _format(spec.format_in),
+        "writes": _format(spec.format_out),
+        "multiple": multiple,
+        "least": least,
+        "trained_size": spec.size,
+        "images_seen": spec.images,
+    }
+
+
+def _format(pixel_format: PixelFormat) -> dict[str, Any]:
+    facts: dict[str, Any] = {"channels": pixel_format.channels, "depth": pixel_format.depth}
+    return facts | ({"range": list(pixel_format.range)} if pixel_format.depth == "float" else {})
 
 
 def page_files(
@@ -30,11 +51,14 @@ def page_files(
     files["engine.js"] = site.joinpath(f"{engine}.js").read_bytes()
     if engine == "browser":
         files["worker.js"] = site.joinpath("worker.js").read_bytes()
-    photos = Path(__file__).parents[1] / "data" / "photos"
-    own = {f"{name}.jpg": (photos / f"{name}.jpg").read_bytes() for name in PHOTOS}
-    shown = own if pictures is None else pictures
-    files |= {f"samples/{name}": data for name, data in shown.items()}
-    listed = [{"name": Path(name).stem, "file": f"samples/{name}"} for name in shown]
-    about = {"pictures": listed, "credit": CREDIT if pictures is None else ""}
-    files["samples.json"] = json.dumps(about, ensure_ascii=False).encode()
+        files["ort/LICENSE.txt"] = site.joinpath("onnxruntime-web.LICENSE.txt").read_bytes()
+    photos, credit = resources.files("hwan") / "data" / "photos", ""
+    if pictures is None:
+        pictures = {f"{name}.jpg": photos.joinpath(f"{name}.jpg").read_bytes() for name in PHOTOS}
+        credit = CREDIT
+    files |= {f"samples/{name}": data for name, data in pictures.items()}
+    listed = [{"name": Path(name).stem, "file": f"samples/{name}"} for name in pictures]
+    files["samples.json"] = json.dumps(
+        {"pictures": listed, "credit": credit}, ensure_ascii=False
+    ).encode()
     return files

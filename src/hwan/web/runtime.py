@@ -10,7 +10,7 @@ import tarfile
 import tempfile
 from pathlib import Path
 
-from hwan.errors import UsageError
+from hwan.errors import UsageError, require
 from hwan.files import cache_root, write_atomic
 
 PACKAGE, VERSION = "onnxruntime-web", "1.30.0"
@@ -20,28 +20,8 @@ SHA256 = {
     SCRIPT: "0730816731ce2cdfb06f273da065d4a1c7091eb9d1756a83b2916c8a89d015e2",
     WASM: "39f9f0894d478800487ed9f7dbe92618498db320cf55c8e3d89adff8dce658da",
 }
-LICENCE = """MIT License
 
-Copyright (c) Microsoft Corporation
-
-Permission is hereby granted, free of charge, to any person obtaining a copy
-of this software and associated documentation files (the "Software"), to deal
-in the Software without restriction, including without limitation the rights
-to use, copy, modify, merge, publish, distribute, sublicense, and/or sell
-copies of the Software, and to permit persons to whom the Software is
-furnished to do so, subject to the following conditions:
-
-The above copyright notice and this permission notice shall be included in all
-copies or substantial portions of the Software.
-
-THE SOFTWARE IS PROVIDED "AS IS", WITHOUT WARRANTY OF ANY KIND, EXPRESS OR
-IMPLIED, INCLUDING BUT NOT LIMITED TO THE WARRANTIES OF MERCHANTABILITY,
-FITNESS FOR A PARTICULAR PURPOSE AND NONINFRINGEMENT. IN NO EVENT SHALL THE
-AUTHORS OR COPYRIGHT HOLDERS BE LIABLE FOR ANY CLAIM, DAMAGES OR OTHER
-LIABILITY, WHETHER IN AN ACTION OF CONTRACT, TORT OR OTHERWISE, ARISING FROM,
-OUT OF OR IN CONNECTION WITH THE SOFTWARE OR THE USE OR OTHER DEALINGS IN THE
-SOFTWARE.
-"""
+BY_HAND = f"npm pack {PACKAGE}@{VERSION}, unpack it, and give --runtime that folder"
 
 
 def runtime_files(folder: Path | None = None) -> dict[str, bytes]:
@@ -57,12 +37,8 @@ def runtime_files(folder: Path | None = None) -> dict[str, bytes]:
 
 def _checked(name: str, data: bytes, source: object) -> bytes:
     found = hashlib.sha256(data).hexdigest()
-    if found != SHA256[name]:
-        raise UsageError(
-            f"{name} is {PACKAGE} {VERSION}'s",
-            f"another file in {source} (SHA-256 {found[:12]}...)",
-            f"npm pack {PACKAGE}@{VERSION}, unpack it, and give --runtime that folder",
-        )
+    received = f"another file in {source} (SHA-256 {found[:12]}...)"
+    require(found == SHA256[name], f"{name} of {PACKAGE} {VERSION}", received, BY_HAND)
     return data
 
 
@@ -71,44 +47,41 @@ def _from_folder(folder: Path) -> dict[str, bytes]:
         if (place / WASM).is_file() and (place / SCRIPT).is_file():
             return {name: _checked(name, (place / name).read_bytes(), place) for name in SHA256}
     raise UsageError(
-        f"--runtime is an unpacked {PACKAGE} {VERSION}, or its dist folder",
+        f"an unpacked {PACKAGE} {VERSION}, or its dist folder, at --runtime",
         f"{folder}, without {WASM}",
-        f"npm pack {PACKAGE}@{VERSION} and tar xf it, or leave --runtime out where npm is",
+        f"{BY_HAND}, or leave --runtime out where npm is",
     )
 
 
 def _cached() -> dict[str, bytes]:
     cache = cache_root() / f"{PACKAGE}-{VERSION}"
-    files: dict[str, bytes] = {}
-    for name, expected in SHA256.items():
-        path = cache / name
-        if path.is_file() and hashlib.sha256(data := path.read_bytes()).hexdigest() == expected:
-            files[name] = data
-    if len(files) < len(SHA256):
+    try:
+        return {name: _checked(name, (cache / name).read_bytes(), cache) for name in SHA256}
+    except (OSError, UsageError):  # absent, or damaged
         files = _from_npm()
-        for name, data in files.items():
-            write_atomic(cache / name, data)
+    for name, data in files.items():
+        write_atomic(cache / name, data)
     return files
 
 
 def _from_npm() -> dict[str, bytes]:
-    npm = shutil.which("npm")
-    if npm is None:
-        raise _unavailable("npm is not installed")
+    problem, npm = "npm is not installed", shutil.which("npm")
     with tempfile.TemporaryDirectory() as place:
-        try:
-            subprocess.run(
-                [npm, "pack", f"{PACKAGE}@{VERSION}", "--ignore-scripts", "--silent"],
-                cwd=place,
-                check=True,
-                capture_output=True,
-                text=True,
-                timeout=300,
-            )
-        except subprocess.CalledProcessError as error:
-            raise _unavailable((error.stderr.strip() or "npm failed").splitlines()[-1]) from error
-        except subprocess.TimeoutExpired as error:
-            raise _unavailable("npm took more than five minutes") from error
+        if npm:
+            command = [npm, "pack", f"{PACKAGE}@{VERSION}", "--ignore-scripts", "--silent"]
+            try:
+                done = subprocess.run(
+                    command, cwd=place, capture_output=True, text=True, timeout=300
+                )
+                problem = (done.stderr.strip() or "npm failed") if done.returncode else ""
+            except subprocess.TimeoutExpired:
+                problem = "npm took more than five minutes"
+        require(
+            not problem,
+            f"{PACKAGE} {VERSION} from npm, once, for the web bundle",
+            problem[problem.rfind("\n") + 1 :],
+            f"install npm and be online for the first export; or, where npm is, {BY_HAND}",
+        )
         (archive,) = Path(place).glob("*.tgz")
         files = {}
         with tarfile.open(archive) as tar:
@@ -117,12 +90,3 @@ def _from_npm() -> dict[str, bytes]:
                 assert member is not None
                 files[name] = _checked(name, member.read(), archive.name)
         return files
-
-
-def _unavailable(reason: str) -> UsageError:
-    return UsageError(
-        f"the web bundle takes {PACKAGE} {VERSION} from npm, once",
-        reason,
-        "install npm and be online for the first export, or, where npm is, run npm pack "
-        f"{PACKAGE}@{VERSION}, unpack it, and give --runtime that folder",
-    )

@@ -39,10 +39,14 @@ async function begin() {
   $("engine").value = new URLSearchParams(location.search).get("engine") ?? "auto";
   $("engine-label").hidden = !engine.local;
   $("footer").textContent = (engine.local ? "This page asks nothing of any other server. " : "") + samples.credit;
+  if (!engine.local) {
+    const link = Object.assign(document.createElement("a"), {href: "openapi.json", textContent: "openapi.json"});
+    $("footer").append(" The interface for programs: ", link, ".");
+  }
   $("samples").replaceChildren(...samples.pictures.map(sampleButton));
   $("try").hidden = !samples.pictures.length;
   const first = facts.models.find(usable);
-  if (!first) throw new Error("No model here reads and writes pictures that a screen shows: use the interface, /docs.");
+  if (!first) throw new Error("No model here reads and writes pictures that a screen shows: use the interface, /openapi.json.");
   $("model").value = first.name;
   await choose();
 }

@@ -1,4 +1,6 @@
-// Pixels <-> what the network takes, exactly as hwan.image and hwan.translate.pad_to do in Python.
+// Pixels <-> what the network takes. This repeats the rules of two Python files, which change together with it:
+// the sizes and the padding of hwan/inference/translate.py (margins, pad_to), and the ranges of
+// hwan/imaging/pixels.py (to_tensor, to_pixels). tests/web/test_pixels_js.py compares them.
 
 /** The side to which `side` is grown: a multiple, at least `least`. */
 export const grown = (side, multiple, least) =>

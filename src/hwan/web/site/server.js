@@ -19,7 +19,7 @@ async function call(address, options = {}) {
   if (response.ok) return response;
   if (response.status === 401) throw new NeedsToken("the server wants its token");
   const {error} = await response.json().catch(() => ({}));
-  throw new Error(error ? `${error.rule} (${error.received}): ${error.fix}` : `status ${response.status}`);
+  throw new Error(error ? `expected ${error.expected}, received ${error.received}: ${error.fix}` : `status ${response.status}`);
 }
 
 /** What there is to translate with: {models, limits}. */
