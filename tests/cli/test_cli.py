@@ -33,7 +33,7 @@ def child(*arguments: str) -> subprocess.CompletedProcess[str]:
 @pytest.fixture
 def generator(tmp_path: Path) -> Path:
     config = tiny.config().generator
-    spec = GeneratorSpec(config, 3, 3, "ab", 32, 120, "cyclegan")
+    spec = GeneratorSpec(config, 3, 3, "ab", (32, 32), 120, "cyclegan")
     save_generator(tmp_path / "generator", build_generator(config, 3, 3), spec)
     return tmp_path / "generator"
 

@@ -355,7 +355,7 @@ def test_every_way_in(chromium: Any, bundle: Path) -> None:
       const target = document.getElementById("drop");
       target.dispatchEvent(kind === "drop"
         ? new DragEvent("drop", {dataTransfer: transfer, bubbles: true, cancelable: true})
-        : new ClipboardEvent("paste", {clipboardData: transfer, bubbles: true}));
+        : new VideoFileboardEvent("paste", {clipboardData: transfer, bubbles: true}));
     }"""
     with served(bundle) as address, opened(chromium, address) as page:
         for kind in ("drop", "paste"):

@@ -6,7 +6,7 @@ import sys
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from tyro.conf import Positional
 
@@ -14,6 +14,9 @@ from hwan.cli import Direction, parse
 from hwan.config import Precision
 from hwan.errors import UsageError, at_least, require
 from hwan.files import read_json
+
+if TYPE_CHECKING:
+    from hwan.inference.translate import Engine
 
 
 @dataclass(frozen=True)
@@ -53,9 +56,10 @@ class Translate:
 
 def translate(args: list[str]) -> int:
     given = parse(Translate, "translate", args)
-    from hwan.inference.batch import Outcome, plan, translate_files, unfinished
+    from hwan.inference.batch import FileResult, translate_files
+    from hwan.inference.outputs import plan_outputs, unfinished
     from hwan.inference.translate import load
-    from hwan.inference.video import find_videos, has_images, is_video, open_clip, translate_video
+    from hwan.inference.video import find_videos, has_images, is_video, open_video, translate_video
     from hwan.training.progress import track
 
     require(
@@ -66,20 +70,19 @@ def translate(args: list[str]) -> int:
     )
     at_least("translate", given, batch=0)
     suffix = "." + given.format.lower().lstrip(".") if given.format else ""
-    translator = load(given.run, given.device, given.direction or "", given.tile, given.precision)
-    if given.engine == "onnx":
-        from hwan.export import onnx_engine
-
-        translator.engine = onnx_engine(translator)
+    direction = given.direction or ""
+    translator = load(
+        given.run, given.device, direction, given.tile, given.precision, _engine(given.engine)
+    )
     kind, batch = translator.spec.format_out, given.batch or (1 if translator.on_cpu else 8)
     keep = given.overwrite or given.resume
     videos = find_videos(given.inputs, given.out, keep)
     stills = [i for i in given.inputs if not is_video(i) and (not videos or has_images(i))]
-    images = plan(stills, given.out, suffix, keep, kind) if stills or not videos else []
+    images = plan_outputs(stills, given.out, suffix, keep, kind) if stills or not videos else []
     if given.resume and (done := len(images) + len(videos)):
         images, videos = unfinished(images), unfinished(videos)
         print(f"{done - len(images) - len(videos)} of {done} are there already")
-    clips = [open_clip(source, target) for source, target in videos]
+    clips = [open_video(source, target) for source, target in videos]
     failed, notes = [], Counter[str]()
     made = translate_files(translator, images, batch)
     for outcome in track(made, len(images), "translating") if images else ():
@@ -96,7 +99,7 @@ def translate(args: list[str]) -> int:
                 pass
         except (UsageError, OSError) as error:
             reason = str(error.received) if isinstance(error, UsageError) else str(error)
-            failed.append(Outcome(clip.source, clip.target, reason))
+            failed.append(FileResult(clip.source, clip.target, reason))
     for kind_of, all_of in (("images", images), ("videos", clips)):
         if all_of or (kind_of == "images" and not clips):
             sources = {item[0] if isinstance(item, tuple) else item.source for item in all_of}
@@ -107,6 +110,14 @@ def translate(args: list[str]) -> int:
     for outcome in failed:
         print(f"  failed: {outcome.source}: {outcome.error}", file=sys.stderr)
     return 1 if failed else 0
+
+
+def _engine(name: str) -> Engine | None:
+    if name != "onnx":
+        return None
+    from hwan.export import onnx_engine
+
+    return onnx_engine
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ def crops(data: Sequence[Path], spec: GeneratorSpec) -> Float[Tensor, "n c s s"]
     files = _files(data, spec)
     wanted = CALIBRATE + CHECK
     multiple, least = sizes(spec.generator)
-    side = max(least, spec.size // multiple * multiple)
+    side = max(least, min(spec.size) // multiple * multiple)
     found = []
     for file in files[:: max(1, len(files) // wanted)]:
         try:

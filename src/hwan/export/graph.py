@@ -1,4 +1,4 @@
-"""Pictures in and out of an ONNX graph: what image.py and ``pad_to`` do, as operators.
+"""Pictures in and out of an ONNX graph: what ``imaging.pixels`` and ``inference.padding`` do, as operators.
 
     (B, H, W, C) uint8, uint16 or float32, any H and W
       -> [-1, 1], padded to the multiple -> generator -> cropped -> the same depth (B, H, W, C')
@@ -51,7 +51,8 @@ before ({dtype}[B, H, W, C] image) => (float[B, C, Y, X] inside, int64[2] first,
   inside = Transpose <perm: ints = [0, 3, 1, 2]> (ranged)
 }}
 """
-# Row numbers -first .. target - first - 1, then mirrored at both ends, or held at them.
+# ``inference.padding.places``: row numbers -first .. target - first - 1, mirrored at both ends or held at
+# them; ``first`` is that of ``margins``. ``same_pixels`` compares each export with a Translator.
 AXIS = """
   axis_{i} = Constant <value_int: int = {i}> ()
   side_{i} = Gather <axis: int = 0> (sides, axis_{i})

@@ -79,8 +79,7 @@ def export_onnx(
     refuse_above(found, tolerance, "ONNX" if precision == "fp32" else f"ONNX in {precision}")
     if images:
         proto = around(onnx, proto, spec.format_in, spec.format_out, sizes(spec.generator))
-        outside = Translator(net, spec)
-        outside.engine = lambda image: run(image.contiguous())
+        outside = Translator(net, spec, engine=lambda *_: lambda image: run(image.contiguous()))
         same_pixels(outside, runner(runtime, proto), spec)
     facts = {**metadata(spec, precision, images), "licence": licence(folder)}
     onnx.helper.set_model_props(proto, {f"hwan.{k}": json.dumps(v) for k, v in facts.items()})
@@ -172,22 +171,16 @@ def runner(runtime: Any, proto: Any) -> Callable[[Tensor], Tensor]:
     return run
 
 
-def onnx_engine(translator: Translator) -> Callable[[Tensor], Tensor]:
-    """The translator's network in ONNX Runtime on the CPU, for ``translator.engine``: the same pictures.
+def onnx_engine(generator: nn.Module, spec: GeneratorSpec) -> Callable[[Tensor], Tensor]:
+    """The network in ONNX Runtime on the CPU, an engine of ``Translator``: the same pictures.
 
     Tracing takes seconds. It pays for narrow networks, whose time goes into norms and padding more
-    than into convolutions (docs/guide/translate.md). Raises ``UsageError`` without the onnx extra, for
-    another device or precision, and for a generator that no fixed graph can be.
+    than into convolutions (docs/guide/translate.md). Raises ``UsageError`` without the onnx extra, and
+    for a generator that no fixed graph can be.
     """
     runtime, _ = (need(name, "onnx", "--engine onnx") for name in ("onnxruntime", "onnxscript"))
-    if not translator.on_cpu or translator.half is not None:
-        raise UsageError(
-            "ONNX Runtime is the engine of a CPU in fp32",
-            f"{translator.device}, {translator.half or 'fp32'}",
-            "add --device cpu, or leave --engine (or --precision) out",
-        )
-    check_exportable(translator.spec)
-    run = runner(runtime, trace(translator.generator, translator.spec))
+    check_exportable(spec)
+    run = runner(runtime, trace(generator, spec))
     return lambda image: run(image.contiguous())
 
 

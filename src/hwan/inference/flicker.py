@@ -23,7 +23,8 @@ from jaxtyping import Float, Float32
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d
 
-from hwan.inference.tiles import FixedNorm, whole_image_norm
+from hwan.inference.tiles import FixedNorm
+from hwan.nets.strips import has_own_statistics
 
 KEPT = 0.9  # of the statistics before, at each frame: half of it after 7 frames
 MEMORY = 0.8  # of the output before, where the input did not change
@@ -58,7 +59,7 @@ def steady(net: nn.Module) -> list[Steady]:
     found = []
     for parent in list(net.modules()):
         for name, child in parent.named_children():
-            if whole_image_norm(child) and not isinstance(parent, Steady):
+            if has_own_statistics(child) and not isinstance(parent, Steady):
                 setattr(parent, name, Steady(child))
                 found.append(getattr(parent, name))
     return found

@@ -52,7 +52,9 @@ def import_weights(
     )
     multiple, least = config.sizes
     size = max(least, -(-SIZE // multiple) * multiple)
-    spec = GeneratorSpec(config, channels_in, channels_out, direction, size, 0, method="imported")
+    spec = GeneratorSpec(
+        config, channels_in, channels_out, direction, (size, size), 0, method="imported"
+    )
     save_generator(out, net, spec)
     return spec
 

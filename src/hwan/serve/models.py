@@ -19,8 +19,9 @@ from hwan.config import PixelFormat
 from hwan.errors import UsageError
 from hwan.export import export_onnx
 from hwan.imaging.pixels import DTYPES, Pixels, decode, encode, suffix_for, to_pixels, to_tensor
-from hwan.inference.translate import find_generator, is_generator, load, pad_to
-from hwan.nets.folder import GeneratorSpec
+from hwan.inference.padding import crop_to, pad_to
+from hwan.inference.translate import find_generator, is_generator, load
+from hwan.nets.folder import GeneratorSpec, direction_of
 from hwan.runtime import need
 from hwan.serve.limits import Limits
 from hwan.serve.probe import check_pixels, padded_size
@@ -103,8 +104,8 @@ def find_models(runs: Sequence[Path]) -> dict[str, Path]:
 
 def _name(folder: Path) -> str:
     """ "runs/zebra/generator_ab" is "zebra-ab"; what a URL would have to quote becomes a dash."""
-    own = folder.name.removeprefix("generator_")
-    name = f"{folder.parent.name}-{own}" if own != folder.name else own
+    direction = direction_of(folder.name)
+    name = f"{folder.parent.name}-{direction}" if direction else folder.name
     return re.sub(r"[^\w.-]+", "-", name).strip("-.") or "model"
 
 
@@ -213,9 +214,9 @@ def _run(
     results: list[Pixels] = []
     for row, pixels in zip(out, pictures, strict=True):
         height, width = pixels.shape[:2]
-        top, left = (padded[0] - height) // 2, (padded[1] - width) // 2
-        cut = torch.from_numpy(row[None, :, top : top + height, left : left + width])
-        results.append(to_pixels(cut, format_out)[0])
+        results.append(
+            to_pixels(crop_to(torch.from_numpy(row[None]), height, width), format_out)[0]
+        )
     return results, spent
 
 

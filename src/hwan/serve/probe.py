@@ -12,6 +12,7 @@ from PIL import Image
 from hwan.config import GeneratorConfig
 from hwan.errors import UsageError, require
 from hwan.imaging.codecs import NPY, TIFF
+from hwan.inference.padding import padded_side
 from hwan.serve.limits import Limits
 
 # What a stranger's file may be opened as. Pillow reads forty more formats, one of which (EPS) starts
@@ -81,8 +82,7 @@ def _tiff_shape(data: bytes, channels: int) -> tuple[int, int]:
 
 def padded_size(size: tuple[int, int], config: GeneratorConfig) -> tuple[int, int]:
     """The (height, width) at which a network reads an image of ``size``."""
-    multiple, least = config.sizes
-    height, width = (max(least, -(-side // multiple) * multiple) for side in size)
+    height, width = (padded_side(side, *config.sizes) for side in size)
     return height, width
 
 

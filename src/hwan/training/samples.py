@@ -18,7 +18,7 @@ from hwan.errors import UsageError
 from hwan.evaluation.source import EvaluationSource, read_source
 from hwan.imaging.pixels import RGB, Pixels, grid, save, to_pixels, to_tensor, view
 from hwan.inference.translate import find_generator
-from hwan.nets.folder import load_generator
+from hwan.nets.folder import direction_of, load_generator
 from hwan.runtime import pick_device
 from hwan.training.health import gradients, measure
 from hwan.training.health import singly as singly
@@ -52,7 +52,7 @@ class Samples:
         this had not been called.
         """
         a, b = self.tensors(training.config, training.device)
-        nets = {name.removeprefix("generator_"): net for name, net in training.generators.items()}
+        nets = {direction_of(name): net for name, net in training.generators.items()}
         found: dict[str, float] = {}
         for net in nets.values():
             net.eval()

@@ -15,7 +15,7 @@ from hwan.export import export_onnx
 from hwan.files import write_atomic
 from hwan.imaging.pixels import decode, encode, resize
 from hwan.inference.translate import Translator, load
-from hwan.nets.folder import GeneratorSpec
+from hwan.nets.folder import GeneratorSpec, direction_of
 from hwan.web.page import page_files
 from hwan.web.runtime import LICENCE, PACKAGE, SCRIPT, VERSION, WASM, runtime_files
 
@@ -49,9 +49,9 @@ def export_web(
         export_onnx(folder, Path(place))
         model = (Path(place) / "model.onnx").read_bytes()
     multiple, least = spec.generator.sizes
-    name = folder.resolve().name.removeprefix("generator_")
-    if name in ("ab", "ba"):
-        name = f"{folder.resolve().parent.name}, {name[0].upper()} to {name[1].upper()}"
+    name, direction = folder.resolve().name, direction_of(folder.resolve().name)
+    if direction:
+        name = f"{folder.resolve().parent.name}, {direction[0].upper()} to {direction[1].upper()}"
     facts = {
         "models": [
             {

@@ -1,4 +1,5 @@
-// Pixels <-> what the network takes, exactly as hwan.image and hwan.translate.pad_to do in Python.
+// Pixels <-> what the network takes, exactly as hwan.imaging.pixels and hwan.inference.padding do in Python:
+// `grown` and `places` mirror `padded_side` and `places` there; tests/web compares them.
 
 /** The side to which `side` is grown: a multiple, at least `least`. */
 export const grown = (side, multiple, least) =>
