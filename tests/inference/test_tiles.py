@@ -224,7 +224,7 @@ def test_whitening_by_the_images_own_statistics_is_refused() -> None:
     net, _ = network(norm="whitening", test_batch_statistics=True)
     x = image(32, 32)
     rows = FeatureMap(3, 32, 32, lambda first, end: x[:, :, first:end])
-    with pytest.raises(UsageError, match="Whitening2d.*\n.*test_batch_statistics"):
+    with pytest.raises(UsageError, match=r"Whitening2d.*\n.*test_batch_statistics"):
         list(strips(net, rows, 8))
 
 

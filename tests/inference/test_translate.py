@@ -17,16 +17,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-import hwan
 from hwan.config import GeneratorConfig
-from hwan.config.networks import Norm
 from hwan.errors import UsageError
 from hwan.imaging.pixels import decode, save, to_pixels, to_tensor
 from hwan.inference.batch import translate_files
 from hwan.inference.outputs import plan_outputs
 from hwan.inference.padding import crop_to, margins, pad_to, padded_side, places
-from hwan.inference.translate import Translator, find_generator, load
-from hwan.nets.folder import load_generator, save_generator
+from hwan.inference.translate import Translator, find_generator
+from hwan.nets.folder import save_generator
 from translators import NETS, make, noise, write
 
 # Sizes and padding

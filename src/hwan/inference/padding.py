@@ -7,7 +7,7 @@ web/site/pixels.js (``grown``, ``places``) and the ONNX graph of export/graph.py
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn.functional import pad
 
@@ -24,14 +24,13 @@ def padded_side(side: int, multiple: int, least: int) -> int:
     return side + sum(margins(side, multiple, least))
 
 
-def places(side: int, multiple: int, least: int) -> np.ndarray:
+def places(side: int, multiple: int, least: int) -> Int[np.ndarray, " y"]:
     """For each place of a padded side, the place of the image that is shown there: its reflection where
     the image is large enough to reflect, else its border."""
     before, after = margins(side, multiple, least)
     found = np.arange(-before, side + after)
-    if _reflects(side, before, after):
-        return side - 1 - np.abs(side - 1 - np.abs(found))
-    return found.clip(0, side - 1)
+    mirrored: np.ndarray = side - 1 - np.abs(side - 1 - np.abs(found))
+    return mirrored if _reflects(side, before, after) else found.clip(0, side - 1)
 
 
 def pad_to(images: Float[Tensor, "b c h w"], multiple: int, least: int) -> Float[Tensor, "b c y x"]:

@@ -1,4 +1,5 @@
-"""Networks by name."""
+"""Generators, discriminators and their parts, initial weights, and the saved generator folder; fast/ has
+CPU kernels. Every room above may import it; it imports config, imaging and runtime alone."""
 
 from __future__ import annotations
 

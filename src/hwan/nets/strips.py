@@ -62,10 +62,6 @@ Strips = Local | OwnStatistics | Chain | None
 """None: not in strips, as this layer is set."""
 
 
-def _pointwise(layer: nn.Module) -> Strips:
-    return Local()
-
-
 def _padding(layer: Any) -> Strips:
     alike = len(set(layer.padding)) == 1  # the same at all four sides
     return Local(pads=True, wraps=isinstance(layer, nn.CircularPad2d)) if alike else None
@@ -95,17 +91,10 @@ def _norm(layer: nn.BatchNorm2d | nn.InstanceNorm2d) -> Strips:
     return Local() if averaged and not layer.training else OwnStatistics()
 
 
+POINTWISE = (nn.Identity, nn.ReLU, nn.LeakyReLU, nn.ELU, nn.GELU, nn.SiLU, nn.Tanh, nn.Sigmoid, nn.Dropout,
+             AlwaysDropout)  # fmt: skip
 STRIPS: dict[type[nn.Module], Callable[[Any], Strips]] = {
-    nn.Identity: _pointwise,
-    nn.ReLU: _pointwise,
-    nn.LeakyReLU: _pointwise,
-    nn.ELU: _pointwise,
-    nn.GELU: _pointwise,
-    nn.SiLU: _pointwise,
-    nn.Tanh: _pointwise,
-    nn.Sigmoid: _pointwise,
-    nn.Dropout: _pointwise,
-    AlwaysDropout: _pointwise,
+    **dict.fromkeys(POINTWISE, lambda layer: Local()),
     ReflectionPad2d: _padding,
     nn.ReplicationPad2d: _padding,
     nn.ZeroPad2d: _padding,
