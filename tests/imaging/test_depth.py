@@ -73,7 +73,7 @@ def test_what_a_format_holds_comes_back_exactly(
 ) -> None:
     pixels, kind = picture
     if not holds(suffix, kind.channels, pixels.dtype):
-        with pytest.raises(UsageError, match="holds 1 or 3 channels"):
+        with pytest.raises(UsageError, match="1 or 3 channels of"):
             encode(pixels, suffix)
         return
     read = decode(encode(pixels, suffix), kind)

@@ -224,12 +224,12 @@ def write(pixels: np.ndarray, suffix: str, tags: Metadata = NO_METADATA) -> byte
     JPEG and WebP at quality 95. Raises ``UsageError`` for a format that does not hold them.
     """
     if suffix.lower() not in WRITERS:
-        raise UsageError("an output format is one of " + ", ".join(WRITERS), suffix, "use .png")
+        raise UsageError("an output format of " + ", ".join(WRITERS), suffix, "use .png")
     kind, channels = WRITERS[suffix.lower()], pixels.shape[2]
     if not holds(suffix, channels, pixels.dtype):
         bits = "8 or 16 bit" if kind == "PNG" else "8 bit"
         raise UsageError(
-            f"{kind} holds 1 or 3 channels of {bits}",
+            f"1 or 3 channels of {bits}, which {kind} holds",
             f"{channels} x {pixels.dtype}",
             "use .tiff or .npy" + ("" if kind == "PNG" or channels not in (1, 3) else ", or .png"),
         )
@@ -282,7 +282,7 @@ def to_pil(pixels: np.ndarray) -> Image.Image:
     channels = pixels.shape[2]
     if channels != 1 and (channels != 3 or pixels.dtype != np.uint8):
         raise UsageError(
-            "a Pillow image holds 1 channel of any depth, or 3 of 8 bit",
+            "1 channel of any depth, or 3 of 8 bit, for a Pillow image",
             f"{channels} x {pixels.dtype}",
             "take the array instead, or write the file",
         )
