@@ -200,7 +200,7 @@ def test_a_translator_gives_a_pillow_image_where_there_is_one(tmp_path: Path) ->
     picture = Translator(net, spec)(bands)
     assert (picture.mode, picture.size) == ("I;16", (35, 33))
     spec = dataclasses.replace(spec, channels_out=2)
-    with pytest.raises(UsageError, match="a Pillow image holds"):
+    with pytest.raises(UsageError, match="for a Pillow image"):
         Translator(torch.nn.Conv2d(5, 2, 1), spec)(bands)
     with pytest.raises(UsageError, match="reads 5 channels"):
         Translator(net, spec).pixels(bands.astype(np.uint16))

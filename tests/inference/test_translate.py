@@ -106,7 +106,8 @@ def test_one_rule_for_padding_and_cropping(side: tuple[int, int, int]) -> None:
 @pytest.mark.skipif(not shutil.which("node"), reason="no node")
 def test_the_pages_rule_is_the_same() -> None:
     script = resources.files("hwan.web") / "site" / "pixels.js"
-    code = f"import('{script}').then(({{grown, places}}) => console.log(JSON.stringify({json.dumps(SIDES)}.map("
+    code = f"import('{script}').then(({{grown, places}}) => console.log(JSON.stringify("
+    code += f"{json.dumps(SIDES)}.map("
     code += "([side, multiple, least]) => [...places(side, grown(side, multiple, least))]))))"
     run = subprocess.run(
         ["node", "--input-type=module", "-e", code], capture_output=True, text=True

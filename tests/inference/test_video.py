@@ -18,7 +18,7 @@ from commands import say
 from hwan.config import GeneratorConfig
 from hwan.errors import UsageError
 from hwan.imaging.pixels import save
-from hwan.inference.flicker import Recursion, Steady, shift_between, steady
+from hwan.inference.flicker import AveragedNorm, TemporalMean, average_statistics, shift_between
 from hwan.inference.translate import Translator
 from hwan.inference.video import EXACT, VideoFile, find_videos, open_video, translate_video
 from hwan.nets import build_generator
@@ -236,17 +236,17 @@ def unrest(shots: list[np.ndarray]) -> float:
 
 
 def test_recursion_calms_what_stands_still() -> None:
-    shots, past = flickering(), Recursion()
-    out = [past.settle(s, s, past.cut(s)) for s in shots]
+    shots, past = flickering(), TemporalMean()
+    out = [past.average(s, s, past.is_cut(s)) for s in shots]
     assert unrest(out) < 0.5 * unrest(shots)
     assert abs(np.mean(out) - np.mean(shots)) < 1e-3
 
 
 def test_recursion_leaves_no_ghost_of_what_moves() -> None:
-    past = Recursion()
+    past = TemporalMean()
     for shot in frames():
         source = shot.astype(np.float32) / 255
-        out = past.settle(source, source, past.cut(source))
+        out = past.average(source, source, past.is_cut(source))
         moving = np.abs(source - out) > 0.02
         assert not moving.any()
 
@@ -259,9 +259,9 @@ def test_the_memory_follows_the_camera(motion: tuple[int, int]) -> None:
     first, second = scene[40:104, 40:112], scene[40 - down : 104 - down, 40 - right : 112 - right]
     assert shift_between(first, second) == motion
     noisy = np.clip(second + draw.normal(0, 0.01, second.shape), 0, 1).astype(np.float32)
-    past = Recursion()
-    past.settle(first, first, True)
-    out = past.settle(second, noisy, False)  # an output that the network made noisy
+    past = TemporalMean()
+    past.average(first, first, True)
+    out = past.average(second, noisy, False)  # an output that the network made noisy
     middle = (slice(14, -14), slice(14, -14))
     assert np.abs(out - second)[middle].mean() < 0.4 * np.abs(noisy - second)[middle].mean()
 
@@ -269,45 +269,45 @@ def test_the_memory_follows_the_camera(motion: tuple[int, int]) -> None:
 def test_unrelated_frames_are_left_alone() -> None:
     draw = np.random.default_rng(1)
     first, second = (draw.random((64, 64, 3)).astype(np.float32) for _ in range(2))
-    past = Recursion()
-    past.settle(first, first, True)
-    assert np.abs(past.settle(second, second, False) - second).max() < 1e-4
+    past = TemporalMean()
+    past.average(first, first, True)
+    assert np.abs(past.average(second, second, False) - second).max() < 1e-4
 
 
 def test_a_cut_starts_anew() -> None:
-    past = Recursion()
+    past = TemporalMean()
     dark, bright = np.full((8, 8, 3), 0.2, np.float32), np.full((8, 8, 3), 0.9, np.float32)
-    assert past.cut(dark)
-    past.settle(dark, dark, True)
-    assert not past.cut(dark)
-    assert past.cut(bright)
+    assert past.is_cut(dark)
+    past.average(dark, dark, True)
+    assert not past.is_cut(dark)
+    assert past.is_cut(bright)
 
 
 @pytest.mark.parametrize("norm", ["instance", "instance-affine", "group", "layer"])
-def test_steady_statistics_are_the_frames_mean(norm: Any) -> None:
+def test_averaged_statistics_are_the_frames_mean(norm: Any) -> None:
     torch.manual_seed(0)
     net = build_generator(GeneratorConfig(filters=4, blocks=1, stem=3, norm=norm), 3, 3).eval()
     x, y = torch.rand(1, 3, 16, 16), torch.rand(1, 3, 16, 16) * 0.5
     with torch.no_grad():
         plain_x, plain_y = net(x), net(y)
-        norms = steady(net)
+        norms = average_statistics(net)
         assert len(norms) == 7
         torch.testing.assert_close(net(x), plain_x, atol=1e-5, rtol=0)  # the first is alone
         torch.testing.assert_close(net(x), plain_x, atol=1e-5, rtol=0)
         assert (net(y) - plain_y).abs().max() > 1e-3  # by the mean of both
         for one in norms:
-            one.forget()
+            one.reset()
         torch.testing.assert_close(net(y), plain_y, atol=1e-5, rtol=0)
 
 
-def test_a_norm_without_statistics_has_nothing_to_steady() -> None:
+def test_a_norm_without_statistics_has_nothing_to_average() -> None:
     net = build_generator(GeneratorConfig(filters=4, blocks=1, stem=3, norm="batch"), 3, 3).eval()
-    assert steady(net) == []
-    assert not [m for m in net.modules() if isinstance(m, Steady)]
+    assert average_statistics(net) == []
+    assert not [m for m in net.modules() if isinstance(m, AveragedNorm)]
 
 
 def test_smooth_of_frames_in_strips_is_refused(tmp_path: Path) -> None:
     source = write(tmp_path / "a.mp4", frames(3))
-    with pytest.raises(UsageError, match="frames of up to .* for --smooth"):
+    with pytest.raises(UsageError, match=r"frames of up to .* for --smooth"):
         run(source, tmp_path / "out.mp4", Translator(nn.Identity(), CARD, tile=64), smooth=True)
     assert not (tmp_path / "out.mp4").exists()

@@ -103,8 +103,8 @@ def test_any_flipped_bit_of_the_weights_is_refused(folder: Path) -> None:
     data = path.read_bytes()
     random = np.random.default_rng(0)
     length = int.from_bytes(data[:8], "little")
-    places = [*random.integers(8 * 8, 8 * (8 + length), 150), *random.integers(8 * (8 + length), 8 * len(data), 150)]  # fmt: skip
-    for place in places:
+    header = random.integers(8 * 8, 8 * (8 + length), 150)
+    for place in [*header, *random.integers(8 * (8 + length), 8 * len(data), 150)]:
         byte = int(place) // 8
         if data[byte : byte + 1] == b" ":  # between the header's parts
             continue

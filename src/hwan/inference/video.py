@@ -14,7 +14,7 @@ from hwan.data.folders import list_images
 from hwan.errors import UsageError, require
 from hwan.files import part_of
 from hwan.imaging.pixels import Bytes, Pixels, decode, from_unit, to_unit, view
-from hwan.inference.flicker import Recursion, steady
+from hwan.inference.flicker import TemporalMean, average_statistics
 from hwan.inference.outputs import refuse_replacing
 from hwan.inference.translate import WHOLE, Translator
 from hwan.runtime import need
@@ -142,7 +142,7 @@ def upright(frame: Any) -> Bytes:
 def _smoothly(translator: Translator) -> Callable[[Sequence[Pixels]], list[Pixels]]:
     """A translation of successive frames, one by one, with a memory; ``translator`` stays as it is."""
     spec, net = translator.spec, copy.deepcopy(translator.generator)
-    norms, past = steady(net), Recursion()
+    norms, past = average_statistics(net), TemporalMean()
     own = Translator(net, spec, str(translator.device), translator.tile, translator.precision)
 
     def translate(frames: Sequence[Pixels]) -> list[Pixels]:
@@ -155,11 +155,11 @@ def _smoothly(translator: Translator) -> Callable[[Sequence[Pixels]], list[Pixel
             "make the video smaller, or leave --smooth (or --tile) out",
         )
         source = to_unit(pixels, spec.format_in).astype(np.float32)
-        if fresh := past.cut(source):
+        if fresh := past.is_cut(source):
             for norm in norms:
-                norm.forget()
+                norm.reset()
         made = to_unit(own.pixels(pixels), spec.format_out).astype(np.float32)
-        return [from_unit(past.settle(source, made, fresh).astype(np.float64), spec.format_out)]
+        return [from_unit(past.average(source, made, fresh).astype(np.float64), spec.format_out)]
 
     return translate
 

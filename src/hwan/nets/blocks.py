@@ -15,7 +15,7 @@ from hwan.nets.norms import NetConfig, constrain
 
 
 class ReflectionPad2d(nn.ReflectionPad2d):
-    """Autocast on a CPU pads in fp32, and so casts there and back: not where ``fast``."""
+    """Autocast on a CPU pads in fp32, so it casts to fp32 and back. With ``fast`` nothing is cast."""
 
     fast = False
 

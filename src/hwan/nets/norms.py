@@ -25,8 +25,8 @@ def running(config: NetConfig) -> bool:
 
 
 class InstanceNorm2d(nn.InstanceNorm2d):
-    """Each channel of each image to mean 0 and variance 1; where ``fast``, by group norm of a channel
-    a group, which torch computes in half the time on a CPU."""
+    """Each channel of each image to mean 0 and variance 1. With ``fast``, by a group norm whose groups are
+    single channels, which torch computes in half the time on a CPU."""
 
     fast = False
 
@@ -34,8 +34,8 @@ class InstanceNorm2d(nn.InstanceNorm2d):
         if self.fast:
             return group_norm(input, self.num_features, self.weight, self.bias, self.eps)
         if self.training:
-            # The same with the pixels in a row: of one picture in channels last torch 2.13 takes the
-            # derivative of this norm's derivative wrongly, and r1 and wgan-gp train by that.
+            # The same, with the pixels in a row: for a single image in channels last, torch 2.13 computes
+            # a wrong second derivative of this norm, by which r1 and wgan-gp train.
             flat = instance_norm(input.flatten(2), weight=self.weight, bias=self.bias, eps=self.eps)
             return flat.view_as(input)
         return super().forward(input)
