@@ -131,7 +131,7 @@ def test_the_tolerance_is_measured_against(tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_a_folder_without_a_generator_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"config.json is there"):
+    with pytest.raises(UsageError, match=r"a generator folder with model.safetensors"):
         export_onnx(tmp_path, tmp_path / "out")
 
 

@@ -4,9 +4,10 @@ Frames that hardly differ can be translated differently for two reasons. A norm 
 every pixel when anything in the image changes; its statistics are averaged over the frames (an exponential
 mean, as batch norm's running statistics are). And a network magnifies the sensor's noise, and halves the
 picture on a fixed grid, over which what moves slides: so the output is a recursive mean over time, along
-the camera's motion. The less the *input* changed at a place, the more is averaged there (motion-compensated
-and -adaptive temporal filtering; Dubois and Sabri 1984). The motion is one shift of the whole picture, found by
-phase correlation (Kuglin and Hines 1975). What moves otherwise is not averaged, so nothing leaves a ghost.
+the camera's motion. The less the *input* changed at a place, the more is averaged there
+(motion-compensated and -adaptive temporal filtering; Dubois and Sabri 1984). The motion is one shift of the
+whole picture, found by phase correlation (Kuglin and Hines 1975). What moves otherwise is not averaged, so
+nothing leaves a ghost.
 A cut, seen in the histogram, starts both anew.
 
 Not taken: dense optical flow (a second network with weights of its own, or OpenCV); averaging the output

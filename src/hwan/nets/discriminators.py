@@ -135,8 +135,12 @@ DISCRIMINATORS: dict[str, Callable[[DiscriminatorConfig, int], nn.Module]] = {
 }
 
 
-def ensemble(config: DiscriminatorConfig, channels: int) -> nn.Module:
-    """``config.members`` discriminators as one; a single one is itself."""
+def build_discriminator(config: DiscriminatorConfig, channels: int) -> nn.Module:
+    """(B, channels, H, W) in [-1, 1] to logits (B, 1, h, w).
+
+    One discriminator gives one tensor. "multiscale", and any with ``members`` above 1, give a tuple
+    of tensors of different h and w: a loss is the mean of its values on each of them.
+    """
     build = DISCRIMINATORS[config.name]
     if config.members == 1:
         return build(config, channels)

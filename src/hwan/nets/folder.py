@@ -141,12 +141,17 @@ def load_generator(folder: Path) -> tuple[nn.Module, GeneratorSpec]:
 def _read(folder: Path) -> tuple[GeneratorSpec, dict[str, Any], dict[str, Tensor]]:
     """The spec, the values in the header of the weights (of format 1 none), and the tensors."""
     config, weights = folder / CONFIG, folder / WEIGHTS
+    require(
+        weights.is_file(),
+        f"a generator folder with {WEIGHTS} at {folder}",
+        "no such file",
+        "check the path, or copy the whole folder again",
+    )
     try:
         with safetensors.safe_open(weights, "pt") as file:
             saved = json.loads((file.metadata() or {}).get(HEADER_KEY, "{}"))
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        saved.get("checksum")
-    except (OSError, safetensors.SafetensorError, ValueError, AttributeError) as error:
+    except (OSError, safetensors.SafetensorError, ValueError) as error:
         raise _broken(weights, str(error)[:300]) from error
     # A kill before the first config.json was written leaves the weights, which are enough.
     values = read_json(config) if config.is_file() or not saved else saved
@@ -160,22 +165,19 @@ def _read(folder: Path) -> tuple[GeneratorSpec, dict[str, Any], dict[str, Tensor
             )
     if saved:
         # Another checksum: a kill came between the two files, or they were copied from two folders.
-        edited = values.get("checksum") == saved.get("checksum")
-        return from_dict(GeneratorSpec, values if edited else saved, str(config)), saved, tensors
-    if values["format"] == FORMAT:
+        values = values if values.get("checksum") == saved.get("checksum") else saved
+    elif values["format"] == FORMAT:
         raise _broken(weights, f"weights without the checksum that {config.name} names")
-    warnings.warn(
-        f"{folder}: format 1, which has no checksum; write format 2 by hwan export --to folder",
-        OldGeneratorFormat,
-        stacklevel=4,
-    )
-    size = values.get("size")
-    square = [size, size] if isinstance(size, int) else size
-    return (
-        from_dict(GeneratorSpec, values | {"format": FORMAT, "size": square}, str(config)),
-        {},
-        tensors,
-    )
+    else:
+        warnings.warn(
+            f"{folder}: format 1, which has no checksum; write format 2 by hwan export --to folder",
+            OldGeneratorFormat,
+            stacklevel=4,
+        )
+        size = values.get("size")
+        square = [size, size] if isinstance(size, int) else size
+        values = values | {"format": FORMAT, "size": square}
+    return from_dict(GeneratorSpec, values, str(config)), saved, tensors
 
 
 def _broken(path: Path, reason: str) -> UsageError:
