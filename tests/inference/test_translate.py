@@ -155,6 +155,17 @@ def test_arrays_of_another_kind_are_refused_not_guessed() -> None:
         NETS[1, 1](np.zeros((8, 8), np.uint8))
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_pixels_that_are_not_finite_are_refused(value: float) -> None:
+    net, spec = make()
+    translator = Translator(net, dataclasses.replace(spec, depth_in="float"))
+    pixels = np.zeros((8, 8, 3), np.float32)
+    translator.pixels(pixels)
+    pixels[3, 4, 1] = value
+    with pytest.raises(UsageError, match="nan or infinity"):
+        translator.pixels(pixels)
+
+
 def test_the_input_is_not_changed() -> None:
     pixels = noise(8, 8)
     NETS[3, 3].pixels(pixels)

@@ -199,7 +199,7 @@ def from_unit(values: Float64[np.ndarray, "_h _w _c"], pixel_format: PixelFormat
     return rounded((values * (high - low) + low).clip(low, high), DTYPES[pixel_format.depth])
 
 
-def view(pixels: Pixels, pixel_format: PixelFormat) -> Bytes:
+def for_display(pixels: Pixels, pixel_format: PixelFormat) -> Bytes:
     """What a screen shows of pixels, (H, W, 1 or 3) uint8: the range as 0..255, and of more than 3
     channels the first three as red, green and blue, of 2 the first. 8-bit grey and RGB as they are."""
     if pixel_format.depth != "8":

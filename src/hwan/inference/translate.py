@@ -72,8 +72,7 @@ class Translator:
             f"{self.device}, {self.precision}",
             "add --device cpu, or leave --engine (or --precision) out",
         )
-        self.network = engine(self.generator, spec) if engine else self.generator
-        """What runs images that go at once: the generator, or the engine in its stead."""
+        self.engine = engine(self.generator, spec) if engine else None
 
     def __call__(self, source: Path | str | bytes | Image.Image | np.ndarray) -> Image.Image:
         """Translate one image: a path, a file's bytes, a Pillow image, or pixels (H, W, C) of just
@@ -112,10 +111,12 @@ class Translator:
 
     def _check(self, pixels: np.ndarray) -> None:
         wanted = self.spec.format_in
+        fits = pixels.shape[2:] == (wanted.channels,) and pixels.dtype == DTYPES[wanted.depth]
+        finite = pixels.dtype.kind != "f" or bool(np.isfinite(pixels).all())
         require(
-            pixels.shape[2:] == (wanted.channels,) and pixels.dtype == DTYPES[wanted.depth],
+            fits and finite,
             f"pixels (H, W, {wanted.channels}) of {DTYPES[wanted.depth]}, {wanted.limits}",
-            f"{pixels.dtype} {pixels.shape}",
+            f"{pixels.dtype} {pixels.shape}" + ("" if finite else ", with nan or infinity"),
             "give the path, or decode it with the format_in of the generator's spec; grey[:, :, None] adds "
             "a channel",
         )
@@ -153,8 +154,7 @@ class Translator:
     def parallel(self) -> bool:
         """Whether several images may be translated at once, some of a CPU's cores to each."""
         draws = self.spec.generator.dropout and self.spec.generator.test_dropout
-        own = self.network is self.generator
-        return self.on_cpu and own and torch.get_num_threads() > 1 and not draws
+        return self.on_cpu and not self.engine and torch.get_num_threads() > 1 and not draws
 
     @torch.inference_mode()
     def tensor(self, images: Float[Tensor, "b ci h w"]) -> Float[Tensor, "b co h w"]:
@@ -163,7 +163,7 @@ class Translator:
         padded = pad_to(images.to(self.device), self.multiple, self.least)
         autocast = AUTOCAST.get(self.precision)
         with torch.autocast(self.device.type, autocast, enabled=autocast is not None):
-            out: Tensor = self.network(padded).float()
+            out: Tensor = (self.engine or self.generator)(padded).float()
         return crop_to(out, height, width)
 
     @classmethod

@@ -13,7 +13,7 @@ import numpy as np
 from hwan.data.folders import list_images
 from hwan.errors import UsageError, require
 from hwan.files import part_of
-from hwan.imaging.pixels import Bytes, Pixels, decode, from_unit, to_unit, view
+from hwan.imaging.pixels import Bytes, Pixels, decode, for_display, from_unit, to_unit
 from hwan.inference.flicker import TemporalMean, average_statistics
 from hwan.inference.outputs import refuse_replacing
 from hwan.inference.translate import WHOLE, Translator
@@ -87,7 +87,7 @@ def translate_video(
     Frames keep their times (also where the rate varies), a phone's rotation is applied, every sound
     stream is copied as it is; subtitles are left out. The picture is H.264 (VP9 in WebM), BT.709, at
     a constant visible quality. ``smooth`` works against flicker (hwan.inference.flicker). Other depths and
-    channels than 8-bit colour are decoded and shown as ``decode`` and ``view`` do.
+    channels than 8-bit colour are decoded and shown as ``decode`` and ``for_display`` do.
 
     Raises ``UsageError`` for a file that breaks off or whose sound its container cannot hold, and for
     ``smooth`` of frames that are translated in strips.
@@ -128,7 +128,7 @@ def _translated(
     decoded = [decode(pixels, translator.spec.format_in).pixels for _, pixels in frames]
     made = translate(decoded) if decoded else []
     for (frame, _), pixels in zip(frames, made, strict=True):
-        shown = view(pixels, translator.spec.format_out)
+        shown = for_display(pixels, translator.spec.format_out)
         writer.write(frame, shown.repeat(3, 2) if shown.shape[2] == 1 else shown)
         yield
 

@@ -16,7 +16,7 @@ from hwan.data.augment import centre_crop
 from hwan.data.cache import fit
 from hwan.data.folders import list_images, locate
 from hwan.evaluation.evaluate import Side, sides
-from hwan.imaging.pixels import RGB, Pixels, grid, to_pixels, to_tensor, view
+from hwan.imaging.pixels import RGB, Pixels, for_display, grid, to_pixels, to_tensor
 from hwan.metrics import pairwise
 from hwan.metrics.health import diversity
 from hwan.nets import build_discriminator, build_generator
@@ -159,7 +159,7 @@ def row(found: Outputs) -> dict[str, Pixels]:
 
 def strip(images: Tensor, count: int = SHOWN) -> Pixels:
     """The first images of (N, C, H, W) in [-1, 1] side by side."""
-    return grid([[view(cell, RGB) for cell in to_pixels(images[:count])]])
+    return grid([[for_display(cell, RGB) for cell in to_pixels(images[:count])]])
 
 
 def by_distance(error: Tensor) -> list[float]:

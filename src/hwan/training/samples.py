@@ -16,7 +16,7 @@ from hwan.data.folders import ImageFolder, Layout, list_images
 from hwan.data.sets import PAIRED_METHODS
 from hwan.errors import UsageError
 from hwan.evaluation.source import EvaluationSource, read_source
-from hwan.imaging.pixels import RGB, Pixels, grid, save, to_pixels, to_tensor, view
+from hwan.imaging.pixels import RGB, Pixels, for_display, grid, save, to_pixels, to_tensor
 from hwan.inference.translate import find_generator
 from hwan.nets.folder import direction_of, load_generator
 from hwan.runtime import pick_device
@@ -65,7 +65,7 @@ class Samples:
                 found = measure(nets, a, b, paired) | gradients(training)
         training.method.train()
         # 8 bit show -1..1 of any depth.
-        cells = [[view(cell, RGB) for cell in to_pixels(x)] for x in columns]
+        cells = [[for_display(cell, RGB) for cell in to_pixels(x)] for x in columns]
         save(
             grid([list(row) for row in zip(*cells, strict=False)]),
             folder / f"{training.seen:06d}.png",
