@@ -209,10 +209,12 @@ def holds(suffix: str, channels: int, dtype: np.dtype) -> bool:
     TIFF and NPY hold any; PNG 8 and 16 bit, the others 8 bit, of 1 or 3 channels. (JPEG and WebP
     lose some of it all the same.)
     """
-    kind = WRITERS[suffix.lower()]
-    if kind in ("TIFF", "NPY"):
+    file_format = WRITERS[suffix.lower()]
+    if file_format in ("TIFF", "NPY"):
         return True
-    return channels in (1, 3) and (dtype == np.uint8 or (kind == "PNG" and dtype == np.uint16))
+    return channels in (1, 3) and (
+        dtype == np.uint8 or (file_format == "PNG" and dtype == np.uint16)
+    )
 
 
 def write(pixels: np.ndarray, suffix: str, tags: Metadata = NO_METADATA) -> bytes:
@@ -223,20 +225,21 @@ def write(pixels: np.ndarray, suffix: str, tags: Metadata = NO_METADATA) -> byte
     """
     if suffix.lower() not in WRITERS:
         raise UsageError("an output format of " + ", ".join(WRITERS), suffix, "use .png")
-    kind, channels = WRITERS[suffix.lower()], pixels.shape[2]
+    file_format, channels = WRITERS[suffix.lower()], pixels.shape[2]
     if not holds(suffix, channels, pixels.dtype):
-        bits = "8 or 16 bit" if kind == "PNG" else "8 bit"
+        bits = "8 or 16 bit" if file_format == "PNG" else "8 bit"
         raise UsageError(
-            f"1 or 3 channels of {bits}, which {kind} holds",
+            f"1 or 3 channels of {bits}, which {file_format} holds",
             f"{channels} x {pixels.dtype}",
-            "use .tiff or .npy" + ("" if kind == "PNG" or channels not in (1, 3) else ", or .png"),
+            "use .tiff or .npy"
+            + ("" if file_format == "PNG" or channels not in (1, 3) else ", or .png"),
         )
-    out, more = io.BytesIO(), options(tags, kind, channels)
-    if kind == "NPY":
+    out, more = io.BytesIO(), options(tags, file_format, channels)
+    if file_format == "NPY":
         np.save(out, pixels[:, :, 0] if channels == 1 else pixels, allow_pickle=False)
     elif pixels.dtype == np.uint8 and channels in (1, 3):
-        to_pil(pixels).save(out, kind, quality=95, **more)
-    elif kind == "PNG":
+        to_pil(pixels).save(out, file_format, quality=95, **more)
+    elif file_format == "PNG":
         return _png16(pixels, more)
     else:
         import tifffile

@@ -92,10 +92,10 @@ def with_depth(
     )
 
 
-def as_floats(values: np.ndarray) -> tuple[np.ndarray, list[str]]:
-    """The values as float32, and a note where that rounds. Raises ``ValueError`` for nan and infinity."""
+def as_floats(values: np.ndarray, name: str) -> tuple[np.ndarray, list[str]]:
+    """The values as float32, and a note where that rounds. Raises ``UsageError`` for nan and infinity."""
     if not np.isfinite(values).all():
-        raise ValueError("pixels that are no numbers (nan or infinite)")
+        raise unreadable(name, ValueError("pixels that are no numbers (nan or infinite)"))
     floats = values.astype(np.float32)
     exact = values.dtype.itemsize < 4 or bool((floats == values).all())
     return floats, [] if exact else ["rounded to 32-bit floats"]
@@ -105,10 +105,7 @@ def _in_range(
     values: np.ndarray, value_range: ValueRange, name: str
 ) -> tuple[np.ndarray, list[str]]:
     (low, high), least, greatest = value_range, values.min(), values.max()
-    try:
-        floats, notes = as_floats(values)
-    except ValueError as error:
-        raise unreadable(name, error) from error
+    floats, notes = as_floats(values, name)
     if max(low - least, greatest - high) > high - low:
         raise UsageError(
             f"{name} with values in the range of its domain, {low:g} to {high:g}",

@@ -51,14 +51,14 @@ def decode(
 ) -> Picture:
     """Read any image as pixels of ``pixel_format``: a path, a file's bytes, a Pillow image or an array.
 
-    Channels: as many as the pixel_format has are taken as they are. Else grey is repeated for 3; colour
-    becomes grey (Rec. 601 luma) for 1; alpha is composited over white for either. EXIF orientation is
-    applied, palettes are looked up, CMYK is converted without a profile; of an animation the first
-    frame is taken.
+    Channels: a file with as many as ``pixel_format`` keeps them. Else grey is repeated for 3 channels;
+    colour becomes grey (Rec. 601 luma) for 1; alpha is composited over white for either. EXIF orientation
+    is applied, palettes are looked up, CMYK is converted without a profile; an animation gives its first
+    frame.
 
-    Depth: 16 bit becomes 8 by dividing by 257, 8 becomes 16 by multiplying; floats count as 0..1
-    there. Of a float pixel_format the values are the file's own numbers, whatever its type; what is outside
-    the range is clipped, unless it is further out than the range is wide: that is another unit.
+    Depth: 16 bit becomes 8 by dividing by 257, 8 becomes 16 by multiplying; there, floats count as 0..1.
+    With a float ``pixel_format`` the values are the file's own numbers, whatever its type. Values outside
+    the range are clipped; values further outside than the range is wide are refused, as another unit.
 
     ``Picture.notes`` says what was changed, but for grey and colour. Raises ``UsageError`` for a file
     that is missing, broken or no image, and for one that cannot be meant: other channels, floats
@@ -72,9 +72,9 @@ def decode(
 
 
 def inspect(source: Path) -> tuple[Picture, PixelFormat]:
-    """The picture in the depth and with the channels it has, and the kind those are.
+    """The picture in its own depth and channels, and the ``PixelFormat`` that says which they are.
 
-    8-bit grey and colour come as RGB. A float kind's range is the picture's own. Raises
+    8-bit grey and colour come as RGB. The range of floats is the picture's own. Raises
     ``UsageError`` for a file that is missing, broken or no image.
     """
     decoded = _read(source, 3, str(source))
@@ -83,14 +83,11 @@ def inspect(source: Path) -> tuple[Picture, PixelFormat]:
     if values.dtype == np.uint8 and values.shape[2] == 1:  # not by Pillow
         values = values.repeat(3, axis=2)
     if values.dtype not in FULL:
-        try:
-            values, notes = as_floats(values)
-        except ValueError as error:
-            raise unreadable(str(source), error) from error
+        values, notes = as_floats(values, str(source))
         low, high = float(values.min()), float(values.max())
     depth = next(depth for depth, dtype in DTYPES.items() if dtype == values.dtype)
-    kind = PixelFormat(values.shape[2], depth, (low, high if high > low else low + 1))
-    return Picture(values, decoded.mode, (*decoded.notes, *notes)), kind
+    found = PixelFormat(values.shape[2], depth, (low, high if high > low else low + 1))
+    return Picture(values, decoded.mode, (*decoded.notes, *notes)), found
 
 
 def _read(source: Path | bytes | Image.Image | np.ndarray, channels: int, name: str) -> DecodedFile:
@@ -165,8 +162,8 @@ def to_tensor(
 def to_pixels(
     batch: Float[Tensor, "b c h w"], pixel_format: PixelFormat = RGB
 ) -> UInt8[np.ndarray, "b h w c"] | UInt16[np.ndarray, "b h w c"] | Float32[np.ndarray, "b h w c"]:
-    """Floats (B, C, H, W) in [-1, 1] as pixels (B, H, W, C) in the kind's depth and range, whatever
-    C is: integers rounded to the nearest, what is outside clipped.
+    """Floats (B, C, H, W) in [-1, 1] as pixels (B, H, W, C) in the depth and range of
+    ``pixel_format``, whatever C is: integers rounded to the nearest, what is outside clipped.
 
     The reference code truncates instead, which darkens every image by half a level.
     """

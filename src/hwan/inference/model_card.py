@@ -72,7 +72,7 @@ def model_card(
         f"tags: [{tags}]\n{f'license: {licence}{chr(10)}' if licence else ''}---",
         f"# {spec.title or _title(spec, folder, run) or name}\nA {spec.generator.name} generator that "
         f"translates images of domain {spec.domain_in} to domain {spec.domain_out}. It reads "
-        f"{_kind(spec.format_in)} and writes {_kind(spec.format_out)}, of any size.",
+        f"{_pixels(spec.format_in)} and writes {_pixels(spec.format_out)}, of any size.",
         f'```python\nimport hwan\n\ntranslator = hwan.Translator.from_pretrained("{name}")\n'
         'translator("image.jpg").save("translation.png")\n```',
         "Of a folder on this machine `hwan.load(FOLDER)` gives the same translator, and "
@@ -90,7 +90,7 @@ def _title(spec: GeneratorSpec, folder: Path | None, run: Path | None) -> str:
     return folder.resolve().name if folder else ""
 
 
-def _kind(pixels: PixelFormat) -> str:
+def _pixels(pixels: PixelFormat) -> str:
     depth = pixels.depth if pixels.depth == "float" else f"{pixels.depth}-bit"
     return f"{depth} " + {1: "grey", 3: "colour"}.get(pixels.channels, f"{pixels.channels}-channel")
 
