@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from hwan.config import GeneratorConfig
-from hwan.config.networks import Norm
+from hwan.config.networks import Activation, Norm, Padding, Upsampling
 from hwan.errors import UsageError
-from hwan.inference.tiles import FeatureMap, strips
+from hwan.inference.tiles import FeatureMap, _check, strips
 from hwan.inference.translate import Translator
-from hwan.nets import build_generator, sizes
+from hwan.nets import GENERATORS, build_generator, sizes
 from hwan.nets.blocks import Blur, ReflectionPad2d, SameConv2d, SameTransposed2d
 from hwan.nets.fast.convs import PaddedConv2d
 from hwan.nets.folder import GeneratorSpec
@@ -193,6 +193,27 @@ def test_every_declared_layer_alone(layer: nn.Module, monkeypatch: pytest.Monkey
     net, x = net.double().eval().requires_grad_(False), x.double()
     got = in_strips(net, x, 6, monkeypatch)
     torch.testing.assert_close(got, net(x), atol=1e-10, rtol=0)
+
+
+@pytest.mark.parametrize("name", GENERATORS)
+@pytest.mark.parametrize(
+    ("option", "choices"),
+    [
+        ("norm", get_args(Norm)), ("padding", get_args(Padding)), ("up", get_args(Upsampling)),
+        ("activation", get_args(Activation)), ("down", ("strided", "blur")),
+        ("strided_padding", ("symmetric", "same")), ("dropout", (0.5,)), ("test_dropout", (True,)),
+    ],
+)  # fmt: skip
+def test_every_layer_of_every_generator_is_declared(
+    name: Any, option: str, choices: tuple[Any, ...]
+) -> None:
+    dropout = {"dropout": 0.5} if "dropout" in option else {}
+    for choice in choices:
+        options = {**dropout, option: choice}
+        config = GeneratorConfig(
+            name=name, filters=2, blocks=1, downs=6 if dropout else 2, **options
+        )
+        _check(build_generator(config, 3, 3).eval())
 
 
 @pytest.mark.parametrize(

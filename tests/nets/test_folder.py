@@ -249,6 +249,30 @@ def test_version_1_is_read_with_a_note_and_written_as_version_2(
     )
 
 
+@pytest.mark.parametrize("torn", [True, False])
+@pytest.mark.parametrize(("key", "value"), [("format", "hwan-generator-3"), ("format", "other")])
+def test_weights_of_a_later_version_are_refused(
+    key: str, value: str, torn: bool, folder: Path
+) -> None:
+    weights = folder / "model.safetensors"
+    values = json.loads((folder / "config.json").read_text()) | {key: value}
+    tensors = safetensors.torch.load_file(weights)
+    safetensors.torch.save_file(tensors, weights, {"hwan": json.dumps(values)})
+    if not torn:
+        edit(folder, **{key: value})
+    with pytest.raises(UsageError, match="update hwan"):
+        load(folder)
+
+
+@pytest.mark.parametrize("header", ["{", "[]", "7", '{"format": "hwan-generator-2"}'])
+def test_a_broken_header_is_refused(header: str, folder: Path) -> None:
+    weights = folder / "model.safetensors"
+    tensors = safetensors.torch.load_file(weights)
+    safetensors.torch.save_file(tensors, weights, {"hwan": header})
+    with pytest.raises(UsageError):
+        load(folder)
+
+
 @pytest.mark.parametrize(
     "change",
     [
