@@ -23,6 +23,7 @@ from hwan.nets.folder import GeneratorSpec
 from hwan.nets.initial import initialise
 from hwan.nets.norms import InstanceNorm2d
 from hwan.nets.strips import STRIPS, Local
+from hwan.nets.unet import Level
 from hwan.nets.whitening import Whitening2d
 
 
@@ -192,6 +193,16 @@ def test_every_declared_layer_alone(layer: nn.Module, monkeypatch: pytest.Monkey
     net(x)
     net, x = net.double().eval().requires_grad_(False), x.double()
     got = in_strips(net, x, 6, monkeypatch)
+    torch.testing.assert_close(got, net(x), atol=1e-10, rtol=0)
+
+
+def test_a_norm_of_the_image_and_of_a_skip(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of what was in no file before: a generator of known layers, in an order that the zoo has not."""
+    torch.manual_seed(0)
+    level = Level([nn.Conv2d(3, 4, 4, 2, 1)], nn.Tanh(), [nn.ConvTranspose2d(4, 2, 4, 2, 1)], True)
+    net = nn.Sequential(InstanceNorm2d(3), level, nn.GroupNorm(1, 5), nn.Conv2d(5, 3, 1))
+    net, x = net.double().eval().requires_grad_(False), image(96, 64).double()
+    got = in_strips(net, x, 12, monkeypatch)
     torch.testing.assert_close(got, net(x), atol=1e-10, rtol=0)
 
 

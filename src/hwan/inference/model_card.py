@@ -118,11 +118,8 @@ def _recipe(spec: GeneratorSpec, run: Path | None) -> str:
         for key, value in values.items()
     ]
     options = "\n".join(lines)
-    against = (
-        f" Trained against the features of {', '.join(spec.trained_against)}."
-        if spec.trained_against
-        else ""
-    )
+    networks = ", ".join(spec.trained_against)
+    against = f" Trained against the features of {networks}." if networks else ""
     return f"Method {spec.method}.{against} Every option:\n\n<details>\n\n```\n{options}\n```\n</details>"
 
 

@@ -155,8 +155,10 @@ class Run:
             return x
         if isinstance(declared, OwnStatistics):
             source = self.computed(x)
-            assert source.moments is not None
+            if source.moments is None:  # the image itself, or a skip and what it goes around
+                source = self.computed(Deferred(source, ((nn.Identity(), Local()),)))
             m = source.moments
+            assert m is not None
             norm = FixedNorm(layer, m.mean, m.squares / m.count, self.like)
             return Deferred(source, ((norm, Local()),))
         assert declared is not None
