@@ -21,7 +21,7 @@ import numpy as np
 
 from hwan.imaging.pixels import decode, resize
 from hwan.inference.translate import load
-from hwan.inference.video import EXACT, open_clip, translate_video
+from hwan.inference.video import EXACT, open_video, translate_video
 
 SIDE, FRAMES, STEP = 128, 24, 2
 
@@ -87,7 +87,7 @@ def main() -> None:
         made = {"clip": clip}
         for how, smooth in (("translated", False), ("smoothed", True)):
             made[how] = given.out / f"{name}-{how}.mp4"
-            for _ in translate_video(translator, open_clip(clip, made[how]), 1, smooth):
+            for _ in translate_video(translator, open_video(clip, made[how]), 1, smooth):
                 pass
         for how, path in made.items():
             shots = frames(path)

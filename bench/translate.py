@@ -28,8 +28,10 @@ from torch import Tensor
 
 from hwan.exporting.onnx import onnx_engine, trace
 from hwan.imaging.pixels import decode, save, to_pixels, to_tensor
-from hwan.inference.batch import plan, translate_files
-from hwan.inference.translate import Translator, find_generator, pad_to
+from hwan.inference.batch import translate_files
+from hwan.inference.outputs import plan_outputs
+from hwan.inference.padding import pad_to
+from hwan.inference.translate import Translator, find_generator
 from hwan.nets import sizes
 from hwan.nets.folder import load_generator
 from hwan.runtime import describe
@@ -49,14 +51,13 @@ def ways(folder: Path, device: str) -> Iterator[tuple[str, Way]]:
     half = Translator(*load_generator(folder), device, precision="bf16")
     yield "the same, bf16", pipeline(half)
     if device == "cpu" and importlib.util.find_spec("onnxruntime"):
-        other = Translator(*load_generator(folder), device)
-        other.engine = onnx_engine(other)
+        other = Translator(*load_generator(folder), device, engine=onnx_engine)
         yield "--engine onnx", pipeline(other)
         if importlib.util.find_spec("openvino"):
             proto = trace(*load_generator(folder)).SerializeToString()
             for precision in ("f32", "bf16"):
-                other = Translator(*load_generator(folder), device)
-                other.engine = openvino(proto, precision)
+                run = openvino(proto, precision)
+                other = Translator(*load_generator(folder), device, engine=lambda *_, run=run: run)
                 yield f"OpenVINO, {precision}", pipeline(other)
 
 
@@ -129,12 +130,12 @@ def main() -> None:
         processor: dict[str, list[float]] = {name: [] for name in (base, *found)}
         for turn in range(given.rounds + 1):
             if turn:
-                sources = plan([root / "in"], root / base, ".png", overwrite=True)
+                sources = plan_outputs([root / "in"], root / base, ".png", overwrite=True)
                 once = one_by_one(folder, given.device, sources)
                 wall[base].append(once[0])
                 processor[base].append(once[1])
             for name, way in found.items():
-                pairs = plan([root / "in"], root / name, ".png", overwrite=True)
+                pairs = plan_outputs([root / "in"], root / name, ".png", overwrite=True)
                 began, worked = time.perf_counter(), time.process_time()
                 way(pairs[:2] if turn == 0 else pairs)  # the first warms up
                 if turn:

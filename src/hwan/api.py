@@ -22,9 +22,9 @@ from hwan.exporting import Parity, export_onnx, export_program, onnx_engine
 from hwan.exporting.parity import ExportPrecision
 from hwan.files import read_json
 from hwan.inference import video
-from hwan.inference.batch import Outcome, translate_files, unfinished
-from hwan.inference.batch import plan as plan_files
+from hwan.inference.batch import FileResult, translate_files
 from hwan.inference.model_card import export_folder
+from hwan.inference.outputs import plan_outputs, unfinished
 from hwan.inference.translate import find_generator, load
 from hwan.metrics.features import Resizing
 from hwan.runtime import pick_device
@@ -141,8 +141,8 @@ def evaluate(
 class Translation:
     """What became of each image and each video; ``present`` of them had been translated before."""
 
-    images: list[Outcome]
-    videos: list[Outcome]
+    images: list[FileResult]
+    videos: list[FileResult]
     present: int
 
 
@@ -178,20 +178,19 @@ def translate(
     _known(engine=(engine, Engine), precision=(precision, Precision))
     require(batch >= 0, "--batch 0 or more", batch, "give 0 or more")
     suffix = "." + format.lower().lstrip(".") if format else ""
-    translator = load(Path(run), device, direction or "", tile, precision)
-    if engine == "onnx":
-        translator.engine = onnx_engine(translator)
+    runner = onnx_engine if engine == "onnx" else None
+    translator = load(Path(run), device, direction or "", tile, precision, runner)
     batch = batch or (1 if translator.on_cpu else 8)
     keep = overwrite or resume  # what is there is no mistake
     videos = video.find_videos(inputs, out, keep)
     stills = [i for i in inputs if not video.is_video(i) and (not videos or video.has_images(i))]
     images = []
     if stills or not videos:
-        images = plan_files(stills, out, suffix, keep, translator.spec.format_out)
+        images = plan_outputs(stills, out, suffix, keep, translator.spec.format_out)
     wanted = len(images) + len(videos)
     if resume:
         images, videos = unfinished(images), unfinished(videos)
-    clips = [video.open_clip(source, target) for source, target in videos]
+    clips = [video.open_video(source, target) for source, target in videos]
     made = translate_files(translator, images, batch)
     outcomes = list(_shown(made, len(images), "translating", progress and bool(images)))
     films = []
@@ -202,7 +201,7 @@ def translate(
                 pass
         except (UsageError, OSError) as problem:
             error = str(problem.received if isinstance(problem, UsageError) else problem)
-        films.append(Outcome(clip.source, clip.target, error))
+        films.append(FileResult(clip.source, clip.target, error))
     return Translation(outcomes, films, wanted - len(images) - len(clips))
 
 

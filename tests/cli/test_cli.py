@@ -33,7 +33,7 @@ def child(*arguments: str) -> subprocess.CompletedProcess[str]:
 @pytest.fixture
 def generator(tmp_path: Path) -> Path:
     config = tiny.config().generator
-    spec = GeneratorSpec(config, 3, 3, "ab", 32, 120, "cyclegan")
+    spec = GeneratorSpec(config, 3, 3, "ab", (32, 32), 120, "cyclegan")
     save_generator(tmp_path / "generator", build_generator(config, 3, 3), spec)
     return tmp_path / "generator"
 
@@ -131,12 +131,12 @@ WRONG = [
     ("evaluate RUN --data DATA --labels nowhere.txt", ["--labels is auto or a text file"]),
     ("evaluate nowhere", ["nowhere", "no such file"]),
     ("translate GENERATOR DATA", ["Missing", "--out"]),
-    ("translate GENERATOR --out x", ["a translation reads images or folders", "received: none"]),
+    ("translate GENERATOR --out x", ["images or folders to translate", "received: none"]),
     ("translate GENERATOR nowhere.png --out x", ["nowhere.png: not there"]),
-    ("translate GENERATOR DATA --out x --format gif", ["--format is one of", "received: .gif"]),
+    ("translate GENERATOR DATA --out x --format gif", ["a --format of", "received: .gif"]),
     ("translate GENERATOR DATA --out x --direction cd", ["--direction", "ab"]),
-    ("translate RUN DATA --out x", ["RUN is a run folder with a trained generator"]),
-    ("export RUN --out x", ["RUN is a run folder with a trained generator"]),
+    ("translate RUN DATA --out x", ["a run folder with a trained generator"]),
+    ("export RUN --out x", ["a run folder with a trained generator"]),
     ("export GENERATOR --out x --to gguf", ["--to", "onnx"]),
     ("export GENERATOR --out x --to torch --images", ["--images and --data only with --to onnx"]),
     ("export GENERATOR --out x --licence other", ["--licence only with --to folder"]),

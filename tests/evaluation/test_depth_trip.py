@@ -21,7 +21,8 @@ from hwan.errors import UsageError
 from hwan.evaluation import evaluate as test
 from hwan.evaluation.run_page import write_run_report
 from hwan.imaging.pixels import decode
-from hwan.inference.batch import plan, translate_files
+from hwan.inference.batch import translate_files
+from hwan.inference.outputs import plan_outputs
 from hwan.inference.translate import Translator, load
 from hwan.nets import build_generator
 from hwan.nets.folder import GeneratorSpec, load_generator, save_generator
@@ -94,7 +95,7 @@ def test_it_is_translated_in_the_exact_depth(run: Path, tmp_path: Path) -> None:
         ("ba", "testB", DATA.format_a, ".npy"),
     ):
         translator = load(run / f"generator_{direction}", "cpu")
-        pairs = plan([data / source], tmp_path / direction, pixel_format=kind)
+        pairs = plan_outputs([data / source], tmp_path / direction, pixel_format=kind)
         outcomes = list(translate_files(translator, pairs))
         assert [(o.error, o.notes) for o in outcomes] == [("", ())] * 4
         for outcome in outcomes:
@@ -169,7 +170,7 @@ def test_a_translation_goes_into_a_format_that_holds_it(
     tmp_path: Path, name: str, pixel_format: PixelFormat, suffix: str, target: str
 ) -> None:
     (tmp_path / name).touch()
-    planned = plan([tmp_path / name], tmp_path / "out", suffix, pixel_format=pixel_format)
+    planned = plan_outputs([tmp_path / name], tmp_path / "out", suffix, pixel_format=pixel_format)
     assert planned == [(tmp_path / name, tmp_path / "out" / target)]
 
 
@@ -186,27 +187,27 @@ def test_a_format_that_does_not_hold_it_is_refused(
     tmp_path: Path, pixel_format: PixelFormat, suffix: str
 ) -> None:
     (tmp_path / "x.png").touch()
-    with pytest.raises(UsageError, match="--format holds what the generator writes"):
-        plan([tmp_path / "x.png"], tmp_path / "out", suffix, pixel_format=pixel_format)
+    with pytest.raises(UsageError, match="--format that holds what the generator writes"):
+        plan_outputs([tmp_path / "x.png"], tmp_path / "out", suffix, pixel_format=pixel_format)
 
 
 def test_a_translator_gives_a_pillow_image_where_there_is_one(tmp_path: Path) -> None:
     config = tiny.config().generator
-    spec = GeneratorSpec(config, 5, 1, "ab", 32, 0, "cyclegan", depth_out="16")
+    spec = GeneratorSpec(config, 5, 1, "ab", (32, 32), 0, "cyclegan", depth_out="16")
     net = torch.nn.Conv2d(5, 1, 1)
     bands = np.random.default_rng(0).integers(0, 256, (33, 35, 5), dtype=np.uint8)
     picture = Translator(net, spec)(bands)
     assert (picture.mode, picture.size) == ("I;16", (35, 33))
     spec = dataclasses.replace(spec, channels_out=2)
-    with pytest.raises(UsageError, match="a Pillow image holds"):
+    with pytest.raises(UsageError, match="for a Pillow image"):
         Translator(torch.nn.Conv2d(5, 2, 1), spec)(bands)
-    with pytest.raises(UsageError, match="reads 5 channels"):
+    with pytest.raises(UsageError, match=r"pixels \(H, W, 5\) of uint8"):
         Translator(net, spec).pixels(bands.astype(np.uint16))
 
 
 def test_a_card_without_depths_is_an_8_bit_one(tmp_path: Path) -> None:
     config = tiny.config().generator
-    spec = GeneratorSpec(config, 3, 1, "ab", 32, 0, "cyclegan")
+    spec = GeneratorSpec(config, 3, 1, "ab", (32, 32), 0, "cyclegan")
     save_generator(tmp_path, build_generator(config, 3, 1), spec)
     text = (tmp_path / "config.json").read_text()
     old = {k: v for k, v in json.loads(text).items() if not k.startswith(("depth", "range"))}

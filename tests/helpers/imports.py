@@ -27,5 +27,5 @@ def made(folder: Path, method: str = "cyclegan", **options: Any) -> Path:
     """A generator folder with ``options``."""
     config = GeneratorConfig(**{"filters": 1, "blocks": 1, **options})
     net = build_generator(config, 3, 3)
-    save_generator(folder, net, GeneratorSpec(config, 3, 3, "ba", 64, 10, method))
+    save_generator(folder, net, GeneratorSpec(config, 3, 3, "ba", (64, 64), 10, method))
     return folder

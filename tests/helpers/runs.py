@@ -59,6 +59,6 @@ def make_run(run: Path, data: Path, ab: str = "negative", ba: str = "negative", 
         cin, cout = (a, 3) if direction == "ab" else (3, a)
         net = build_generator(NET, cin, cout)
         fill(net, kind)
-        spec = GeneratorSpec(NET, cin, cout, direction, 32, 6, "cyclegan")
+        spec = GeneratorSpec(NET, cin, cout, direction, (32, 32), 6, "cyclegan")
         save_generator(run / f"generator_{direction}", net, spec)
     return run

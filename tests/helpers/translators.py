@@ -22,7 +22,7 @@ def make(
     config: GeneratorConfig = TINY, cin: int = 3, cout: int = 3
 ) -> tuple[nn.Module, GeneratorSpec]:
     torch.manual_seed(0)
-    spec = GeneratorSpec(config, cin, cout, "ab", 32, 7, "cyclegan")
+    spec = GeneratorSpec(config, cin, cout, "ab", (32, 32), 7, "cyclegan")
     return build_generator(config, cin, cout), spec
 
 

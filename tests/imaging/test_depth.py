@@ -20,7 +20,16 @@ from hwan.config import DataConfig, Depth, PixelFormat
 from hwan.errors import UsageError
 from hwan.imaging import pixels as image
 from hwan.imaging.codecs import WRITERS, holds
-from hwan.imaging.pixels import DTYPES, decode, encode, from_unit, inspect, resize, to_unit, view
+from hwan.imaging.pixels import (
+    DTYPES,
+    decode,
+    encode,
+    for_display,
+    from_unit,
+    inspect,
+    resize,
+    to_unit,
+)
 
 RNG = np.random.default_rng(0)
 CT = (-1000.0, 2000.0)
@@ -73,7 +82,7 @@ def test_what_a_format_holds_comes_back_exactly(
 ) -> None:
     pixels, kind = picture
     if not holds(suffix, kind.channels, pixels.dtype):
-        with pytest.raises(UsageError, match="holds 1 or 3 channels"):
+        with pytest.raises(UsageError, match="1 or 3 channels of"):
             encode(pixels, suffix)
         return
     read = decode(encode(pixels, suffix), kind)
@@ -313,7 +322,7 @@ def test_deep_resize_is_the_8_bit_one_but_finer() -> None:
 @settings(deadline=None, max_examples=60)
 def test_every_picture_can_be_looked_at(picture: tuple[Any, PixelFormat]) -> None:
     pixels, kind = picture
-    shown = view(pixels, kind)
+    shown = for_display(pixels, kind)
     assert shown.dtype == np.uint8
     assert shown.shape == (*pixels.shape[:2], {1: 1, 2: 1}.get(kind.channels, 3))
     if kind.depth == "8":

@@ -18,7 +18,8 @@ from hwan.errors import UsageError
 from hwan.imaging.metadata import Metadata, read_metadata
 from hwan.imaging.pixels import decode, encode, save
 from hwan.inference import batch as folder
-from hwan.inference.batch import plan, translate_files, unfinished
+from hwan.inference.batch import translate_files
+from hwan.inference.outputs import plan_outputs, unfinished
 from hwan.inference.translate import Translator
 from hwan.nets.folder import save_generator
 from tiny import two_threads
@@ -41,7 +42,7 @@ def photo(path: Path, orientation: int = 1, **extra: object) -> Path:
 
 
 def run(folder: Path, out: Path, translator: Translator = NET, batch: int = 1) -> list[str]:
-    return [o.error for o in translate_files(translator, plan([folder], out), batch)]
+    return [o.error for o in translate_files(translator, plan_outputs([folder], out), batch)]
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp", ".tif"])
@@ -101,7 +102,7 @@ def test_batches_give_the_same_pictures_in_order(tmp_path: Path) -> None:
     save(translating.noise(9, 9), tmp_path / "in" / "3a.png")  # of another size
     (tmp_path / "in" / "5a.png").write_bytes(b"no image")
     assert run(tmp_path / "in", tmp_path / "one") == [""] * 7 + ["not an image, or cut short", ""]
-    batches = list(translate_files(NET, plan([tmp_path / "in"], tmp_path / "four"), 4))
+    batches = list(translate_files(NET, plan_outputs([tmp_path / "in"], tmp_path / "four"), 4))
     assert [o.source.name for o in batches] == sorted(p.name for p in (tmp_path / "in").iterdir())
     for path in (tmp_path / "one").iterdir():
         other = decode(tmp_path / "four" / path.name).pixels
@@ -121,7 +122,7 @@ def test_a_batch_never_mixes_statistics(tmp_path: Path) -> None:
 
 def test_stopping_early_leaves_no_threads_and_no_half_files(tmp_path: Path) -> None:
     translating.write(tmp_path / "in", *(f"{i}.png" for i in range(30)))
-    outcomes = translate_files(NET, plan([tmp_path / "in"], tmp_path / "out"))
+    outcomes = translate_files(NET, plan_outputs([tmp_path / "in"], tmp_path / "out"))
     next(outcomes)
     outcomes.close()  # type: ignore[attr-defined]
     assert not [t for t in threading.enumerate() if t.name.startswith("hwan-files")]
@@ -140,11 +141,11 @@ def test_pictures_side_by_side_are_the_pictures_one_by_one(
         side = 16 if i == 3 else 12
         save(translating.noise(side, side, seed=i), tmp_path / "in" / f"{i}.png")
     (tmp_path / "in" / "5.png").write_bytes(b"no picture")
-    assert not NET.side_by_side
+    assert not NET.parallel
     alone = run(tmp_path / "in", tmp_path / "alone", batch=batch)
     threads = threading.active_count()
     with two_threads():
-        assert NET.side_by_side
+        assert NET.parallel
         together = run(tmp_path / "in", tmp_path / "together", batch=batch)
         assert torch.get_num_threads() == 2
     assert together == alone
@@ -180,7 +181,7 @@ def test_resume_makes_what_is_missing(tmp_path: Path, capsys: pytest.CaptureFixt
     assert say(capsys, *line, "--overwrite", "--batch", "-1").code == 2
     assert say(capsys, *line, "--overwrite", "--tile", "-1").code == 2
     assert (tmp_path / "out" / "b.png").read_bytes() == kept
-    every = plan([tmp_path / "in"], tmp_path / "out", overwrite=True)
+    every = plan_outputs([tmp_path / "in"], tmp_path / "out", overwrite=True)
     assert unfinished(every) == []
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from commands import say
 from folders import generator
 from hwan.imaging.pixels import save
 from hwan.inference.hub import licence
-from hwan.inference.model_card import export_folder
+from hwan.inference.model_card import export_folder, model_card
 from hwan.nets.folder import load_generator
 from translators import noise
 
@@ -94,3 +95,22 @@ def test_what_is_not_known_is_not_said(tmp_path: Path) -> None:
     again = export_folder(out, tmp_path / "again")  # an owner's words go along
     assert (again / "README.md").read_text("utf-8").endswith("mine")
     assert licence(again) == "mit"
+
+
+def test_a_card_names_title_domains_and_when_the_figures_were_taken(run: Path) -> None:
+    _, spec = load_generator(run / "generator_ba")
+    named = dataclasses.replace(
+        spec, title="Zebras to horses", domain_in="zebra", domain_out="horse", size=(24, 48),
+        trained_against=("vgg16",), figures_at=1200,
+    )  # fmt: skip
+    text = model_card(named, run)
+    for words in (
+        "# Zebras to horses\n", "of domain zebra to domain horse", "crops of 48x24 pixels",
+        "48x24-pixel crops", "features of vgg16", "taken at 1,200 images seen", "hwan.load(FOLDER)",
+        "import hwan\n\ntranslator = hwan.Translator.from_pretrained(",
+    ):  # fmt: skip
+        assert words in text
+    assert "hwan.inference" not in text
+    untitled = model_card(dataclasses.replace(named, title="", figures_at=0), run)
+    assert "# run, zebra to horse\n" in untitled
+    assert "taken at" not in untitled

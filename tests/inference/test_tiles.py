@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -12,13 +12,19 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from hwan.config import GeneratorConfig
-from hwan.config.networks import Norm
+from hwan.config.networks import Activation, Norm, Padding, Upsampling
 from hwan.errors import UsageError
-from hwan.inference.tiles import Rows, strips, window
+from hwan.inference.tiles import FeatureMap, _check, strips
 from hwan.inference.translate import Translator
-from hwan.nets import build_generator, sizes
+from hwan.nets import GENERATORS, build_generator, sizes
+from hwan.nets.blocks import Blur, ReflectionPad2d, SameConv2d, SameTransposed2d
+from hwan.nets.fast.convs import PaddedConv2d
 from hwan.nets.folder import GeneratorSpec
 from hwan.nets.initial import initialise
+from hwan.nets.norms import InstanceNorm2d
+from hwan.nets.strips import STRIPS, Local
+from hwan.nets.unet import Level
+from hwan.nets.whitening import Whitening2d
 
 
 def network(**options: Any) -> tuple[nn.Module, GeneratorConfig]:
@@ -39,7 +45,7 @@ def image(height: int, width: int) -> Tensor:
 
 def in_strips(net: nn.Module, x: Tensor, tile: int, monkeypatch: pytest.MonkeyPatch) -> Tensor:
     monkeypatch.setattr("hwan.inference.tiles.CHANNELS", 4)
-    rows = Rows(3, x.shape[2], x.shape[3], lambda first, end: x[:, :, first:end].clone())
+    rows = FeatureMap(3, x.shape[2], x.shape[3], lambda first, end: x[:, :, first:end].clone())
     found = list(strips(net, rows, tile))
     assert len(found) > 3
     return torch.cat(found, 2)
@@ -97,35 +103,145 @@ def test_any_strip_of_any_size(tile: int, height: int, width: int, name: str) ->
     net, config = network(name=name, downs=3)
     multiple, _ = sizes(config)
     net, x = net.double(), image(multiple * height, multiple * width).double()
-    rows = Rows(3, x.shape[2], x.shape[3], lambda first, end: x[:, :, first:end].clone())
+    rows = FeatureMap(3, x.shape[2], x.shape[3], lambda first, end: x[:, :, first:end].clone())
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("hwan.inference.tiles.CHANNELS", 4)
         got = torch.cat(list(strips(net, rows, tile)), 2)
     torch.testing.assert_close(got, net(x), atol=1e-10, rtol=0)
 
 
-def test_statistics_of_each_strip_alone_would_show(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The test above can fail: a norm that sees a strip only gives another picture."""
-    net, _ = network()
+@pytest.mark.parametrize(
+    ("options", "layer", "wrong"),
+    [
+        ({}, InstanceNorm2d, Local()),  # statistics of each strip alone
+        ({"norm": "none"}, PaddedConv2d, Local(1, channels=4)),  # a reach too short
+    ],
+)
+def test_a_wrong_declaration_would_show(
+    options: dict[str, Any], layer: Any, wrong: Local, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The tests above can fail."""
+    net, _ = network(**options)
     x = image(96, 64)
-    monkeypatch.setattr("hwan.inference.tiles.whole_image_norm", lambda module: False)
-    got = in_strips(net, x, 20, monkeypatch)
-    assert (got - net(x)).abs().max() > 0.01
-
-
-def test_a_reach_too_short_would_show(monkeypatch: pytest.MonkeyPatch) -> None:
-    net, _ = network(norm="none")
-    x = image(96, 64)
-    monkeypatch.setattr(
-        "hwan.inference.tiles.window", lambda layer: (min(1, window(layer)[0]), *window(layer)[1:])
-    )
+    monkeypatch.setitem(STRIPS, layer, lambda layer: wrong)
     assert (in_strips(net, x, 20, monkeypatch) - net(x)).abs().max() > 0.01
+
+
+class Attention(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        weights = torch.softmax(x.flatten(2).mT @ x.flatten(2) / 100, 2)
+        return x.flatten(2).matmul(weights.mT).view_as(x)
+
+
+class OtherReLU(nn.ReLU):
+    """A subclass of a declared layer, with a forward of its own."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        return torch.relu(input - input.mean())
+
+
+class OtherChain(nn.Sequential):
+    def forward(self, input: Tensor) -> Tensor:
+        return input.flip(2)
+
+
+UNKNOWN = [
+    nn.AdaptiveAvgPool2d(32), nn.AvgPool2d(3, 1, 1), nn.MaxPool2d(3, 1, 1), nn.Softmax2d(), nn.PReLU(),
+    nn.Dropout2d(0.5), nn.LocalResponseNorm(3), nn.Flatten(), nn.LayerNorm([3, 64, 48]), Attention(),
+    nn.UpsamplingBilinear2d(scale_factor=2), nn.InstanceNorm2d(3), OtherReLU(), OtherChain(nn.Tanh()),
+    nn.Upsample(scale_factor=3), nn.Upsample(scale_factor=2, mode="bicubic"), nn.Upsample(size=(64, 48)),
+    nn.Upsample(scale_factor=2, mode="bilinear", align_corners=True), ReflectionPad2d((1, 1, 2, 0)),
+    nn.Conv2d(3, 3, 3, padding=1, padding_mode="circular"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("layer", UNKNOWN, ids=lambda layer: str(layer).splitlines()[0])
+@pytest.mark.parametrize("nested", [False, True])
+def test_a_layer_that_is_not_declared_is_refused(layer: nn.Module, nested: bool) -> None:
+    """By its name, before anything is computed."""
+    inner = nn.Sequential(nn.ReLU(), layer) if nested else layer
+    net = nn.Sequential(ReflectionPad2d(1), nn.Conv2d(3, 3, 3), inner)
+    rows = FeatureMap(3, 64, 48, lambda first, end: pytest.fail("computed"))
+    with pytest.raises(UsageError, match=r"hwan/nets/strips.py") as caught:
+        next(strips(net.eval(), rows, 8))
+    assert type(layer).__name__ in str(caught.value)
+
+
+KNOWN = [
+    nn.Identity(), nn.ReLU(), nn.LeakyReLU(0.2), nn.ELU(), nn.GELU(), nn.SiLU(), nn.Tanh(), nn.Sigmoid(),
+    nn.Dropout(0.5), nn.BatchNorm2d(3), nn.BatchNorm2d(3, track_running_stats=False), InstanceNorm2d(3),
+    nn.GroupNorm(3, 3), nn.GroupNorm(1, 3), Blur(3), nn.Upsample(scale_factor=2), SameConv2d(3, 2, 4, 2),
+    nn.Upsample(scale_factor=2, mode="bilinear"), SameTransposed2d(3, 2, 3, 2), nn.Conv2d(3, 4, 3, padding=1),
+    nn.ConvTranspose2d(3, 2, 4, 2, 1), nn.ConvTranspose2d(3, 2, 3, 2, 1, 1), nn.Conv2d(3, 4, 3, 2, 1),
+    nn.Conv2d(3, 4, 5, padding=4, dilation=2), nn.Conv2d(3, 4, 1), nn.Conv2d(3, 4, 3, padding="same"),
+    nn.ConvTranspose2d(3, 2, 3, 2, 2, 1, dilation=2), nn.Sequential(nn.Conv2d(3, 12, 1), nn.PixelShuffle(2)),
+    nn.Sequential(nn.ZeroPad2d(2), PaddedConv2d(3, 3, 5)),
+    nn.utils.parametrizations.weight_norm(nn.Conv2d(3, 3, 1)),
+    nn.Sequential(nn.CircularPad2d(2), PaddedConv2d(3, 3, 5)), Whitening2d(3, 3, 1e-5), nn.Conv2d(4, 4, 4, 4),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("layer", KNOWN, ids=lambda layer: str(layer).splitlines()[0])
+def test_every_declared_layer_alone(layer: nn.Module, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In strips between two convolutions as on the whole image."""
+    torch.manual_seed(0)
+    channels = getattr(layer, "in_channels", 3)
+    net = nn.Sequential(
+        nn.Conv2d(3, channels, 3, padding=1), layer, nn.Tanh(), nn.LazyConv2d(3, 3, padding=1)
+    )
+    x = image(96, 64)
+    net(x)
+    net, x = net.double().eval().requires_grad_(False), x.double()
+    got = in_strips(net, x, 6, monkeypatch)
+    torch.testing.assert_close(got, net(x), atol=1e-10, rtol=0)
+
+
+def test_a_norm_of_the_image_and_of_a_skip(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of what was in no file before: a generator of known layers, in an order that the zoo has not."""
+    torch.manual_seed(0)
+    level = Level([nn.Conv2d(3, 4, 4, 2, 1)], nn.Tanh(), [nn.ConvTranspose2d(4, 2, 4, 2, 1)], True)
+    net = nn.Sequential(InstanceNorm2d(3), level, nn.GroupNorm(1, 5), nn.Conv2d(5, 3, 1))
+    net, x = net.double().eval().requires_grad_(False), image(96, 64).double()
+    got = in_strips(net, x, 12, monkeypatch)
+    torch.testing.assert_close(got, net(x), atol=1e-10, rtol=0)
+
+
+@pytest.mark.parametrize("name", GENERATORS)
+@pytest.mark.parametrize(
+    ("option", "choices"),
+    [
+        ("norm", get_args(Norm)), ("padding", get_args(Padding)), ("up", get_args(Upsampling)),
+        ("activation", get_args(Activation)), ("down", ("strided", "blur")),
+        ("strided_padding", ("symmetric", "same")), ("dropout", (0.5,)), ("test_dropout", (True,)),
+    ],
+)  # fmt: skip
+def test_every_layer_of_every_generator_is_declared(
+    name: Any, option: str, choices: tuple[Any, ...]
+) -> None:
+    dropout = {"dropout": 0.5} if "dropout" in option else {}
+    for choice in choices:
+        options = {**dropout, option: choice}
+        config = GeneratorConfig(
+            name=name, filters=2, blocks=1, downs=6 if dropout else 2, **options
+        )
+        _check(build_generator(config, 3, 3).eval())
+
+
+@pytest.mark.parametrize(
+    "layers", [[nn.Conv2d(3, 3, 3)], [ReflectionPad2d(2), nn.Conv2d(3, 3, 3)], [ReflectionPad2d(1)]]
+)
+def test_a_size_that_is_not_as_declared_is_refused(layers: list[nn.Module]) -> None:
+    x = image(64, 48)
+    rows = FeatureMap(3, 64, 48, lambda first, end: x[:, :, first:end])
+    net = nn.Sequential(nn.Conv2d(3, 3, 1), *layers).eval().requires_grad_(False)
+    with pytest.raises(UsageError, match=r"as hwan\.nets\.strips declares"):
+        list(strips(net, rows, 4))
 
 
 @pytest.mark.parametrize("size", [(37, 50), (5, 90), (64, 64)])
 def test_a_translator_in_tiles_gives_the_same_picture(size: tuple[int, int]) -> None:
     net, config = network()
-    spec = GeneratorSpec(config, 3, 3, "ab", 32, 7, "cyclegan")
+    spec = GeneratorSpec(config, 3, 3, "ab", (32, 32), 7, "cyclegan")
     pixels = np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8)
     whole, tiled = (
         Translator(net, spec).pixels(pixels),
@@ -139,8 +255,8 @@ def test_a_translator_in_tiles_gives_the_same_picture(size: tuple[int, int]) -> 
 def test_whitening_by_the_images_own_statistics_is_refused() -> None:
     net, _ = network(norm="whitening", test_batch_statistics=True)
     x = image(32, 32)
-    rows = Rows(3, 32, 32, lambda first, end: x[:, :, first:end])
-    with pytest.raises(UsageError, match="needs the whole image"):
+    rows = FeatureMap(3, 32, 32, lambda first, end: x[:, :, first:end])
+    with pytest.raises(UsageError, match=r"Whitening2d.*\n.*test_batch_statistics"):
         list(strips(net, rows, 8))
 
 
@@ -151,6 +267,6 @@ def test_a_full_disk_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("hwan.inference.tiles.TemporaryFile", full)
     net, _ = network()
     x = image(32, 32)
-    rows = Rows(3, 32, 32, lambda first, end: x[:, :, first:end])
+    rows = FeatureMap(3, 32, 32, lambda first, end: x[:, :, first:end])
     with pytest.raises(UsageError, match="TMPDIR"):
         list(strips(net, rows, 8))

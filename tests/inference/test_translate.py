@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
+import shutil
+import subprocess
+from importlib import resources
 from pathlib import Path
 
 import numpy as np
@@ -13,14 +17,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-import hwan
 from hwan.config import GeneratorConfig
-from hwan.config.networks import Norm
 from hwan.errors import UsageError
 from hwan.imaging.pixels import decode, save, to_pixels, to_tensor
-from hwan.inference.batch import plan, translate_files
-from hwan.inference.translate import Translator, find_generator, load, pad_to
-from hwan.nets.folder import load_generator, save_generator
+from hwan.inference.batch import translate_files
+from hwan.inference.outputs import plan_outputs
+from hwan.inference.padding import crop_to, margins, pad_to, padded_side, places
+from hwan.inference.translate import Translator, find_generator
+from hwan.nets.folder import save_generator
 from translators import NETS, make, noise, write
 
 # Sizes and padding
@@ -84,6 +88,33 @@ def test_pad_to(side: list[int], multiple: int, least: int, padded: list[int]) -
     assert torch.equal(pad_to(row.mT, multiple, least), out.mT)
 
 
+SIDES = [(1, 4, 8), (2, 4, 8), (3, 4, 4), (5, 4, 4), (5, 4, 8), (8, 4, 8), (37, 16, 32), (9, 1, 2)]
+
+
+@pytest.mark.parametrize("side", SIDES)
+def test_one_rule_for_padding_and_cropping(side: tuple[int, int, int]) -> None:
+    length, multiple, least = side
+    before, after = margins(*side)
+    assert 0 <= after - before <= 1
+    row = torch.arange(length).float()[None, None, None]
+    padded = pad_to(row, multiple, least)
+    assert padded.shape[3] == before + length + after == padded_side(*side)
+    assert padded[0, 0, 0].tolist() == places(*side).tolist()
+    assert torch.equal(crop_to(padded, 1, length), row)
+
+
+@pytest.mark.skipif(not shutil.which("node"), reason="no node")
+def test_the_pages_rule_is_the_same() -> None:
+    script = resources.files("hwan.web") / "site" / "pixels.js"
+    code = f"import('{script}').then(({{grown, places}}) => console.log(JSON.stringify("
+    code += f"{json.dumps(SIDES)}.map("
+    code += "([side, multiple, least]) => [...places(side, grown(side, multiple, least))]))))"
+    run = subprocess.run(
+        ["node", "--input-type=module", "-e", code], capture_output=True, text=True
+    )
+    assert json.loads(run.stdout) == [places(*side).tolist() for side in SIDES], run.stderr
+
+
 def test_what_is_read() -> None:
     """One picture, however it is handed over, becomes one translation."""
     translator = NETS[3, 3]
@@ -116,12 +147,23 @@ def test_grey_generators_read_and_write_grey() -> None:
 
 
 def test_arrays_of_another_kind_are_refused_not_guessed() -> None:
-    with pytest.raises(UsageError, match=r"reads 3 channels\n  received: .*\(8, 8, 1\)"):
+    with pytest.raises(UsageError, match=r"\(H, W, 3\) of uint8.*\n  received: .*\(8, 8, 1\)"):
         NETS[3, 3](noise(8, 8, 1))
-    with pytest.raises(UsageError, match=r"uint8 \(H, W, C\).*\n  received: float32 \(8, 8, 3\)"):
+    with pytest.raises(UsageError, match=r"of uint8, 0 to 255\n  received: float32 \(8, 8, 3\)"):
         NETS[3, 3](np.zeros((8, 8, 3), np.float32))
     with pytest.raises(UsageError, match=r"received: uint8 \(8, 8\)"):
         NETS[1, 1](np.zeros((8, 8), np.uint8))
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_pixels_that_are_not_finite_are_refused(value: float) -> None:
+    net, spec = make()
+    translator = Translator(net, dataclasses.replace(spec, depth_in="float"))
+    pixels = np.zeros((8, 8, 3), np.float32)
+    translator.pixels(pixels)
+    pixels[3, 4, 1] = value
+    with pytest.raises(UsageError, match="nan or infinity"):
+        translator.pixels(pixels)
 
 
 def test_the_input_is_not_changed() -> None:
@@ -138,106 +180,41 @@ def test_half_precision_is_near() -> None:
     error = np.abs(half.pixels(pixels).astype(int) - full.pixels(pixels))
     assert half.pixels(pixels).dtype == np.uint8
     assert 0 < error.mean() < 3
-    assert Translator(net, spec, precision="auto").half is None  # on a CPU
+    assert Translator(net, spec, precision="auto").precision == "fp32"  # on a CPU
 
 
-# The generator folder
+# Finding a generator
 
 
-@pytest.mark.parametrize("norm", ["instance", "batch"])
-def test_a_saved_generator_is_loaded_exactly(norm: Norm, tmp_path: Path) -> None:
-    config = GeneratorConfig(filters=2, blocks=1, stem=3, norm=norm, dropout=0.5)
-    net, spec = make(config, 1, 3)
-    with torch.no_grad():
-        net.train()(torch.randn(2, 1, 16, 16))  # moves batch norm's statistics
-    save_generator(tmp_path / "g", net, spec)
-    loaded, read = load_generator(tmp_path / "g")
-    assert read == spec
-    assert not loaded.training
-    assert not any(p.requires_grad for p in loaded.parameters())
-    for (name, mine), (other, theirs) in zip(
-        net.state_dict().items(), loaded.state_dict().items(), strict=True
-    ):
-        assert name == other
-        assert torch.equal(mine, theirs)
-    pixels = noise(7, 9, 1)
-    expected = Translator(net, spec).pixels(pixels)
-    np.testing.assert_array_equal(load(tmp_path / "g", "cpu").pixels(pixels), expected)
-    np.testing.assert_array_equal(hwan.load(str(tmp_path / "g"), "cpu").pixels(pixels), expected)
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    save_generator(tmp_path / "generator", *make())
-    return tmp_path / "generator"
-
-
-def test_the_folder_holds_two_files_and_nothing_pickled(folder: Path) -> None:
-    assert sorted(p.name for p in folder.iterdir()) == ["config.json", "model.safetensors"]
-    spec = json.loads((folder / "config.json").read_text())
-    assert spec["generator"]["filters"] == 2
-    assert (spec["direction"], spec["images"], spec["size"]) == ("ab", 7, 32)
-
-
-@pytest.mark.parametrize("name", ["config.json", "model.safetensors"])
-def test_a_missing_file_is_named(folder: Path, name: str) -> None:
-    (folder / name).unlink()
-    with pytest.raises(UsageError, match=name):
-        load(folder)
-
-
-@pytest.mark.parametrize("at", [0.01, 0.5, 0.999])
-def test_weights_cut_short_are_refused(folder: Path, at: float) -> None:
-    path = folder / "model.safetensors"
-    data = path.read_bytes()
-    path.write_bytes(data[: int(len(data) * at)])
-    with pytest.raises(UsageError, match="copy the whole generator folder again"):
-        load(folder)
-
-
-@pytest.mark.parametrize(
-    ("change", "text"),
-    [
-        ({"channels_out": 1}, "model.safetensors"),
-        ({"channels_in": -1}, "model.safetensors"),
-        ({"generator": {"filters": 4}}, "model.safetensors"),
-        ({"generator": {"filters": 2, "stem": 4}}, "generator.stem is an odd"),
-        ({"generator": {"filter": 2}}, "perhaps you meant 'filters'"),
-        ({"generator": {"name": "unnet"}}, "'resnet'"),
-        ({"chanels_in": 3}, "perhaps you meant 'channels_in'"),
-        ({"size": "large"}, "size"),
-    ],
-)
-def test_a_card_that_does_not_fit_is_refused(
-    folder: Path, change: dict[str, object], text: str
-) -> None:
-    path = folder / "config.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
-    with pytest.raises(UsageError) as caught:
-        load(folder)
-    assert text in str(caught.value)
-    assert str(folder) in str(caught.value) or "generator." in text
-
-
-def test_a_card_without_a_fact_is_refused(folder: Path) -> None:
-    path = folder / "config.json"
-    spec = json.loads(path.read_text())
-    del spec["channels_in"]
-    path.write_text(json.dumps(spec))
-    with pytest.raises(UsageError, match="channels_in"):
-        load(folder)
-
-
-def test_find_generator(tmp_path: Path, folder: Path) -> None:
-    assert find_generator(folder) == folder
+def test_find_generator(tmp_path: Path) -> None:
+    folder = tmp_path / "generator"
+    net, spec = make()
+    save_generator(folder, net, spec)
+    assert find_generator(folder) == find_generator(folder, "ab") == folder
     for direction in ("ab", "ba"):
-        save_generator(tmp_path / "run" / f"generator_{direction}", *make())
+        own = dataclasses.replace(spec, direction=direction)
+        save_generator(tmp_path / "run" / f"generator_{direction}", net, own)
         found = find_generator(tmp_path / "run", direction)
         assert found == tmp_path / "run" / f"generator_{direction}"
     (tmp_path / "junk").mkdir()
     for junk in (tmp_path / "junk", tmp_path / "nowhere", folder / "config.json"):
-        with pytest.raises(UsageError, match="RUN is a run folder"):
+        with pytest.raises(UsageError, match="a run folder with a trained generator"):
             find_generator(junk)
+    with pytest.raises(UsageError, match="one-way"):
+        find_generator(tmp_path / "junk", "ba")
+
+
+def test_a_generator_of_the_other_direction_is_refused(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    save_generator(run / "generator_ba", *make())  # ab, under the other's name
+    for place, direction in (
+        (run, "ba"), (run / "generator_ba", ""), (run / "generator_ba", "ab"), (run / "generator_ba", "ba")
+    ):  # fmt: skip
+        if direction == "ab":
+            assert find_generator(place, direction) == place
+            continue
+        with pytest.raises(UsageError, match="a generator of direction ba"):
+            find_generator(place, direction)
 
 
 # Where translations go
@@ -254,14 +231,14 @@ def test_a_folder_keeps_its_structure_and_names(tmp_path: Path) -> None:
     write(tmp_path / "in", "a.png", "B.JPG", "deep/er/c.webp", "deep/a.png")
     out = tmp_path / "out"
     expected = {n: n for n in ("a.png", "B.JPG", "deep/er/c.webp", "deep/a.png")}
-    assert targets(plan([tmp_path / "in"], out), out) == expected
+    assert targets(plan_outputs([tmp_path / "in"], out), out) == expected
     assert not out.exists()
 
 
 def test_gif_becomes_png(tmp_path: Path) -> None:
     write(tmp_path / "in", "a.gif", "b.gif", "b.png", "c.tif")
     out = tmp_path / "out"
-    assert targets(plan([tmp_path / "in"], out), out) == {
+    assert targets(plan_outputs([tmp_path / "in"], out), out) == {
         "a.gif": "a.png",
         "b.gif": "b.gif.png",
         "b.png": "b.png",
@@ -272,22 +249,22 @@ def test_gif_becomes_png(tmp_path: Path) -> None:
 def test_one_format_for_all_keeps_names_apart(tmp_path: Path) -> None:
     write(tmp_path / "in", "a.jpg", "a.png", "a.v2.png", "b.bmp", "sub/a.jpg")
     out = tmp_path / "out"
-    assert targets(plan([tmp_path / "in"], out, ".webp"), out) == {
+    assert targets(plan_outputs([tmp_path / "in"], out, ".webp"), out) == {
         "a.jpg": "a.jpg.webp",
         "a.png": "a.png.webp",
         "a.v2.png": "a.v2.webp",
         "b.bmp": "b.webp",
         "sub/a.jpg": "sub/a.webp",
     }
-    with pytest.raises(UsageError, match=r"--format is one of .*\n  received: .gif"):
-        plan([tmp_path / "in"], out, ".gif")
+    with pytest.raises(UsageError, match=r"a --format of .*\n  received: .gif"):
+        plan_outputs([tmp_path / "in"], out, ".gif")
 
 
 def test_two_inputs_of_one_name_are_refused(tmp_path: Path) -> None:
     files = write(tmp_path, "x/a.png", "y/a.png")
-    with pytest.raises(UsageError, match="every input has a name of its own"):
-        plan(files, tmp_path / "out")
-    assert len(plan(files[:1], tmp_path / "out")) == 1
+    with pytest.raises(UsageError, match="a name of their own"):
+        plan_outputs(files, tmp_path / "out")
+    assert len(plan_outputs(files[:1], tmp_path / "out")) == 1
 
 
 def test_files_are_overwritten_only_when_asked(tmp_path: Path) -> None:
@@ -295,8 +272,8 @@ def test_files_are_overwritten_only_when_asked(tmp_path: Path) -> None:
     out = tmp_path / "out"
     write(out, "b.png")
     with pytest.raises(UsageError, match=r"b.png is there already\n  fix: .*--overwrite"):
-        plan([tmp_path / "in"], out)
-    assert len(plan([tmp_path / "in"], out, overwrite=True)) == 2
+        plan_outputs([tmp_path / "in"], out)
+    assert len(plan_outputs([tmp_path / "in"], out, overwrite=True)) == 2
 
 
 def test_a_source_is_never_written_over(tmp_path: Path) -> None:
@@ -304,10 +281,10 @@ def test_a_source_is_never_written_over(tmp_path: Path) -> None:
     for inputs in ([tmp_path / "in"], files):
         for overwrite in (False, True):
             with pytest.raises(UsageError, match=r"a.png is there already"):
-                plan(inputs, tmp_path / "in", overwrite=overwrite)
+                plan_outputs(inputs, tmp_path / "in", overwrite=overwrite)
     (tmp_path / "link").symlink_to(tmp_path / "in", target_is_directory=True)
     with pytest.raises(UsageError, match="does not replace a file"):
-        plan([tmp_path / "in"], tmp_path / "link", overwrite=True)
+        plan_outputs([tmp_path / "in"], tmp_path / "link", overwrite=True)
 
 
 def test_inputs_that_are_nothing_are_refused(tmp_path: Path) -> None:
@@ -315,11 +292,11 @@ def test_inputs_that_are_nothing_are_refused(tmp_path: Path) -> None:
     (tmp_path / "empty" / "notes.txt").write_text("x")
     out = tmp_path / "out"
     with pytest.raises(UsageError, match=r"nowhere.png: not there"):
-        plan([tmp_path / "nowhere.png"], out)
+        plan_outputs([tmp_path / "nowhere.png"], out)
     with pytest.raises(UsageError, match="empty: none"):
-        plan([tmp_path / "empty"], out)
+        plan_outputs([tmp_path / "empty"], out)
     with pytest.raises(UsageError, match="received: none"):
-        plan([], out)
+        plan_outputs([], out)
 
 
 # Doing it
@@ -328,7 +305,7 @@ def test_inputs_that_are_nothing_are_refused(tmp_path: Path) -> None:
 def test_every_image_of_a_folder_is_translated(tmp_path: Path) -> None:
     """(The reference code stops at fifty.)"""
     write(tmp_path / "in", *(f"{i:03d}.png" for i in range(60)))
-    outcomes = list(translate_files(NETS[3, 3], plan([tmp_path / "in"], tmp_path / "out")))
+    outcomes = list(translate_files(NETS[3, 3], plan_outputs([tmp_path / "in"], tmp_path / "out")))
     assert [o.error for o in outcomes] == [""] * 60
     for source in (tmp_path / "in").iterdir():
         written = decode(tmp_path / "out" / source.name).pixels
@@ -339,7 +316,7 @@ def test_a_broken_file_does_not_stop_the_others(tmp_path: Path) -> None:
     write(tmp_path / "in", "a.png", "b.png", "c.png")
     (tmp_path / "in" / "b.png").write_bytes(b"no image")
     Image.new("RGBA", (3, 2), (0, 0, 0, 9)).save(tmp_path / "in" / "c.png")
-    outcomes = list(translate_files(NETS[3, 3], plan([tmp_path / "in"], tmp_path / "out")))
+    outcomes = list(translate_files(NETS[3, 3], plan_outputs([tmp_path / "in"], tmp_path / "out")))
     assert [o.error for o in outcomes] == ["", "not an image, or cut short", ""]
     assert outcomes[2].notes == ("alpha composited over white",)
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["a.png", "c.png"]
@@ -349,6 +326,6 @@ def test_a_target_that_cannot_be_written_is_reported(tmp_path: Path) -> None:
     write(tmp_path / "in", "a/x.png", "b.png")
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "a").write_text("a file where a folder should be")
-    outcomes = list(translate_files(NETS[3, 3], plan([tmp_path / "in"], tmp_path / "out")))
+    outcomes = list(translate_files(NETS[3, 3], plan_outputs([tmp_path / "in"], tmp_path / "out")))
     assert ["" if not o.error else o.source.name for o in outcomes] == ["x.png", ""]
     assert (tmp_path / "out" / "b.png").is_file()

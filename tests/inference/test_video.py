@@ -18,13 +18,15 @@ from commands import say
 from hwan.config import GeneratorConfig
 from hwan.errors import UsageError
 from hwan.imaging.pixels import save
-from hwan.inference.flicker import Recursion, Steady, shift_between, steady
+from hwan.inference.flicker import AveragedNorm, TemporalMean, average_statistics, shift_between
 from hwan.inference.translate import Translator
-from hwan.inference.video import EXACT, Clip, find_videos, open_clip, translate_video
+from hwan.inference.video import EXACT, VideoFile, find_videos, open_video, translate_video
 from hwan.nets import build_generator
 from hwan.nets.folder import GeneratorSpec, save_generator
 
-CARD = GeneratorSpec(GeneratorConfig(filters=2, blocks=1, stem=3), 3, 3, "ab", 32, 0, "cyclegan")
+CARD = GeneratorSpec(
+    GeneratorConfig(filters=2, blocks=1, stem=3), 3, 3, "ab", (32, 32), 0, "cyclegan"
+)
 SAME = Translator(nn.Identity(), CARD)
 
 
@@ -83,7 +85,7 @@ def read(path: Path) -> tuple[list[np.ndarray], list[float], list[bytes], Any]:
 
 
 def run(source: Path, target: Path, translator: Translator = SAME, **options: Any) -> int:
-    return len(list(translate_video(translator, open_clip(source, target), **options)))
+    return len(list(translate_video(translator, open_video(source, target), **options)))
 
 
 @pytest.mark.parametrize("batch", [1, 5])
@@ -113,7 +115,7 @@ def test_containers_and_odd_sizes(suffix: str, codec: str, tmp_path: Path) -> No
     shots = frames(4, 31, 45)
     source = write(tmp_path / f"a{suffix if suffix != '.webm' else '.mkv'}", shots, sound="")
     target = tmp_path / "out" / f"a{suffix}"
-    assert list(translate_video(SAME, Clip(source, target, 4))) == [None] * 4
+    assert list(translate_video(SAME, VideoFile(source, target, 4))) == [None] * 4
     made, _, sound, facts = read(target)
     assert len(made) == 4
     assert made[0].shape == (31, 45, 3)
@@ -165,12 +167,12 @@ def test_a_phones_rotation_is_applied(tmp_path: Path, matrix: list[int], quarter
 
 def test_what_breaks_leaves_nothing(tmp_path: Path) -> None:
     (tmp_path / "text.mp4").write_text("no video")
-    with pytest.raises(UsageError, match=r"text.mp4 is a video"):
-        open_clip(tmp_path / "text.mp4", tmp_path / "out.mp4")
+    with pytest.raises(UsageError, match=r"a video at .*text.mp4"):
+        open_video(tmp_path / "text.mp4", tmp_path / "out.mp4")
     source = write(tmp_path / "a.mp4", frames())
     with pytest.raises(UsageError, match="MKV holds any sound"):  # WebM holds no AAC
         run(source, tmp_path / "out.webm")
-    half = translate_video(SAME, open_clip(source, tmp_path / "half.mp4"))
+    half = translate_video(SAME, open_video(source, tmp_path / "half.mp4"))
     next(half)
     half.close()  # type: ignore[attr-defined]
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.mp4", "text.mp4"]
@@ -203,7 +205,7 @@ def test_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     )
     said = say(capsys, *line)
     assert said.code == 2  # found before anything is translated
-    assert "bad.mp4 is a video" in said.err
+    assert "in/bad.mp4\n  received" in said.err
     (tmp_path / "in" / "bad.mp4").unlink()
     save(np.zeros((8, 8, 3), np.uint8), tmp_path / "in" / "still.png")
     said = say(capsys, *line, "--smooth")
@@ -234,17 +236,17 @@ def unrest(shots: list[np.ndarray]) -> float:
 
 
 def test_recursion_calms_what_stands_still() -> None:
-    shots, past = flickering(), Recursion()
-    out = [past.settle(s, s, past.cut(s)) for s in shots]
+    shots, past = flickering(), TemporalMean()
+    out = [past.average(s, s, past.is_cut(s)) for s in shots]
     assert unrest(out) < 0.5 * unrest(shots)
     assert abs(np.mean(out) - np.mean(shots)) < 1e-3
 
 
 def test_recursion_leaves_no_ghost_of_what_moves() -> None:
-    past = Recursion()
+    past = TemporalMean()
     for shot in frames():
         source = shot.astype(np.float32) / 255
-        out = past.settle(source, source, past.cut(source))
+        out = past.average(source, source, past.is_cut(source))
         moving = np.abs(source - out) > 0.02
         assert not moving.any()
 
@@ -257,9 +259,9 @@ def test_the_memory_follows_the_camera(motion: tuple[int, int]) -> None:
     first, second = scene[40:104, 40:112], scene[40 - down : 104 - down, 40 - right : 112 - right]
     assert shift_between(first, second) == motion
     noisy = np.clip(second + draw.normal(0, 0.01, second.shape), 0, 1).astype(np.float32)
-    past = Recursion()
-    past.settle(first, first, True)
-    out = past.settle(second, noisy, False)  # an output that the network made noisy
+    past = TemporalMean()
+    past.average(first, first, True)
+    out = past.average(second, noisy, False)  # an output that the network made noisy
     middle = (slice(14, -14), slice(14, -14))
     assert np.abs(out - second)[middle].mean() < 0.4 * np.abs(noisy - second)[middle].mean()
 
@@ -267,45 +269,45 @@ def test_the_memory_follows_the_camera(motion: tuple[int, int]) -> None:
 def test_unrelated_frames_are_left_alone() -> None:
     draw = np.random.default_rng(1)
     first, second = (draw.random((64, 64, 3)).astype(np.float32) for _ in range(2))
-    past = Recursion()
-    past.settle(first, first, True)
-    assert np.abs(past.settle(second, second, False) - second).max() < 1e-4
+    past = TemporalMean()
+    past.average(first, first, True)
+    assert np.abs(past.average(second, second, False) - second).max() < 1e-4
 
 
 def test_a_cut_starts_anew() -> None:
-    past = Recursion()
+    past = TemporalMean()
     dark, bright = np.full((8, 8, 3), 0.2, np.float32), np.full((8, 8, 3), 0.9, np.float32)
-    assert past.cut(dark)
-    past.settle(dark, dark, True)
-    assert not past.cut(dark)
-    assert past.cut(bright)
+    assert past.is_cut(dark)
+    past.average(dark, dark, True)
+    assert not past.is_cut(dark)
+    assert past.is_cut(bright)
 
 
 @pytest.mark.parametrize("norm", ["instance", "instance-affine", "group", "layer"])
-def test_steady_statistics_are_the_frames_mean(norm: Any) -> None:
+def test_averaged_statistics_are_the_frames_mean(norm: Any) -> None:
     torch.manual_seed(0)
     net = build_generator(GeneratorConfig(filters=4, blocks=1, stem=3, norm=norm), 3, 3).eval()
     x, y = torch.rand(1, 3, 16, 16), torch.rand(1, 3, 16, 16) * 0.5
     with torch.no_grad():
         plain_x, plain_y = net(x), net(y)
-        norms = steady(net)
+        norms = average_statistics(net)
         assert len(norms) == 7
         torch.testing.assert_close(net(x), plain_x, atol=1e-5, rtol=0)  # the first is alone
         torch.testing.assert_close(net(x), plain_x, atol=1e-5, rtol=0)
         assert (net(y) - plain_y).abs().max() > 1e-3  # by the mean of both
         for one in norms:
-            one.forget()
+            one.reset()
         torch.testing.assert_close(net(y), plain_y, atol=1e-5, rtol=0)
 
 
-def test_a_norm_without_statistics_has_nothing_to_steady() -> None:
-    net = build_generator(GeneratorConfig(filters=4, blocks=1, stem=3, norm="batch"), 3, 3)
-    assert steady(net) == []
-    assert not [m for m in net.modules() if isinstance(m, Steady)]
+def test_a_norm_without_statistics_has_nothing_to_average() -> None:
+    net = build_generator(GeneratorConfig(filters=4, blocks=1, stem=3, norm="batch"), 3, 3).eval()
+    assert average_statistics(net) == []
+    assert not [m for m in net.modules() if isinstance(m, AveragedNorm)]
 
 
 def test_smooth_of_frames_in_strips_is_refused(tmp_path: Path) -> None:
     source = write(tmp_path / "a.mp4", frames(3))
-    with pytest.raises(UsageError, match="--smooth takes frames of up to"):
+    with pytest.raises(UsageError, match=r"frames of up to .* for --smooth"):
         run(source, tmp_path / "out.mp4", Translator(nn.Identity(), CARD, tile=64), smooth=True)
     assert not (tmp_path / "out.mp4").exists()

@@ -94,17 +94,17 @@ def test_which_layer_has_which_form() -> None:
     large, small = torch.randn(1, WIDE, side, side), torch.randn(1, WIDE, side // 2, side)
     wide = PaddedConv2d(WIDE, WIDE, 3)
     assert chosen(wide, large) == "Winograd"
-    assert wide._form(small) is None
-    assert wide._form(large.bfloat16()) is None
+    assert wide._algorithm(small) is None
+    assert wide._algorithm(large.bfloat16()) is None
     with torch.autocast("cpu", torch.bfloat16):
-        assert wide._form(large) is None
-        assert PaddedConv2d(8, 3, 7)._form(large) is NarrowOut
+        assert wide._algorithm(large) is None
+        assert PaddedConv2d(8, 3, 7)._algorithm(large) is NarrowOut
     assert chosen(PaddedConv2d(3, 8, 7), torch.randn(2, 3, 16, 16)) == "NarrowIn"
     assert chosen(PaddedConv2d(8, 3, 7), torch.randn(2, 8, 16, 16)) == "NarrowOut"
-    assert PaddedConv2d(8, 3, 1)._form(large) is None
-    assert PaddedConv2d(32, 32, 3)._form(large) is None
+    assert PaddedConv2d(8, 3, 1)._algorithm(large) is None
+    assert PaddedConv2d(32, 32, 3)._algorithm(large) is None
     with two_threads():
-        assert wide._form(large) is None
+        assert wide._algorithm(large) is None
 
 
 @pytest.mark.parametrize("precision", [None, torch.bfloat16])

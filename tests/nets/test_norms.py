@@ -62,7 +62,7 @@ def test_batch_statistics_when_translating_are_declared_and_kept(tmp_path: Path)
         config = small(norm, test_batch_statistics=True)
         net = drawn(config).eval()
         assert not [name for name, _ in net.named_buffers()]
-        save_generator(tmp_path, net, GeneratorSpec(config, 3, 3, "ab", 16, 0, "cyclegan"))
+        save_generator(tmp_path, net, GeneratorSpec(config, 3, 3, "ab", (16, 16), 0, "cyclegan"))
         again = load_generator(tmp_path)[0]
         images = torch.randn(2, 3, 16, 16)
         assert again(images).equal(net.train()(images).detach())
@@ -73,7 +73,7 @@ def test_dropout_is_off_when_translating_unless_declared(tmp_path: Path) -> None
     image = torch.randn(1, 3, 16, 16)
     for declared in (False, True):
         config = small("instance", dropout=0.5, test_dropout=declared)
-        spec = GeneratorSpec(config, 3, 3, "ab", 16, 0, "cyclegan")
+        spec = GeneratorSpec(config, 3, 3, "ab", (16, 16), 0, "cyclegan")
         save_generator(tmp_path, drawn(config), spec)
         translator = Translator(*load_generator(tmp_path))
         assert translator.tensor(image).equal(translator.tensor(image)) != declared
@@ -86,7 +86,7 @@ def test_save_and_load_give_the_same_outputs_exactly(norm: Norm, name: str, tmp_
     net = drawn(config)
     for _ in range(3):
         net(torch.randn(3, 3, 16, 16))  # running statistics and spectral vectors move
-    save_generator(tmp_path, net, GeneratorSpec(config, 3, 3, "ab", 16, 0, "cyclegan"))
+    save_generator(tmp_path, net, GeneratorSpec(config, 3, 3, "ab", (16, 16), 0, "cyclegan"))
     again, spec = load_generator(tmp_path)
     image = torch.randn(2, 3, 16, 16)
     assert spec.generator == config
@@ -96,7 +96,7 @@ def test_save_and_load_give_the_same_outputs_exactly(norm: Norm, name: str, tmp_
 def test_an_export_refuses_dropout_when_translating(tmp_path: Path) -> None:
     pytest.importorskip("onnx")
     config = small("instance", dropout=0.5, test_dropout=True)
-    spec = GeneratorSpec(config, 3, 3, "ab", 16, 0, "cyclegan")
+    spec = GeneratorSpec(config, 3, 3, "ab", (16, 16), 0, "cyclegan")
     save_generator(tmp_path, drawn(config), spec)
     with pytest.raises(UsageError, match="one translation"):
         export_onnx(tmp_path, tmp_path / "out")

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from hwan.config import GeneratorConfig
 from hwan.errors import UsageError
 from hwan.imaging.pixels import decode, encode
-from hwan.inference.translate import pad_to
+from hwan.inference.padding import pad_to
 from hwan.nets.folder import GeneratorSpec
 from hwan.serve.batcher import Batcher, Done
 from hwan.serve.limits import Limits
@@ -25,7 +25,7 @@ from hwan.serve.models import Model, Picture
 from hwan.serve.probe import padded_size, probe
 from hwan.serve.refusals import Refused
 
-SPEC = GeneratorSpec(GeneratorConfig(), 3, 3, "ab", 64, 0, "cyclegan")
+SPEC = GeneratorSpec(GeneratorConfig(), 3, 3, "ab", (64, 64), 0, "cyclegan")
 
 
 class Stage:

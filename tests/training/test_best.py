@@ -202,7 +202,7 @@ def test_the_test_reports_both(tmp_path: Path) -> None:
     run = make_run(tmp_path / "run", data, ab="constant")
     net = build_generator(NET, 3, 3)
     fill(net, "negative")
-    spec = GeneratorSpec(NET, 3, 3, "ab", 32, 3, "cyclegan")
+    spec = GeneratorSpec(NET, 3, 3, "ab", (32, 32), 3, "cyclegan")
     save_generator(run / "best" / "generator_ab", net, spec)
     rows = list(evaluate(run, run_data(run), "cpu"))
     summaries = summarise(rows)

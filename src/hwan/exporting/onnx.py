@@ -28,7 +28,8 @@ from hwan.exporting.parity import (
 from hwan.exporting.precision import to_fp16, to_int8
 from hwan.imaging.pixels import DTYPES, FULL, to_unit
 from hwan.inference.hub import licence
-from hwan.inference.translate import Translator, margins
+from hwan.inference.padding import padded_side
+from hwan.inference.translate import Translator
 from hwan.nets.folder import GeneratorSpec, load_generator
 from hwan.runtime import need
 
@@ -80,8 +81,7 @@ def export_onnx(
     refuse_above(found, precision, "ONNX" if precision == "fp32" else f"ONNX in {precision}")
     if images:
         proto = around(proto, spec.format_in, spec.format_out, spec.generator.sizes)
-        outside = Translator(net, spec)
-        outside.engine = run
+        outside = Translator(net, spec, engine=lambda *_: run)
         same_pixels(outside, runner(proto.SerializeToString()))
     facts = metadata(folder, spec, precision, images)
     onnx.helper.set_model_props(proto, {f"hwan.{k}": json.dumps(v) for k, v in facts.items()})
@@ -107,12 +107,8 @@ def check_exportable(spec: GeneratorSpec) -> None:
 def example(spec: GeneratorSpec) -> Tensor:
     """(2, C, H, W): no side 1 anywhere in the network, nor two sides alike, which tracing would fix."""
     multiple, least = spec.generator.sizes
-    side = _padded(64, multiple, 2 * least)
+    side = padded_side(64, multiple, 2 * least)
     return torch.zeros(2, spec.channels_in, side, side + multiple)
-
-
-def _padded(side: int, multiple: int, least: int) -> int:
-    return side + sum(margins(side, multiple, least))
 
 
 def trace(net: nn.Module, spec: GeneratorSpec) -> Any:
@@ -178,22 +174,16 @@ def runner(model: bytes, threads: int = 0, shared: bool = False) -> Callable[[Te
     return run
 
 
-def onnx_engine(translator: Translator) -> Callable[[Tensor], Tensor]:
-    """The translator's network in ONNX Runtime on the CPU, for ``translator.engine``: the same pictures.
+def onnx_engine(generator: nn.Module, spec: GeneratorSpec) -> Callable[[Tensor], Tensor]:
+    """The network in ONNX Runtime on the CPU, an engine of ``Translator``: the same pictures.
 
     Tracing takes seconds. It pays for narrow networks, whose time goes into norms and padding more
-    than into convolutions (docs/guide/translate.md). Raises ``UsageError`` without the onnx extra, for
-    another device or precision, and for a generator that no fixed graph can be.
+    than into convolutions (docs/guide/translate.md). Raises ``UsageError`` without the onnx extra, and
+    for a generator that no fixed graph can be.
     """
     need("onnxscript", "onnx", "--engine onnx")
-    if not translator.on_cpu or translator.half is not None:
-        raise UsageError(
-            "an engine on the CPU in fp32",
-            f"{translator.device}, {translator.half or 'fp32'}",
-            "add --device cpu, or leave --engine (or --precision) out",
-        )
-    check_exportable(translator.spec)
-    return runner(trace(translator.generator, translator.spec).SerializeToString())
+    check_exportable(spec)
+    return runner(trace(generator, spec).SerializeToString())
 
 
 def inputs(
@@ -208,7 +198,7 @@ def inputs(
     multiple, c = spec.generator.sizes[0], spec.channels_in
     if precision == "fp32" or pictures is None:
         noise = torch.Generator().manual_seed(0)
-        few, side = (_padded(n, multiple, least) for n in (16, 64))
+        few, side = (padded_side(n, multiple, least) for n in (16, 64))
         shapes = [(1, c, few, few), (1, c, side, side), (3, c, side + multiple, 2 * side)]
         return [torch.rand(shape, generator=noise) * 2 - 1 for shape in shapes]
     unseen, side = pictures[-CHECK:], pictures.shape[2]

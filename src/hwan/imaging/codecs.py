@@ -69,8 +69,8 @@ def read(source: bytes | Image.Image | np.ndarray, channels: int) -> DecodedFile
         return _array(np.load(io.BytesIO(source), allow_pickle=False))
     try:
         with Image.open(io.BytesIO(source)) as file:
-            if _halved(file):
-                return _sixteen_bit_colour(source)
+            if mode := _deep_mode(file):
+                return _sixteen_bit_colour(source, mode, _orientation(file))
             if not (isinstance(file, TiffImagePlugin.TiffImageFile) and _beyond(file, channels)):
                 return _pillow(file, channels)
     except UnidentifiedImageError:
@@ -93,11 +93,9 @@ def _array(values: np.ndarray) -> DecodedFile:
 
 
 def _pillow(file: Image.Image, channels: int) -> DecodedFile:
-    mode, notes, alpha = file.mode, [], False
+    mode, notes, alpha = file.mode, _turned(_orientation(file)), False  # before Pillow removes it
     if getattr(file, "n_frames", 1) > 1:  # only some of Pillow's classes have frames
-        notes.append("first frame of an animation")
-    if file.getexif().get(ExifTags.Base.Orientation, 1) in range(2, 9):  # before Pillow removes it
-        notes.append(TURNED_NOTE)
+        notes.insert(0, "first frame of an animation")
     image = ImageOps.exif_transpose(file)
     plain = channels in (1, 3)
     if mode.startswith("I") or mode == "F":
@@ -119,33 +117,34 @@ def _pillow(file: Image.Image, channels: int) -> DecodedFile:
     return DecodedFile(array.reshape(*array.shape[:2], -1), mode, alpha, tuple(notes))
 
 
-def _halved(file: Image.Image) -> bool:
-    """Whether Pillow would keep one byte of each 16-bit value."""
+def _orientation(file: Image.Image) -> int:
+    return int(file.getexif().get(ExifTags.Base.Orientation, 1))
+
+
+def _turned(orientation: int) -> list[str]:
+    return [TURNED_NOTE] if orientation in range(2, 9) else []
+
+
+def _deep_mode(file: Image.Image) -> str:
+    """The raw mode of a file of whose 16-bit values Pillow would keep one byte each; "" of others."""
     tiles = file.tile if isinstance(file, ImageFile.ImageFile) else []
     if isinstance(file, TiffImagePlugin.TiffImageFile) and file.tag_v2.get(PLANAR, 1) == 2:
-        return False  # libtiff would give it band by band, in another mode
-    return bool(tiles) and all(
-        re.fullmatch(r"(RGBA?|LA);16[BLN]", _rawmode(tile.args)) for tile in tiles
-    )
+        return ""  # libtiff would give it band by band, in another mode
+    modes = [str(tile.args[0] if isinstance(tile.args, tuple) else tile.args) for tile in tiles]
+    deep = all(re.fullmatch(r"(RGBA?|LA);16[BLN]", mode) for mode in modes)
+    return modes[0] if modes and deep else ""
 
 
-def _rawmode(args: object) -> str:
-    return str(args[0] if isinstance(args, tuple) else args)
-
-
-def _sixteen_bit_colour(data: bytes) -> DecodedFile:
+def _sixteen_bit_colour(data: bytes, mode: str, orientation: int) -> DecodedFile:
     """A 16-bit RGB, RGBA or grey-and-alpha file, decoded twice by Pillow, one byte of a value each."""
-    with Image.open(io.BytesIO(data)) as file:
-        mode = _rawmode(file.tile[0].args)
-        orientation = file.getexif().get(ExifTags.Base.Orientation, 1)
     if mode.startswith("LA"):  # the four bytes of a pixel, big-endian (PNG), as if they were RGBA
         four = _decode_as(data, "RGBA").astype(np.uint16)
         values = four[:, :, ::2] << 8 | four[:, :, 1::2]
     else:
         high, low = (_decode_as(data, raw) for raw in (mode, mode[:-1] + LOW_BYTE[mode[-1]]))
         values = high.astype(np.uint16) << 8 | low
-    notes = (TURNED_NOTE,) if orientation in range(2, 9) else ()
-    return DecodedFile(values, mode[:-1], mode.split(";")[0][-1] == "A", notes)
+    alpha = mode.split(";")[0][-1] == "A"
+    return DecodedFile(values, mode[:-1], alpha, tuple(_turned(orientation)))
 
 
 def _decode_as(data: bytes, rawmode: str) -> np.ndarray:
@@ -157,7 +156,7 @@ def _decode_as(data: bytes, rawmode: str) -> np.ndarray:
             for tile in file.tile
         ]
         # Pillow turns TIFFs while loading, and takes the orientation away.
-        return _upright(np.array(file), file.getexif().get(ExifTags.Base.Orientation, 1))
+        return _upright(np.array(file), _orientation(file))
 
 
 def _upright(values: np.ndarray, orientation: int) -> np.ndarray:
@@ -200,8 +199,7 @@ def _tiff(data: bytes, channels: int) -> DecodedFile:
     values = np.moveaxis(values, [axes.index(axis) for axis in "YXS"], (0, 1, 2))
     decoded = _array(values)
     orientation = tag.value if tag else 1
-    if orientation in range(2, 9):
-        notes.append(TURNED_NOTE)
+    notes += _turned(orientation)
     return DecodedFile(_upright(decoded.values, orientation), decoded.mode, alpha, tuple(notes))
 
 
@@ -211,10 +209,12 @@ def holds(suffix: str, channels: int, dtype: np.dtype) -> bool:
     TIFF and NPY hold any; PNG 8 and 16 bit, the others 8 bit, of 1 or 3 channels. (JPEG and WebP
     lose some of it all the same.)
     """
-    kind = WRITERS[suffix.lower()]
-    if kind in ("TIFF", "NPY"):
+    file_format = WRITERS[suffix.lower()]
+    if file_format in ("TIFF", "NPY"):
         return True
-    return channels in (1, 3) and (dtype == np.uint8 or (kind == "PNG" and dtype == np.uint16))
+    return channels in (1, 3) and (
+        dtype == np.uint8 or (file_format == "PNG" and dtype == np.uint16)
+    )
 
 
 def write(pixels: np.ndarray, suffix: str, tags: Metadata = NO_METADATA) -> bytes:
@@ -224,21 +224,22 @@ def write(pixels: np.ndarray, suffix: str, tags: Metadata = NO_METADATA) -> byte
     JPEG and WebP at quality 95. Raises ``UsageError`` for a format that does not hold them.
     """
     if suffix.lower() not in WRITERS:
-        raise UsageError("an output format is one of " + ", ".join(WRITERS), suffix, "use .png")
-    kind, channels = WRITERS[suffix.lower()], pixels.shape[2]
+        raise UsageError("an output format of " + ", ".join(WRITERS), suffix, "use .png")
+    file_format, channels = WRITERS[suffix.lower()], pixels.shape[2]
     if not holds(suffix, channels, pixels.dtype):
-        bits = "8 or 16 bit" if kind == "PNG" else "8 bit"
+        bits = "8 or 16 bit" if file_format == "PNG" else "8 bit"
         raise UsageError(
-            f"{kind} holds 1 or 3 channels of {bits}",
+            f"1 or 3 channels of {bits}, which {file_format} holds",
             f"{channels} x {pixels.dtype}",
-            "use .tiff or .npy" + ("" if kind == "PNG" or channels not in (1, 3) else ", or .png"),
+            "use .tiff or .npy"
+            + ("" if file_format == "PNG" or channels not in (1, 3) else ", or .png"),
         )
-    out, more = io.BytesIO(), options(tags, kind, channels)
-    if kind == "NPY":
+    out, more = io.BytesIO(), options(tags, file_format, channels)
+    if file_format == "NPY":
         np.save(out, pixels[:, :, 0] if channels == 1 else pixels, allow_pickle=False)
     elif pixels.dtype == np.uint8 and channels in (1, 3):
-        to_pil(pixels).save(out, kind, quality=95, **more)
-    elif kind == "PNG":
+        to_pil(pixels).save(out, file_format, quality=95, **more)
+    elif file_format == "PNG":
         return _png16(pixels, more)
     else:
         import tifffile
@@ -282,7 +283,7 @@ def to_pil(pixels: np.ndarray) -> Image.Image:
     channels = pixels.shape[2]
     if channels != 1 and (channels != 3 or pixels.dtype != np.uint8):
         raise UsageError(
-            "a Pillow image holds 1 channel of any depth, or 3 of 8 bit",
+            "1 channel of any depth, or 3 of 8 bit, for a Pillow image",
             f"{channels} x {pixels.dtype}",
             "take the array instead, or write the file",
         )

@@ -45,13 +45,13 @@ def read_metadata(data: bytes) -> Metadata:
         return Metadata()
 
 
-def options(tags: Metadata, kind: str, channels: int) -> dict[str, bytes]:
-    """What Pillow's writer of format ``kind`` takes of ``tags`` for a picture of ``channels``.
+def options(tags: Metadata, file_format: str, channels: int) -> dict[str, bytes]:
+    """What Pillow's writer of ``file_format`` takes of ``tags`` for a picture of ``channels``.
 
     An ICC profile of another number of channels (grey to colour, CMYK) would be wrong and is left out.
     """
     found = {}
-    if tags.exif and not (kind == "JPEG" and len(tags.exif) > LONGEST):
+    if tags.exif and not (file_format == "JPEG" and len(tags.exif) > LONGEST):
         found["exif"] = tags.exif
     if SPACES.get(tags.icc[16:20]) == channels:
         found["icc_profile"] = tags.icc

@@ -1,12 +1,13 @@
-"""Against flicker in a translated video: steady statistics, and a memory that follows the camera.
+"""Against flicker in a translated video: averaged statistics, and a mean over time along the motion.
 
 Frames that hardly differ can be translated differently for two reasons. A norm over a whole image moves
 every pixel when anything in the image changes; its statistics are averaged over the frames (an exponential
 mean, as batch norm's running statistics are). And a network magnifies the sensor's noise, and halves the
 picture on a fixed grid, over which what moves slides: so the output is a recursive mean over time, along
-the camera's motion, at each place the more so the less the *input* changed there (motion-compensated and
--adaptive temporal filtering; Dubois and Sabri 1984). The motion is one shift of the whole picture, found by
-phase correlation (Kuglin and Hines 1975). What moves otherwise is not averaged, so nothing leaves a ghost.
+the camera's motion. The less the *input* changed at a place, the more is averaged there
+(motion-compensated and -adaptive temporal filtering; Dubois and Sabri 1984). The motion is one shift of the
+whole picture, found by phase correlation (Kuglin and Hines 1975). What moves otherwise is not averaged, so
+nothing leaves a ghost.
 A cut, seen in the histogram, starts both anew.
 
 Not taken: dense optical flow (a second network with weights of its own, or OpenCV); averaging the output
@@ -23,15 +24,16 @@ from jaxtyping import Float, Float32
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d
 
-from hwan.inference.tiles import FixedNorm, whole_image_norm
+from hwan.inference.tiles import FixedNorm
+from hwan.nets.strips import has_own_statistics
 
-KEPT = 0.9  # of the statistics before, at each frame: half of it after 7 frames
-MEMORY = 0.8  # of the output before, where the input did not change
+MOMENTUM = 0.9  # of the statistics before, at each frame: half of it after 7 frames
+OUTPUT_MEMORY = 0.8  # of the output before, where the input did not change
 NOISE = 0.03  # of the range: a change of the input by so much leaves 1 / e of the memory
 CUT = 0.4  # share of pixels that would have to change their brightness class
 
 
-class Steady(nn.Module):
+class AveragedNorm(nn.Module):
     """A norm over a whole image, by statistics averaged over the images it saw one after another."""
 
     def __init__(self, norm: nn.Module) -> None:
@@ -43,35 +45,35 @@ class Steady(nn.Module):
     def forward(self, x: Float[Tensor, "1 c h w"]) -> Float[Tensor, "1 c h w"]:
         var, mean = torch.var_mean(x[0], (1, 2), correction=0)
         if self.mean is not None and self.var is not None:
-            mean, var = mean.lerp(self.mean, KEPT), var.lerp(self.var, KEPT)
+            mean, var = mean.lerp(self.mean, MOMENTUM), var.lerp(self.var, MOMENTUM)
         self.mean, self.var = mean, var
         out: Tensor = FixedNorm(self.norm, mean.double().cpu(), var.double().cpu(), x)(x)
         return out
 
-    def forget(self) -> None:
+    def reset(self) -> None:
         """The next image is the first."""
         self.mean = self.var = None
 
 
-def steady(net: nn.Module) -> list[Steady]:
-    """Make every norm of ``net`` that takes an image's own statistics ``Steady``, in place."""
+def average_statistics(net: nn.Module) -> list[AveragedNorm]:
+    """Make every norm of ``net`` that takes an image's own statistics ``AveragedNorm``, in place."""
     found = []
     for parent in list(net.modules()):
         for name, child in parent.named_children():
-            if whole_image_norm(child) and not isinstance(parent, Steady):
-                setattr(parent, name, Steady(child))
+            if has_own_statistics(child) and not isinstance(parent, AveragedNorm):
+                setattr(parent, name, AveragedNorm(child))
                 found.append(getattr(parent, name))
     return found
 
 
 @dataclass
-class Recursion:
+class TemporalMean:
     """The mean over time of translated frames, where their sources stay as they are."""
 
     source: Float32[np.ndarray, "_h _w _c"] | None = None
     out: Float32[np.ndarray, "_y _x _d"] | None = None
 
-    def cut(self, source: Float32[np.ndarray, "_h _w _c"]) -> bool:
+    def is_cut(self, source: Float32[np.ndarray, "_h _w _c"]) -> bool:
         """Whether ``source``, in [0, 1], begins another scene (or the first)."""
         if self.source is None or self.source.shape != source.shape:
             return True
@@ -80,7 +82,7 @@ class Recursion:
         )
         return bool(np.abs(before - after).sum() / (2 * after.sum()) > CUT)
 
-    def settle(
+    def average(
         self,
         source: Float32[np.ndarray, "_h _w _c"],
         out: Float32[np.ndarray, "_y _x _d"],
@@ -89,13 +91,13 @@ class Recursion:
         """The frame to show for ``out``, made of ``source``, both in [0, 1]."""
         if not fresh and self.out is not None and self.source is not None:
             found = {(0, 0), shift_between(self.source, source)}
-            changes = {shift: np.abs(source - moved(self.source, *shift)) for shift in found}
+            changes = {shift: np.abs(source - shifted(self.source, *shift)) for shift in found}
             shift = min(changes, key=lambda one: float(changes[one].mean()))
             change = changes[shift].max(2)[None]
             near = avg_pool2d(torch.from_numpy(change), 5, 1, 2, count_include_pad=False)[0].numpy()
-            keep = (MEMORY * np.exp(-((near / NOISE) ** 2))).astype(np.float32)
-            keep = keep * moved(np.ones_like(keep), *shift)  # what came in at the border is new
-            out = out + keep[:, :, None] * (moved(self.out, *shift) - out)
+            keep = (OUTPUT_MEMORY * np.exp(-((near / NOISE) ** 2))).astype(np.float32)
+            keep = keep * shifted(np.ones_like(keep), *shift)  # what came in at the border is new
+            out = out + keep[:, :, None] * (shifted(self.out, *shift) - out)
         self.source, self.out = source, out
         return out
 
@@ -117,7 +119,7 @@ def shift_between(
     )
 
 
-def moved(image: np.ndarray, down: int, right: int) -> np.ndarray:
+def shifted(image: np.ndarray, down: int, right: int) -> np.ndarray:
     """``image`` moved by whole pixels; zeros come in."""
     out = np.zeros_like(image)
     height, width = image.shape[:2]

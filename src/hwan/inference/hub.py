@@ -6,15 +6,17 @@ writes a config.json of its own and must be inherited from; a Translator is neit
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from hwan.errors import UsageError
 from hwan.files import write_atomic
 from hwan.inference.model_card import README, model_card
-from hwan.nets.folder import GeneratorSpec
+from hwan.nets.folder import CONFIG, WEIGHTS, GeneratorSpec
 from hwan.runtime import need
 
-FILES = ["config.json", "model.safetensors"]  # all that is fetched, whatever else is there
+FILES = [CONFIG, WEIGHTS]  # all that is fetched, whatever else is there
 
 
 def download(repo_id: str, revision: str | None = None, token: str | None = None) -> Path:
@@ -23,19 +25,23 @@ def download(repo_id: str, revision: str | None = None, token: str | None = None
     Raises ``UsageError`` without the hub extra, and where it cannot be had.
     """
     hub = need("huggingface_hub", "hub", "the model hub")
-    try:
+    with _refusals(
+        f"a generator folder, or a repository of the hub (user/name), at {repo_id}",
+        "check the name, the network and, for a private one, the token",
+    ):
         return Path(
             hub.snapshot_download(repo_id, revision=revision, token=token, allow_patterns=FILES)
         )
-    except (
-        OSError,
-        ValueError,
-    ) as error:  # no such repository, no access, no network, no such name
-        raise UsageError(
-            "a generator is a folder, or a repository of the hub (user/name)",
-            f"{repo_id}: {(str(error).strip() or type(error).__name__).splitlines()[0]}",
-            "check the name, the network and, of a private one, the token",
-        ) from error
+
+
+@contextmanager
+def _refusals(expected: str, fix: str) -> Iterator[None]:
+    """Raise ``UsageError`` for no such name or repository, no access, no network."""
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise UsageError(expected, reason, fix) from error
 
 
 def upload(folder: Path, repo_id: str, private: bool | None, token: str | None) -> str:
@@ -45,7 +51,10 @@ def upload(folder: Path, repo_id: str, private: bool | None, token: str | None) 
     the hub refuses.
     """
     hub = need("huggingface_hub", "hub", "the model hub")
-    try:
+    with _refusals(
+        f"the hub to take the generator as {repo_id}",
+        "check the name, the network and the token (hf auth login)",
+    ):
         address = hub.create_repo(repo_id, private=private, token=token, exist_ok=True)
         described = hub.file_exists(repo_id, README, token=token)
         hub.upload_folder(
@@ -55,12 +64,6 @@ def upload(folder: Path, repo_id: str, private: bool | None, token: str | None) 
             commit_message="Upload a generator",
             ignore_patterns=[README] if described else None,
         )
-    except (OSError, ValueError) as error:
-        raise UsageError(
-            "the hub takes the generator",
-            f"{repo_id}: {(str(error).strip() or type(error).__name__).splitlines()[0]}",
-            "check the name, the network and the token (hf auth login)",
-        ) from error
     return str(address)
 
 

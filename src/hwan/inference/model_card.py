@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from hwan import __version__
+from hwan.config import PixelFormat
 from hwan.files import read_json, write_atomic
 from hwan.metrics.names import FIGURES
-from hwan.nets import sizes
-from hwan.nets.folder import GeneratorSpec, load_generator, save_generator
+from hwan.nets.folder import GeneratorSpec, direction_of, load_generator, save_generator
 
 README, SAMPLES = "README.md", "samples.png"
 OWN_STATISTICS = ("instance", "instance-affine", "layer", "group")
@@ -33,11 +33,8 @@ def export_folder(folder: Path, out: Path, licence: str = "", name: str = "USER/
     if sheets:
         write_atomic(out / SAMPLES, sheets[-1].read_bytes())
     own = folder / README
-    text = (
-        own.read_text("utf-8")
-        if own.is_file()
-        else model_card(spec, run, licence, name, sheets, folder)
-    )
+    written = own.read_text("utf-8") if own.is_file() else ""
+    text = written or model_card(spec, run, licence, name, bool(sheets), folder)
     write_atomic(out / README, text.encode())
     return out
 
@@ -45,7 +42,7 @@ def export_folder(folder: Path, out: Path, licence: str = "", name: str = "USER/
 def run_of(folder: Path) -> Path | None:
     """The run folder that a generator folder lies in, if it does."""
     run = folder.resolve().parent
-    return run if folder.name.startswith("generator_") and (run / "log.jsonl").is_file() else None
+    return run if direction_of(folder.name) and (run / "log.jsonl").is_file() else None
 
 
 def model_card(
@@ -53,55 +50,61 @@ def model_card(
     run: Path | None = None,
     licence: str = "",
     name: str = "USER/NAME",
-    sheets: object = (),
+    samples: bool = False,
     folder: Path | None = None,
 ) -> str:
     """The text of README.md: of a ``run``, with its data, recipe and figures, and of a ``folder`` with
     the figures of its own test; without what is unknown."""
-    read, write = spec.direction[0].upper(), spec.direction[1].upper()
     tags = ", ".join(dict.fromkeys(["hwan", "image-to-image", spec.method, spec.generator.name]))
+    sections = {
+        "Samples": f"![samples]({SAMPLES})\n\nFrom the left: real A, as B, back as A; real B, as A, "
+        "back as B, where there are both ways."
+        if samples
+        else "",
+        "Data": _data(spec, run),
+        "Recipe": _recipe(spec, run),
+        "Figures": _figures(spec, folder, run),
+        "Limits": "\n".join(f"- {limit}" for limit in _limits(spec)),
+        "Licence": licence or "Not stated: ask its owner before using it.",
+    }
     parts = [
         "---\nlibrary_name: hwan\npipeline_tag: image-to-image\n"
         f"tags: [{tags}]\n{f'license: {licence}{chr(10)}' if licence else ''}---",
-        f"# {_title(folder, run) or name}\nA {spec.generator.name} generator that translates images of "
-        f"domain {read} to domain {write}. It reads {_kind(spec.channels_in, spec.depth_in)} and writes "
-        f"{_kind(spec.channels_out, spec.depth_out)}, of any size.",
-        "```python\nfrom hwan.inference.translate import Translator\n\n"
-        f'translator = Translator.from_pretrained("{name}")\n'
+        f"# {spec.title or _title(spec, folder, run) or name}\nA {spec.generator.name} generator that "
+        f"translates images of domain {spec.domain_in} to domain {spec.domain_out}. It reads "
+        f"{_pixels(spec.format_in)} and writes {_pixels(spec.format_out)}, of any size.",
+        f'```python\nimport hwan\n\ntranslator = hwan.Translator.from_pretrained("{name}")\n'
         'translator("image.jpg").save("translation.png")\n```',
-        f"`hwan translate FOLDER images/ --out translated` does the same. Made with hwan {__version__}.",
+        "Of a folder on this machine `hwan.load(FOLDER)` gives the same translator, and "
+        "`hwan translate FOLDER images/ --out translated` translates files. "
+        f"Made with hwan {__version__}.",
+        *(f"## {title}\n{text}" for title, text in sections.items() if text),
     ]
-    if sheets:
-        parts.append(
-            f"## Samples\n![samples]({SAMPLES})\n\nFrom the left: real A, as B, back as A; real B, as A, "
-            "back as B, where there are both ways."
-        )
-    parts.append("## Data\n" + _data(spec, run))
-    parts.append("## Recipe\n" + _recipe(spec, run))
-    parts.append("## Figures\n" + _figures(spec, folder, run))
-    parts.append("## Limits\n" + "\n".join(f"- {limit}" for limit in _limits(spec)))
-    parts.append(f"## Licence\n{licence or 'Not stated: ask its owner before using it.'}")
     return "\n\n".join(parts) + "\n"
 
 
-def _title(folder: Path | None, run: Path | None) -> str:
+def _title(spec: GeneratorSpec, folder: Path | None, run: Path | None) -> str:
     """What it is called where it is: by its run, or by its folder."""
-    if folder is None:
-        return ""
-    way = folder.name.removeprefix("generator_")
-    return f"{run.name}, {way[0].upper()} to {way[1].upper()}" if run else folder.resolve().name
+    if run:
+        return f"{run.name}, {spec.domain_in} to {spec.domain_out}"
+    return folder.resolve().name if folder else ""
 
 
-def _kind(channels: int, depth: str) -> str:
-    names = {1: "grey", 3: "colour"}
-    return f"{depth if depth == 'float' else f'{depth}-bit'} {names.get(channels, f'{channels}-channel')}"
+def _pixels(pixels: PixelFormat) -> str:
+    depth = pixels.depth if pixels.depth == "float" else f"{pixels.depth}-bit"
+    return f"{depth} " + {1: "grey", 3: "colour"}.get(pixels.channels, f"{pixels.channels}-channel")
+
+
+def _size(spec: GeneratorSpec) -> str:
+    height, width = spec.size
+    return f"{height}" if height == width else f"{width}x{height}"
 
 
 def _data(spec: GeneratorSpec, run: Path | None) -> str:
     if run is None:
         return "Not known: the generator came without its run."
     names = ", ".join(f"`{Path(path).name}`" for path in read_json(run / "data.json")["data"])
-    return f"{names}, {spec.images:,} images seen in training, in crops of {spec.size} pixels."
+    return f"{names}, {spec.images:,} images seen in training, in crops of {_size(spec)} pixels."
 
 
 def _recipe(spec: GeneratorSpec, run: Path | None) -> str:
@@ -114,11 +117,10 @@ def _recipe(spec: GeneratorSpec, run: Path | None) -> str:
         if isinstance(values, dict)
         for key, value in values.items()
     ]
-    return (
-        f"Method {spec.method}. Every option:\n\n<details>\n\n```\n"
-        + "\n".join(lines)
-        + "\n```\n</details>"
-    )
+    options = "\n".join(lines)
+    networks = ", ".join(spec.trained_against)
+    against = f" Trained against the features of {networks}." if networks else ""
+    return f"Method {spec.method}.{against} Every option:\n\n<details>\n\n```\n{options}\n```\n</details>"
 
 
 def _figures(spec: GeneratorSpec, *tested: Path | None) -> str:
@@ -128,30 +130,28 @@ def _figures(spec: GeneratorSpec, *tested: Path | None) -> str:
     found = read_json(path).get(spec.direction) if path else None
     if not isinstance(found, dict):
         return "Not tested (`hwan evaluate`)."
+    when = f", taken at {spec.figures_at:,} images seen in training" if spec.figures_at else ""
     lines = [
-        f"`hwan evaluate` on {found.get('images', '?')} held-out images; details in its report."
+        f"`hwan evaluate` on {found.get('images', '?')} held-out images{when}; details in its report."
     ]
     systems: dict[str, dict[str, object]] = {}
     for part in ("systems", "distribution"):
         for system, row in (found.get(part) or {}).items():
             systems.setdefault(system, {}).update(row)
-    known = [m for m in FIGURES if any(_number(m, row.get(m)) for row in systems.values())]
-    if known:
+    table = {m: [_number(m, row.get(m)) for row in systems.values()] for m in FIGURES}
+    table = {metric: cells for metric, cells in table.items() if any(cells)}
+    if table:
         lines += ["", "| | " + " | ".join(systems) + " |", "|---" * (len(systems) + 1) + "|"]
-    for metric in known:
-        cells = [_number(metric, row.get(metric)) for row in systems.values()]
-        arrow = (
-            "" if metric.endswith("_se") else {"high": " ↑", "low": " ↓"}[FIGURES[metric].better]
-        )
-        lines.append(f"| {FIGURES[metric].title}{arrow} | " + " | ".join(cells) + " |")
+    for metric, cells in table.items():
+        arrow = {"high": " ↑", "low": " ↓"}[FIGURES[metric].better]
+        title = FIGURES[metric].title + ("" if metric.endswith("_se") else arrow)
+        lines.append(f"| {title} | " + " | ".join(cells) + " |")
     more = [
-        f"{FIGURES[m].title} {_number(m, v)}"
-        for m, v in found.items()
-        if m in FIGURES and v is not None
+        f"{FIGURES[m].title} {_number(m, found[m])}" for m in FIGURES if _number(m, found.get(m))
     ]
     if more:
         lines += ["", f"Without a truth: {', '.join(more)}."]
-    lines += [""] + [f"- {sentence}" for sentence in found.get("words") or ()]
+    lines += ["", *(f"- {sentence}" for sentence in found.get("words") or ())]
     return "\n".join(lines).rstrip()
 
 
@@ -160,10 +160,10 @@ def _number(metric: str, value: object) -> str:
 
 
 def _limits(spec: GeneratorSpec) -> list[str]:
-    multiple, least = sizes(spec.generator)
+    multiple, least = spec.generator.sizes
     limits = [
         "What it adds is invented from what it learned: no evidence of what was there.",
-        f"It was trained on {spec.size}-pixel crops; larger pictures show larger things than it knows, so "
+        f"It was trained on {_size(spec)}-pixel crops; larger pictures show larger things than it knows, so "
         f"their details are translated, not their composition.",
         f"Sides are padded by reflection to multiples of {multiple} (from {least}) and cropped back.",
     ]

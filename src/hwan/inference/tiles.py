@@ -3,8 +3,9 @@
 A norm over a whole image (instance, layer, group) has to see all of it before anything after it can be
 computed; everything else is local. So the network is cut at its convolutions: each part (norm,
 activation, padding, convolution) runs over strips of full-width rows, read with as many more rows as its
-kernels reach, and what it makes goes to a temporary file, its mean and variance gathered on the way.
+kernels reach. What it makes goes to a temporary file, and its mean and variance are gathered on the way.
 The next part's norm then has the statistics of the whole image, exactly. Every layer is computed once.
+``hwan.nets.strips`` declares how each layer runs in strips.
 
 What was weighed: finding each norm's statistics by running all before it over tiles again is quadratic in
 depth (12 whole passes of a ResNet-9); tiles of the whole network with a halo of its receptive field (91
@@ -27,16 +28,13 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from hwan.errors import UsageError
-from hwan.nets.blocks import Blur
-from hwan.nets.resnet import ResidualBlock
-from hwan.nets.unet import Level, UNet
-from hwan.nets.whitening import Whitening2d
+from hwan.nets.strips import Chain, Local, OwnStatistics, in_strips
 
 CHANNELS = 64  # a strip of ``tile`` holds tile x tile pixels of so many channels
 
 
 @dataclass(frozen=True)
-class Rows:
+class FeatureMap:
     """An image, or what a layer made of it, (C, H, W): ``read(first, end)`` is (1, C, rows, W)."""
 
     channels: int
@@ -65,14 +63,6 @@ class Moments:
         self.count = total
 
 
-@dataclass(frozen=True)
-class Pending:
-    """``layers`` still to be applied to ``rows``; among them at most one convolution."""
-
-    rows: Rows
-    layers: tuple[nn.Module, ...] = ()
-
-
 class FixedNorm(nn.Module):
     """A norm whose statistics are given: (x - mean) scale + shift, for each channel."""
 
@@ -96,106 +86,94 @@ class FixedNorm(nn.Module):
         return (x - self.mean) * self.scale + self.shift
 
 
+@dataclass(frozen=True)
+class Deferred:
+    """``layers`` still to be applied to ``source``; among them at most one convolution."""
+
+    source: FeatureMap
+    layers: tuple[tuple[nn.Module, Local], ...] = ()
+
+
 @torch.inference_mode()
-def strips(net: nn.Module, image: Rows, tile: int) -> Iterator[Float[Tensor, "1 c h w"]]:
+def strips(net: nn.Module, image: FeatureMap, tile: int) -> Iterator[Float[Tensor, "1 c h w"]]:
     """What ``net`` makes of ``image``, in strips from the top to the bottom.
 
-    ``net`` is any generator of the zoo in evaluation mode; the image's sides fit it. Strips hold about
-    ``tile`` x ``tile`` pixels, so memory does not grow with the image (beyond 64 tile pixels of
-    width). Equal to ``net`` on the whole image but for the rounding of sums.
+    ``net`` is a generator in evaluation mode, of layers that ``hwan.nets.strips`` declares; the image's
+    sides fit it. Strips hold about ``tile`` x ``tile`` pixels, so memory does not grow with the image
+    (beyond 64 tile pixels of width). Equal to ``net`` on the whole image but for the rounding of sums.
 
-    Raises ``UsageError`` for whitening by the image's own statistics, and where the disk is full.
+    Raises ``UsageError`` for a layer that is not declared or cannot run in strips, before anything is
+    computed, and where the disk is full.
     """
-    walk = Walk(CHANNELS * tile * tile, next(net.parameters()))
+    _check(net)
+    run = Run(CHANNELS * tile * tile, next(net.parameters()))
     try:
-        yield from walk.strips(walk.through(net, Pending(image)))
+        yield from run.strips(run.through(net, Deferred(image)))
     except OSError as error:
         if error.errno != errno.ENOSPC:
             raise
         raise UsageError(
-            "layers of an image larger than memory lie in a temporary file",
+            "room for the layers of an image larger than memory, which lie in a temporary file",
             f"no space left in {gettempdir()}",
             "set TMPDIR to a folder on a larger disk",
         ) from error
 
 
-def whole_image_norm(module: nn.Module) -> bool:
-    """Whether a layer normalises by the statistics of the image that it is given."""
-    if isinstance(module, Whitening2d):
-        return not module.running
-    return isinstance(module, nn.InstanceNorm2d | nn.GroupNorm) or (
-        isinstance(module, nn.BatchNorm2d) and not module.track_running_stats
-    )
-
-
-def window(layer: nn.Module) -> tuple[int, int, int]:
-    """(reach, up, down): an output row r is made of input rows r * down / up, and ``reach`` more each
-    way. Padding belongs to the convolution after it."""
-    if isinstance(layer, nn.ConvTranspose2d):
-        return -(-layer.kernel_size[0] // layer.stride[0]), layer.stride[0], 1
-    if isinstance(layer, nn.Conv2d):
-        return layer.kernel_size[0] // 2, 1, layer.stride[0]
-    if isinstance(layer, nn.Upsample):
-        return int(layer.mode != "nearest"), 2, 1
-    if isinstance(layer, nn.PixelShuffle):
-        return 0, 2, 1
-    return (1, 1, 2) if isinstance(layer, Blur) else (0, 1, 1)
-
-
-CONVOLUTIONS = (nn.Conv2d, nn.ConvTranspose2d)
-PADDINGS = (nn.ReflectionPad2d, nn.ReplicationPad2d, nn.ZeroPad2d, nn.CircularPad2d)
+def _check(net: nn.Module) -> None:
+    """Raise ``UsageError`` for the first layer that cannot run in strips."""
+    declared = in_strips(net)
+    if declared is None:
+        raise UsageError(
+            "layers that hwan.nets.strips declares, as an image is translated in strips",
+            f"{str(net).splitlines()[0]}, of {type(net).__module__}",
+            "translate a smaller image at once, without --tile; or declare in hwan/nets/strips.py how the "
+            "layer runs in strips. Whitening cannot: train without generator.test_batch_statistics",
+        )
+    for layer in declared.layers if isinstance(declared, Chain) else ():
+        _check(layer)
 
 
 @dataclass(frozen=True)
-class Walk:
-    """One way through a network: ``values`` a strip may hold, and a tensor of the network's device."""
+class Run:
+    """One run of a network: ``values`` a strip may hold, and a tensor of the network's device."""
 
     values: int
     like: Tensor
 
-    def through(self, module: nn.Module, x: Pending) -> Pending:
-        """``x`` with ``module`` applied or pending."""
-        if isinstance(module, nn.Sequential):
-            for child in module:
-                x = self.through(child, x)
+    def through(self, layer: nn.Module, x: Deferred) -> Deferred:
+        """``x`` with ``layer`` applied or deferred."""
+        declared = in_strips(layer)
+        if isinstance(declared, Chain):
+            start = Deferred(self.computed(x)) if declared.join else x
+            x = start
+            for inner in declared.layers:
+                x = self.through(inner, x)
+            if declared.join == "add":
+                return Deferred(self.computed(x, start.source))
+            if declared.join == "stack":
+                return Deferred(_stacked(start.source, self.computed(x)))
             return x
-        if isinstance(module, ResidualBlock):
-            before = self.settled(x)
-            out = self.through(module.body, Pending(before))
-            return Pending(self.settled(out, before)) if module.skip else out
-        if isinstance(module, UNet):
-            x = self.through(module.levels, x)
-            return Pending(x.rows, (*x.layers, nn.Tanh()))
-        if isinstance(module, Level):
-            before = self.settled(x)
-            inside = self.through(module.inner, self.through(module.down, Pending(before)))
-            made = self.settled(self.through(module.up, inside))
-            return Pending(_stacked(before, made) if module.skip else made)
-        if whole_image_norm(module):
-            if isinstance(module, Whitening2d):
-                raise UsageError(
-                    "whitening by the image's own statistics needs the whole image in memory",
-                    "an image that is translated in strips",
-                    "make it smaller, or train without generator.test_batch_statistics",
-                )
-            rows = self.settled(x)
-            assert rows.moments is not None
-            m = rows.moments
-            return Pending(rows, (FixedNorm(module, m.mean, m.squares / m.count, self.like),))
+        if isinstance(declared, OwnStatistics):
+            source = self.computed(x)
+            if source.moments is None:  # the image itself, or a skip and what it goes around
+                source = self.computed(Deferred(source, ((nn.Identity(), Local()),)))
+            m = source.moments
+            assert m is not None
+            norm = FixedNorm(layer, m.mean, m.squares / m.count, self.like)
+            return Deferred(source, ((norm, Local()),))
+        assert declared is not None
         # Two convolutions at once would each reach further; a strip that goes around the image's
         # edge (circular padding) fits no layer that stops there.
-        second = isinstance(module, CONVOLUTIONS + PADDINGS) and any(
-            isinstance(layer, CONVOLUTIONS) for layer in x.layers
-        )
-        around = isinstance(module, nn.CircularPad2d) and any(window(i)[0] for i in x.layers)
+        second = (declared.channels or declared.pads) and any(how.channels for _, how in x.layers)
+        around = declared.wraps and any(how.reach for _, how in x.layers)
         if second or around:
-            x = Pending(self.settled(x))
-        return Pending(x.rows, (*x.layers, module))
+            x = Deferred(self.computed(x))
+        return Deferred(x.source, (*x.layers, (layer, declared)))
 
-    def settled(self, x: Pending, plus: Rows | None = None) -> Rows:
-        """The pending layers' output (``plus`` added) in a file, with its moments."""
+    def computed(self, x: Deferred, plus: FeatureMap | None = None) -> FeatureMap:
+        """The deferred layers' output (``plus`` added) in a file, with its moments."""
         if not x.layers and plus is None:
-            return x.rows
+            return x.source
         file, moments = TemporaryFile(), Moments()  # noqa: SIM115 (closed with ``read``)
         channels, height, width = 0, 0, 0
 
@@ -212,37 +190,49 @@ class Walk:
             height += strip.shape[2]
             file.write(strip[0].transpose(0, 1).contiguous().cpu().numpy().data)  # (rows, C, W)
         file.flush()
-        return Rows(channels, height, width, read, moments)
+        return FeatureMap(channels, height, width, read, moments)
 
-    def strips(self, x: Pending, plus: Rows | None = None) -> Iterator[Float[Tensor, "1 c h w"]]:
-        """The pending layers' output, from the top to the bottom."""
-        windows = [window(layer) for layer in x.layers]
-        up, down = (math.prod(w[k] for w in windows) for k in (1, 2))
-        rows, wraps = x.rows, any(isinstance(layer, nn.CircularPad2d) for layer in x.layers)
-        channels = [i.out_channels for i in x.layers if isinstance(i, CONVOLUTIONS)]
-        height, width = rows.height * up // down, rows.width * up // down
-        widest = max(rows.channels * rows.width, *(c * width for c in channels), 1)
+    def strips(
+        self, x: Deferred, plus: FeatureMap | None = None
+    ) -> Iterator[Float[Tensor, "1 c h w"]]:
+        """The deferred layers' output, from the top to the bottom."""
+        source, layers = x.source, [how for _, how in x.layers]
+        up, down = math.prod(how.up for how in layers), math.prod(how.down for how in layers)
+        height, width = source.height * up // down, source.width * up // down
+        widest = max(source.channels * source.width, *(how.channels * width for how in layers), 1)
         step = max(1, self.values // widest * up // down)
         for first in range(0, height, step):
             end = min(height, first + step)
-            begin, stop = _needed(windows, first, end)
+            begin, stop = _needed(layers, first, end)
             begin, stop = begin // down * down, -(-stop // down) * down
-            if wraps:
-                y = torch.cat([rows.read(r, s) for r, s in _around(begin, stop, rows.height)], 2)
+            if any(how.wraps for how in layers):
+                pieces = _around(begin, stop, source.height)
+                y = torch.cat([source.read(r, s) for r, s in pieces], 2)
             else:
-                begin, stop = max(0, begin), min(rows.height, stop)
-                y = rows.read(begin, stop)
-            for layer in x.layers:
+                begin, stop = max(0, begin), min(source.height, stop)
+                y = source.read(begin, stop)
+            for layer, _ in x.layers:
                 y = layer(y)
+            expected = ((stop - begin) * up // down, width)
+            if y.shape[2:] != expected:
+                raise UsageError(
+                    f"rows and columns {expected} of {[type(layer).__name__ for layer, _ in x.layers]}, "
+                    "as hwan.nets.strips declares them",
+                    tuple(y.shape[2:]),
+                    "translate a smaller image at once, without --tile; or correct the declaration",
+                )
             shift = begin * up // down
             y = y[:, :, first - shift : end - shift]
             yield y if plus is None else y + plus.read(first, end)
 
 
-def _needed(windows: list[tuple[int, int, int]], first: int, end: int) -> tuple[int, int]:
+def _needed(layers: list[Local], first: int, end: int) -> tuple[int, int]:
     """The input rows behind output rows [first, end), some of them beyond the image."""
-    for reach, up, down in reversed(windows):
-        first, end = first * down // up - reach, -(-end * down // up) + reach
+    for how in reversed(layers):
+        first, end = (
+            first * how.down // how.up - how.reach,
+            -(-end * how.down // how.up) + how.reach,
+        )
     return first, end
 
 
@@ -255,10 +245,8 @@ def _around(begin: int, stop: int, height: int) -> Iterator[tuple[int, int]]:
         begin += end - first
 
 
-def _stacked(x: Rows, y: Rows) -> Rows:
-    return Rows(
-        x.channels + y.channels,
-        x.height,
-        x.width,
-        lambda first, end: torch.cat([x.read(first, end), y.read(first, end)], 1),
-    )
+def _stacked(x: FeatureMap, y: FeatureMap) -> FeatureMap:
+    def read(first: int, end: int) -> Tensor:
+        return torch.cat([x.read(first, end), y.read(first, end)], 1)
+
+    return FeatureMap(x.channels + y.channels, x.height, x.width, read)

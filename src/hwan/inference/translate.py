@@ -5,58 +5,74 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Literal
+from typing import TypeAlias
 
 import numpy as np
 import torch
 from jaxtyping import Float
 from PIL import Image
-from torch import Tensor
-from torch.nn.functional import pad
+from torch import Tensor, nn
 
 from hwan.config import Precision
-from hwan.errors import UsageError
+from hwan.errors import UsageError, require
 from hwan.files import read_json
 from hwan.imaging.codecs import to_pil
 from hwan.imaging.pixels import DTYPES, Pixels, decode, to_pixels, to_tensor
 from hwan.inference import hub
-from hwan.inference.tiles import Rows, strips
-from hwan.nets import sizes
+from hwan.inference.padding import crop_to, margins, pad_to, places
+from hwan.inference.tiles import FeatureMap, strips
 from hwan.nets.fast.switch import use_fast_kernels
-from hwan.nets.folder import GeneratorSpec, load_generator, save_generator
+from hwan.nets.folder import (
+    CONFIG,
+    WEIGHTS,
+    GeneratorSpec,
+    direction_of,
+    load_generator,
+    read_spec,
+    save_generator,
+)
 from hwan.runtime import AUTOCAST, keep_freed_memory, pick_device, pick_precision
 
 WHOLE = 2**21  # pixels, a little more than 1920 x 1080: about 2.5 GB at 64 filters
 TILE = 512
+Engine: TypeAlias = Callable[[nn.Module, GeneratorSpec], Callable[[Tensor], Tensor]]
+"""Makes, of a network on the CPU, what runs in its stead: ``hwan.export.onnx_engine``."""
 
 
 class Translator:
-    """``Translator(net, card)(picture)`` is the translated picture, of the same size."""
+    """``Translator(net, spec)(image)`` is the translated image, of the same size."""
 
     def __init__(
         self,
-        generator: torch.nn.Module,
+        generator: nn.Module,
         spec: GeneratorSpec,
         device: str = "cpu",
         tile: int = 0,
         precision: Precision = "fp32",
+        engine: Engine | None = None,
     ) -> None:
         """``tile``: 0 translates images of up to ``WHOLE`` pixels at once and larger ones in strips of
         ``TILE`` x ``TILE`` pixels (hwan.inference.tiles); another number, all in strips of so many squared.
         ``precision``: bf16 or fp16 where the hardware is faster in it, for what goes at once; strips are
-        always fp32."""
-        if tile < 0:
-            raise UsageError("tile is a number of pixels, or 0", tile, "give 512, say")
-        self.device, self.tile = pick_device(device), tile
-        self.engine: Callable[[Tensor], Tensor] | None = None
-        """Runs the network in its stead on what goes at once (``export.onnx_engine``)."""
-        self.half = AUTOCAST.get(pick_precision(precision, self.device))
+        always fp32. ``engine`` runs what goes at once, on a CPU in fp32.
+
+        Raises ``UsageError`` for a device that is absent, and for an engine on another device or in
+        another precision."""
+        require(tile >= 0, "a tile of 0 or more pixels", tile, "give 512, say")
+        self.device, self.tile, self.spec = pick_device(device), tile, spec
+        self.precision = pick_precision(precision, self.device)
         self.generator = generator.to(self.device).eval()
-        if self.device.type == "cpu":
+        self.multiple, self.least = spec.generator.sizes
+        if self.on_cpu:
             keep_freed_memory()
             use_fast_kernels(self.generator, True)
-        self.spec = spec
-        self.multiple, self.least = sizes(spec.generator)
+        require(
+            engine is None or (self.on_cpu and self.precision == "fp32"),
+            "an engine on the CPU in fp32",
+            f"{self.device}, {self.precision}",
+            "add --device cpu, or leave --engine (or --precision) out",
+        )
+        self.engine = engine(self.generator, spec) if engine else None
 
     def __call__(self, source: Path | str | bytes | Image.Image | np.ndarray) -> Image.Image:
         """Translate one image: a path, a file's bytes, a Pillow image, or pixels (H, W, C) of just
@@ -71,68 +87,62 @@ class Translator:
         """The translation of one image as pixels (H, W, channels_out), in the depth and range that
         the generator writes."""
         if isinstance(source, np.ndarray):
-            kind = self.spec.format_in
-            if source.ndim != 3 or source.dtype != DTYPES[kind.depth]:
-                raise UsageError(
-                    f"an array is {DTYPES[kind.depth]} (H, W, C), {kind.limits}",
-                    f"{source.dtype} {source.shape}",
-                    "convert it; grey[:, :, None] adds a channel",
-                )
+            self._check(source)
             return self.pixels(source)
         source = Path(source) if isinstance(source, str) else source
         return self.pixels(decode(source, self.spec.format_in).pixels)
 
     def pixels(self, pixels: Pixels) -> Pixels:
-        """Pixels of the card's ``format_in`` to pixels of its ``format_out``.
+        """Pixels (H, W, C) of the spec's ``format_in`` to pixels (H, W, C') of its ``format_out``.
 
         Raises ``UsageError`` for another number of channels, or another depth.
         """
-        kind = self.spec.format_in
-        if pixels.shape[2] != kind.channels or pixels.dtype != DTYPES[kind.depth]:
-            raise UsageError(
-                f"this generator reads {kind.channels} channels"
-                + ("" if kind.depth == "8" else f" of {DTYPES[kind.depth]}"),
-                f"{pixels.dtype} {pixels.shape}",
-                "decode the image with the kind_in of the generator's card",
-            )
-        if self.tile or pixels.shape[0] * pixels.shape[1] > WHOLE:
-            return self._in_strips(pixels, self.tile or TILE)
-        batch = to_tensor(torch.from_numpy(pixels.copy())[None], kind.range)
-        out: Pixels = to_pixels(self.tensor(batch), self.spec.format_out)[0]
-        return out
+        return self.batch([pixels])[0]
 
-    def many(self, pictures: Sequence[Pixels]) -> list[Pixels]:
+    def batch(self, pictures: Sequence[Pixels]) -> list[Pixels]:
         """``pixels`` of several of one size, in one batch unless they go in strips."""
+        for pixels in pictures:
+            self._check(pixels)
         height, width, _ = pictures[0].shape
-        if len(pictures) == 1 or self.tile or height * width > WHOLE:
-            return [self.pixels(one) for one in pictures]
-        batch = to_tensor(torch.from_numpy(np.stack(pictures)), self.spec.range_in)
-        return list(to_pixels(self.tensor(batch), self.spec.format_out))
+        if self.in_strips(height, width):
+            return [self._in_strips(pixels, self.tile or TILE) for pixels in pictures]
+        images = to_tensor(torch.from_numpy(np.stack(pictures)), self.spec.range_in)
+        return list(to_pixels(self.tensor(images), self.spec.format_out))
+
+    def _check(self, pixels: np.ndarray) -> None:
+        wanted = self.spec.format_in
+        fits = pixels.shape[2:] == (wanted.channels,) and pixels.dtype == DTYPES[wanted.depth]
+        finite = pixels.dtype.kind != "f" or bool(np.isfinite(pixels).all())
+        require(
+            fits and finite,
+            f"pixels (H, W, {wanted.channels}) of {DTYPES[wanted.depth]}, {wanted.limits}",
+            f"{pixels.dtype} {pixels.shape}" + ("" if finite else ", with nan or infinity"),
+            "give the path, or decode it with the format_in of the generator's spec; grey[:, :, None] adds "
+            "a channel",
+        )
+
+    def in_strips(self, height: int, width: int) -> bool:
+        """Whether an image of this size is translated in strips."""
+        return bool(self.tile) or height * width > WHOLE
 
     def _in_strips(self, pixels: Pixels, tile: int) -> Pixels:
         """What ``pixels`` gives, but for the rounding of sums, in memory that does not grow."""
-        height, width, _ = pixels.shape
-        (top, bottom), (left, right) = (
-            margins(side, self.multiple, self.least) for side in (height, width)
-        )
-        padded = pixels
-        for axis, edges in enumerate([(top, bottom), (left, right)]):
-            mode: Literal["reflect", "edge"] = (
-                "reflect" if max(edges) < pixels.shape[axis] else "edge"
-            )
-            padded = np.pad(padded, [edges if i == axis else (0, 0) for i in range(3)], mode)
+        height, width, channels = pixels.shape
+        rows, columns = (places(side, self.multiple, self.least) for side in (height, width))
+        top, left = (margins(side, self.multiple, self.least)[0] for side in (height, width))
 
         def read(first: int, end: int) -> Tensor:
-            rows = torch.from_numpy(padded[first:end].copy())[None].to(self.device)
-            return to_tensor(rows, self.spec.range_in)
+            padded = torch.from_numpy(pixels[rows[first:end]][:, columns])[None].to(self.device)
+            return to_tensor(padded, self.spec.range_in)
 
-        kind = self.spec.format_out
-        out = np.empty((padded.shape[0], width, kind.channels), DTYPES[kind.depth])
-        rows, done = Rows(pixels.shape[2], padded.shape[0], padded.shape[1], read), 0
-        for strip in strips(self.generator, rows, tile):
-            made = to_pixels(strip[:, :, :, left : left + width], kind)[0]
-            out[done : done + len(made)] = made
-            done += len(made)
+        made = self.spec.format_out
+        out = np.empty((len(rows), width, made.channels), DTYPES[made.depth])
+        done = 0
+        for strip in strips(
+            self.generator, FeatureMap(channels, len(rows), len(columns), read), tile
+        ):
+            out[done : done + strip.shape[2]] = to_pixels(strip[..., left : left + width], made)[0]
+            done += strip.shape[2]
         return np.ascontiguousarray(out[top : top + height])
 
     @property
@@ -141,20 +151,20 @@ class Translator:
         return self.device.type == "cpu"
 
     @property
-    def side_by_side(self) -> bool:
-        """Whether several pictures may be translated at once, some of a CPU's cores to each."""
+    def parallel(self) -> bool:
+        """Whether several images may be translated at once, some of a CPU's cores to each."""
         draws = self.spec.generator.dropout and self.spec.generator.test_dropout
-        return self.on_cpu and self.engine is None and torch.get_num_threads() > 1 and not draws
+        return self.on_cpu and not self.engine and torch.get_num_threads() > 1 and not draws
 
     @torch.inference_mode()
     def tensor(self, images: Float[Tensor, "b ci h w"]) -> Float[Tensor, "b co h w"]:
         """(B, C, H, W) in [-1, 1], any H and W: padded, run, and cropped back."""
         height, width = images.shape[2:]
         padded = pad_to(images.to(self.device), self.multiple, self.least)
-        top, left = (padded.shape[2] - height) // 2, (padded.shape[3] - width) // 2
-        with torch.autocast(self.device.type, self.half, enabled=self.half is not None):
+        autocast = AUTOCAST.get(self.precision)
+        with torch.autocast(self.device.type, autocast, enabled=autocast is not None):
             out: Tensor = (self.engine or self.generator)(padded).float()
-        return out[:, :, top : top + height, left : left + width]
+        return crop_to(out, height, width)
 
     @classmethod
     def from_pretrained(
@@ -193,60 +203,35 @@ class Translator:
             return hub.upload(Path(folder), repo_id, private, token)
 
 
-def pad_to(images: Float[Tensor, "b c h w"], multiple: int, least: int) -> Float[Tensor, "b c y x"]:
-    """Grow H and W evenly at both ends to a multiple, at least ``least``: by reflection where the
-    image is large enough to reflect, else by repeating its border."""
-    for axis in (2, 3):
-        side = images.shape[axis]
-        before, after = margins(side, multiple, least)
-        if before or after:
-            edges = [0, 0, before, after] if axis == 2 else [before, after, 0, 0]
-            mode = "reflect" if max(before, after) < side else "replicate"
-            images = pad(images, edges, mode=mode)
-    return images
-
-
-def margins(side: int, multiple: int, least: int) -> tuple[int, int]:
-    """The pixels that ``pad_to`` adds before and after a side."""
-    target = max(least, -(-side // multiple) * multiple)
-    return (target - side) // 2, target - side - (target - side) // 2
-
-
 def find_generator(run: Path, direction: str = "") -> Path:
     """The generator folder behind RUN: RUN itself, or its ``generator_ab`` (the default) or ``_ba``.
 
     Raises ``UsageError`` when there is none, or when a generator folder has the other direction.
     """
-    if is_generator(run):
-        own = read_json(run / "config.json").get("direction")
-        if direction and own != direction:
-            raise UsageError(
-                f"a generator has one direction; {run} has {own}",
-                direction,
-                "give the run folder, or the other generator",
-            )
-        return run
-    direction = direction or "ab"
-    folder, config = run / f"generator_{direction}", run / "config.json"
-    if direction == "ba" and config.is_file() and read_json(config).get("method") != "cyclegan":
+    folder = run if is_generator(run) else run / f"generator_{direction or 'ab'}"
+    require(
+        is_generator(folder),
+        "a run folder with a trained generator, or a generator folder",
+        f"{run}, without {folder.name}",
+        "train one the other way by --data.swap, if its method is one-way (A to B)"
+        if direction == "ba"
+        else "give the --out of a training; it writes generators from its first tick on",
+    )
+    wanted = direction or direction_of(folder.name)
+    if wanted and (own := read_spec(folder).direction) != wanted:
         raise UsageError(
-            "a one-way method trains A to B alone", "ba", "train one the other way: --data.swap"
-        )
-    if not (folder / "model.safetensors").is_file():
-        raise UsageError(
-            "RUN is a run folder with a trained generator, or a generator folder",
-            run,
-            "give the --out of a training; it writes generators from its first tick on",
+            f"a generator of direction {wanted}",
+            f"{folder}, which has direction {own}",
+            "give the run folder or the other generator; or give the folder its right name",
         )
     return folder
 
 
 def is_generator(folder: Path) -> bool:
     """Whether a folder is, or by its config.json means to be, a generator folder."""
-    if (folder / "model.safetensors").is_file():
-        return True
-    return (folder / "config.json").is_file() and "format" in dict.fromkeys(
-        read_json(folder / "config.json")
+    config = folder / CONFIG
+    return (folder / WEIGHTS).is_file() or (
+        config.is_file() and "format" in dict.fromkeys(read_json(config))
     )
 
 
@@ -256,7 +241,8 @@ def load(
     direction: str = "",
     tile: int = 0,
     precision: Precision = "fp32",
+    engine: Engine | None = None,
 ) -> Translator:
     """The Translator of a generator folder, or of a run's ``direction`` ("ab" if not said)."""
     folder = find_generator(Path(run), direction)
-    return Translator(*load_generator(folder), device, tile, precision)
+    return Translator(*load_generator(folder), device, tile, precision, engine)

@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 
 from hwan.data.folders import list_images
-from hwan.errors import UsageError
+from hwan.errors import UsageError, require
 from hwan.files import part_of
-from hwan.imaging.pixels import Bytes, Pixels, decode, from_unit, to_unit, view
-from hwan.inference.flicker import Recursion, steady
+from hwan.imaging.pixels import Bytes, Pixels, decode, for_display, from_unit, to_unit
+from hwan.inference.flicker import TemporalMean, average_statistics
+from hwan.inference.outputs import refuse_replacing
 from hwan.inference.translate import WHOLE, Translator
 from hwan.runtime import need
 
@@ -27,7 +28,7 @@ EXACT = 0x4 | 0x2000 | 0x40000
 
 
 @dataclass(frozen=True)
-class Clip:
+class VideoFile:
     """A video to translate: where it goes, how many frames it says it has (0: it does not say)."""
 
     source: Path
@@ -44,22 +45,11 @@ def find_videos(inputs: Sequence[Path], out: Path, overwrite: bool) -> list[tupl
     for item in inputs:
         base = item if item.is_dir() else item.parent
         files = sorted(p for p in item.rglob("*") if p.is_file()) if item.is_dir() else [item]
-        for file in files:
-            if is_video(file):
-                target = out / file.relative_to(base)
-                pairs.append(
-                    (
-                        file,
-                        target.with_suffix(".mp4") if target.suffix.lower() == ".avi" else target,
-                    )
-                )
-    for source, target in pairs:
-        if target.resolve() == source.resolve() or (target.exists() and not overwrite):
-            raise UsageError(
-                "a translation does not replace a file",
-                f"{target} is there already",
-                "give another --out, or --overwrite for earlier translations",
-            )
+        for file in filter(is_video, files):
+            target = out / file.relative_to(base)
+            avi = target.suffix.lower() == ".avi"
+            pairs.append((file, target.with_suffix(".mp4") if avi else target))
+    refuse_replacing(pairs, overwrite)
     return pairs
 
 
@@ -73,57 +63,74 @@ def has_images(path: Path) -> bool:
     return bool(list_images(path)) if path.is_dir() else True
 
 
-def open_clip(source: Path, target: Path) -> Clip:
+def open_video(source: Path, target: Path) -> VideoFile:
     """What the file's header says. Raises ``UsageError`` for a file without a video."""
     av = need("av", "video", "video")
     try:
         with av.open(str(source)) as file:
             video = file.streams.video[0]
             seconds = float(file.duration or 0) / av.time_base
-            return Clip(source, target, video.frames or round(seconds * (video.average_rate or 0)))
+            return VideoFile(
+                source, target, video.frames or round(seconds * (video.average_rate or 0))
+            )
     except (av.FFmpegError, IndexError) as error:
         raise UsageError(
-            f"{source} is a video", str(error) or "no pictures in it", "replace or remove it"
+            f"a video at {source}", str(error) or "no pictures in it", "replace or remove it"
         ) from error
 
 
 def translate_video(
-    translator: Translator, clip: Clip, batch: int = 1, smooth: bool = False
+    translator: Translator, video: VideoFile, batch: int = 1, smooth: bool = False
 ) -> Iterator[None]:
-    """Translate ``clip``, yielding after each frame; the file appears when it is whole.
+    """Translate ``video``, yielding after each frame; the file appears when it is whole.
 
     Frames keep their times (also where the rate varies), a phone's rotation is applied, every sound
     stream is copied as it is; subtitles are left out. The picture is H.264 (VP9 in WebM), BT.709, at
     a constant visible quality. ``smooth`` works against flicker (hwan.inference.flicker). Other depths and
-    channels than 8-bit colour are decoded and shown as ``decode`` and ``view`` do.
+    channels than 8-bit colour are decoded and shown as ``decode`` and ``for_display`` do.
 
     Raises ``UsageError`` for a file that breaks off or whose sound its container cannot hold, and for
     ``smooth`` of frames that are translated in strips.
     """
     av = need("av", "video", "video")
-    frame = _smoothly(translator) if smooth else None
-    with part_of(clip.target) as part:
+    translate = _smoothly(translator) if smooth else translator.batch
+    size = 1 if smooth else batch
+    with part_of(video.target) as part:
         try:
-            with av.open(str(clip.source)) as source, av.open(str(part), "w") as target:
-                writer = _Writer(av, target, clip.target.suffix.lower(), source)
-                held: list[tuple[Any, Bytes]] = []
+            with av.open(str(video.source)) as source, av.open(str(part), "w") as target:
+                writer = _Writer(av, target, video.target.suffix.lower(), source)
+                waiting: list[tuple[Any, Bytes]] = []  # for one batch
                 for packet in source.demux(source.streams.video[0], *source.streams.audio):
                     if packet.stream.type == "audio":
                         writer.copy(packet)
                         continue
-                    for shot in packet.decode():
-                        held.append((shot, upright(shot)))
-                        if len(held) == (1 if smooth else batch) or _turns(held):
-                            yield from writer.write(held, translator, frame)
-                            held = []
-                yield from writer.write(held, translator, frame)
+                    for frame in packet.decode():
+                        waiting.append((frame, upright(frame)))
+                        if len(waiting) == size:
+                            yield from _translated(translator, translate, waiting, writer)
+                            waiting = []
+                yield from _translated(translator, translate, waiting, writer)
                 writer.end()
         except (av.FFmpegError, ValueError) as error:  # ValueError: a codec not of the container
             raise UsageError(
-                f"{clip.source.name} can be read and written as {clip.target.suffix}",
-                str(error),
+                f"a video that can be read, and written as {video.target.suffix}",
+                f"{video.source.name}: {error}",
                 "check the file; MKV holds any sound",
             ) from error
+
+
+def _translated(
+    translator: Translator,
+    translate: Callable[[Sequence[Pixels]], list[Pixels]],
+    frames: list[tuple[Any, Bytes]],
+    writer: _Writer,
+) -> Iterator[None]:
+    decoded = [decode(pixels, translator.spec.format_in).pixels for _, pixels in frames]
+    made = translate(decoded) if decoded else []
+    for (frame, _), pixels in zip(frames, made, strict=True):
+        shown = for_display(pixels, translator.spec.format_out)
+        writer.write(frame, shown.repeat(3, 2) if shown.shape[2] == 1 else shown)
+        yield
 
 
 def upright(frame: Any) -> Bytes:
@@ -132,32 +139,29 @@ def upright(frame: Any) -> Bytes:
     return np.ascontiguousarray(np.rot90(pixels, frame.rotation // 90))
 
 
-def _turns(held: list[tuple[Any, Bytes]]) -> bool:
-    return held[0][1].shape != held[-1][1].shape
+def _smoothly(translator: Translator) -> Callable[[Sequence[Pixels]], list[Pixels]]:
+    """A translation of successive frames, one by one, with a memory; ``translator`` stays as it is."""
+    spec, net = translator.spec, copy.deepcopy(translator.generator)
+    norms, past = average_statistics(net), TemporalMean()
+    own = Translator(net, spec, str(translator.device), translator.tile, translator.precision)
 
-
-def _smoothly(translator: Translator) -> Callable[[Pixels], Pixels]:
-    """A function of successive frames with a memory; the translator is left as it is."""
-    own = copy.copy(translator)
-    own.generator, own.engine = copy.deepcopy(translator.generator), None
-    norms, past = steady(own.generator), Recursion()
-    format_in, format_out = translator.spec.format_in, translator.spec.format_out
-
-    def one(pixels: Pixels) -> Pixels:
-        if own.tile or pixels.shape[0] * pixels.shape[1] > WHOLE:
-            raise UsageError(
-                f"--smooth takes frames of up to {WHOLE} pixels, translated at once",
-                f"{pixels.shape[1]}x{pixels.shape[0]}, translated in strips",
-                "make the video smaller, or leave --smooth (or --tile) out",
-            )
-        source = to_unit(pixels, format_in).astype(np.float32)
-        if fresh := past.cut(source):
+    def translate(frames: Sequence[Pixels]) -> list[Pixels]:
+        (pixels,) = frames
+        height, width = pixels.shape[:2]
+        require(
+            not own.in_strips(height, width),
+            f"frames of up to {WHOLE} pixels, translated at once, for --smooth",
+            f"{width}x{height}, translated in strips",
+            "make the video smaller, or leave --smooth (or --tile) out",
+        )
+        source = to_unit(pixels, spec.format_in).astype(np.float32)
+        if fresh := past.is_cut(source):
             for norm in norms:
-                norm.forget()
-        made = to_unit(own.pixels(pixels), format_out).astype(np.float32)
-        return from_unit(past.settle(source, made, fresh).astype(np.float64), format_out)
+                norm.reset()
+        made = to_unit(own.pixels(pixels), spec.format_out).astype(np.float32)
+        return [from_unit(past.average(source, made, fresh).astype(np.float64), spec.format_out)]
 
-    return one
+    return translate
 
 
 class _Writer:
@@ -183,22 +187,7 @@ class _Writer:
         else:
             self.waiting.append(packet)
 
-    def write(
-        self,
-        held: list[tuple[Any, Bytes]],
-        translator: Translator,
-        one: Callable[[Pixels], Pixels] | None,
-    ) -> Iterator[None]:
-        if not held:
-            return
-        read = [decode(pixels, translator.spec.format_in).pixels for _, pixels in held]
-        made = [one(pixels) for pixels in read] if one else translator.many(read)
-        for (shot, _), pixels in zip(held, made, strict=True):
-            shown = view(pixels, translator.spec.format_out)
-            self._frame(shot, shown.repeat(3, 2) if shown.shape[2] == 1 else shown)
-            yield
-
-    def _frame(self, shot: Any, pixels: Bytes) -> None:
+    def write(self, shot: Any, pixels: Bytes) -> None:
         height, width, _ = pixels.shape
         stream, context = self.stream, self.stream.codec_context
         if not self.started:

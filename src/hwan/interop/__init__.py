@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from hwan.errors import UsageError
-from hwan.inference.translate import margins
+from hwan.inference.padding import padded_side
 from hwan.interop import keras, reference
 from hwan.interop.reference import load_discriminator
 from hwan.interop.to_reference import export_reference
@@ -50,8 +50,10 @@ def import_weights(
         if _is_keras(source)
         else reference.load_generator(source, evaluating)
     )
-    size = SIZE + sum(margins(SIZE, *config.sizes))
-    spec = GeneratorSpec(config, channels_in, channels_out, direction, size, 0, method="imported")
+    size = padded_side(SIZE, *config.sizes)
+    spec = GeneratorSpec(
+        config, channels_in, channels_out, direction, (size, size), 0, method="imported"
+    )
     save_generator(out, net, spec)
     return spec
 

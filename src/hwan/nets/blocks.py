@@ -15,7 +15,7 @@ from hwan.nets.norms import NetConfig, constrain
 
 
 class ReflectionPad2d(nn.ReflectionPad2d):
-    """Autocast on a CPU pads in fp32, and so casts there and back: not where ``fast``."""
+    """Autocast on a CPU pads in fp32, so it casts to fp32 and back. With ``fast`` nothing is cast."""
 
     fast = False
 
@@ -43,6 +43,12 @@ ACTIVATIONS: dict[Activation, Callable[[], nn.Module]] = {
 }
 
 
+def _same(conv: nn.Conv2d | nn.ConvTranspose2d) -> tuple[int, int]:
+    """The pixels before and after an image that padding "same" adds."""
+    both = conv.kernel_size[0] - conv.stride[0]
+    return both // 2, both - both // 2
+
+
 class SameConv2d(nn.Conv2d):
     """TensorFlow's padding "same": zeros of kernel - stride in all, the odd one at the bottom and right.
 
@@ -50,8 +56,7 @@ class SameConv2d(nn.Conv2d):
     """
 
     def forward(self, input: Float[Tensor, "b ci y x"]) -> Float[Tensor, "b co h w"]:
-        (kernel, _), (stride, _) = self.kernel_size, self.stride
-        before, after = (kernel - stride) // 2, -(-(kernel - stride) // 2)
+        before, after = _same(self)
         return super().forward(pad(input, [before, after, before, after]))
 
 
@@ -66,8 +71,7 @@ class SameTransposed2d(nn.ConvTranspose2d):
         self, input: Float[Tensor, "b ci y x"], output_size: list[int] | None = None
     ) -> Float[Tensor, "b co h w"]:
         full = super().forward(input, output_size)
-        (kernel, _), (stride, _) = self.kernel_size, self.stride
-        before, after = (kernel - stride) // 2, -(-(kernel - stride) // 2)
+        before, after = _same(self)
         return full[:, :, before : full.shape[2] - after, before : full.shape[3] - after]
 
 
@@ -157,16 +161,10 @@ def _transposed(
     return [constrain(conv, config.norm)]
 
 
-def _nearest(
+def _resized(
     config: GeneratorConfig, channels_in: int, channels_out: int, kernel: int, bias: bool
 ) -> list[nn.Module]:
-    return [nn.Upsample(scale_factor=2), *padded_conv(config, channels_in, channels_out, 3, bias)]
-
-
-def _bilinear(
-    config: GeneratorConfig, channels_in: int, channels_out: int, kernel: int, bias: bool
-) -> list[nn.Module]:
-    up = nn.Upsample(scale_factor=2, mode="bilinear", align_corners=False)
+    up = nn.Upsample(scale_factor=2, mode=config.up)
     return [up, *padded_conv(config, channels_in, channels_out, 3, bias)]
 
 
@@ -183,7 +181,7 @@ def _shuffle(
 # "shuffle" of Shi et al. 2016, section 3.2. "bilinear" doubles as CUT's blurred upsampling does.
 UPSAMPLINGS: dict[Upsampling, Up] = {
     "transposed": _transposed,
-    "nearest": _nearest,
-    "bilinear": _bilinear,
+    "nearest": _resized,
+    "bilinear": _resized,
     "shuffle": _shuffle,
 }

@@ -21,32 +21,31 @@ def patchgan(config: DiscriminatorConfig, channels: int) -> nn.Sequential:
     layer; widths double up to 8 x filters. Equal to the reference code's NLayerDiscriminator. Keras'
     example is the same with padding "same", whose output is (B, 1, H/2**layers, W/2**layers).
     """
-    bias, same = needs_bias(config.norm), config.padding == "same"
     layers, width = _strided(config, channels)
     wider = config.filters * min(2**config.layers, 8)
-    layers += [
-        zero_conv(config, width, wider, 4, 1, bias, same),
-        norm_layer(config, wider),
+    last = zero_conv(config, wider, 1, 4, 1, True, config.padding == "same")
+    return nn.Sequential(*layers, *_normed(config, width, wider, 1), last)
+
+
+def _normed(
+    config: DiscriminatorConfig, channels_in: int, channels_out: int, stride: int
+) -> list[nn.Module]:
+    """A convolution, its norm and activation."""
+    bias, same = needs_bias(config.norm), config.padding == "same"
+    return [
+        zero_conv(config, channels_in, channels_out, 4, stride, bias, same),
+        norm_layer(config, channels_out),
         ACTIVATIONS[config.activation](),
     ]
-    return nn.Sequential(*layers, zero_conv(config, wider, 1, 4, 1, True, same))
 
 
 def _strided(config: DiscriminatorConfig, channels: int) -> tuple[list[nn.Module], int]:
     """``config.layers`` halvings, and the width they end in."""
-    bias, same = needs_bias(config.norm), config.padding == "same"
-    width = config.filters
-    layers = [
-        zero_conv(config, channels, width, 4, 2, True, same),
-        ACTIVATIONS[config.activation](),
-    ]
+    first = zero_conv(config, channels, config.filters, 4, 2, True, config.padding == "same")
+    layers, width = [first, ACTIVATIONS[config.activation]()], config.filters
     for i in range(1, config.layers):
         wider = config.filters * min(2**i, 8)
-        layers += [
-            zero_conv(config, width, wider, 4, 2, bias, same),
-            norm_layer(config, wider),
-            ACTIVATIONS[config.activation](),
-        ]
+        layers += _normed(config, width, wider, 2)
         width = wider
     return layers, width
 
@@ -136,8 +135,12 @@ DISCRIMINATORS: dict[str, Callable[[DiscriminatorConfig, int], nn.Module]] = {
 }
 
 
-def ensemble(config: DiscriminatorConfig, channels: int) -> nn.Module:
-    """``config.members`` discriminators as one; a single one is itself."""
+def build_discriminator(config: DiscriminatorConfig, channels: int) -> nn.Module:
+    """(B, channels, H, W) in [-1, 1] to logits (B, 1, h, w).
+
+    One discriminator gives one tensor. "multiscale", and any with ``members`` above 1, give a tuple
+    of tensors of different h and w: a loss is the mean of its values on each of them.
+    """
     build = DISCRIMINATORS[config.name]
     if config.members == 1:
         return build(config, channels)

@@ -1,81 +1,198 @@
-"""The generator folder: config.json and model.safetensors, all that deploying reads. Nothing pickled."""
+"""The generator folder: config.json and model.safetensors, all that inference reads. Nothing pickled.
+
+Format 2: the header of model.safetensors holds the spec, and a checksum over the spec and all tensors.
+config.json is a copy of the spec for people, and it may be edited. It names the checksum of the weights
+that it belongs to, so weights and spec cannot be torn apart: beside other weights it is ignored.
+"""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+import hashlib
+import json
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
+import safetensors
 import safetensors.torch
-from safetensors import SafetensorError
-from torch import nn
+import torch
+from torch import Tensor, nn
 
-from hwan.config import UNIT, Depth, GeneratorConfig, PixelFormat, ValueRange, from_dict
-from hwan.errors import UsageError
+from hwan.config import UNIT, Depth, GeneratorConfig, PixelFormat, ValueRange, from_dict, to_dict
+from hwan.errors import UsageError, at_least, require
 from hwan.files import read_json, write_atomic, write_json
 from hwan.nets import build_generator
+
+CONFIG, WEIGHTS = "config.json", "model.safetensors"
+FORMAT_1, FORMAT = "hwan-generator-1", "hwan-generator-2"
+HEADER_KEY = "hwan"  # of the spec, in the safetensors header
+
+
+class OldGeneratorFormat(FutureWarning):
+    """A generator folder has an older format."""
 
 
 @dataclass(frozen=True)
 class GeneratorSpec:
-    """What config.json says of a generator."""
+    """What a generator folder says of its generator."""
 
     generator: GeneratorConfig
     channels_in: int
     channels_out: int
     direction: str
     """ab or ba: which domain it reads and which it writes."""
-    size: int
-    """Side of the crops it was trained on, pixels."""
+    size: tuple[int, int]
+    """(H, W) of the crops it was trained on, pixels."""
     images: int
     """Images seen in training."""
     method: str
-    format: str = "hwan-generator-1"
+    format: str = FORMAT
     depth_in: Depth = "8"
     depth_out: Depth = "8"
     range_in: ValueRange = UNIT
     """What -1 and 1 mean, where the depth is float."""
     range_out: ValueRange = UNIT
+    domain_in: str = ""
+    """Name of the domain it reads; "A" or "B" by its direction, if not said."""
+    domain_out: str = ""
+    """Name of the domain it writes; "A" or "B" by its direction, if not said."""
+    title: str = ""
+    """What people call it; "" leaves that to the folder's name."""
+    trained_against: tuple[str, ...] = ()
+    """Feature networks that a loss or a discriminator of its training saw by. A figure that is computed
+    with one of them flatters the generator. Fine-tuning keeps these names."""
+    figures_at: int = 0
+    """Images seen when the figures that are shown for it were taken; 0: no figures."""
+    checksum: str = field(default="", compare=False)
+    """SHA-256 over the spec and the tensors, of a generator that was saved or loaded."""
+
+    def __post_init__(self) -> None:
+        require(self.direction in ("ab", "ba"), "direction ab or ba", self.direction, "correct it")
+        at_least("generator folder", self, channels_in=1, channels_out=1, images=0, figures_at=0)
+        require(
+            isinstance(self.size, tuple) and len(self.size) == 2 and min(self.size) > 0,
+            "size as (height, width), both at least 1",
+            self.size,
+            "give (256, 256), say",
+        )
+        for name, letter in zip(("domain_in", "domain_out"), self.direction, strict=True):
+            if not vars(self)[name]:
+                object.__setattr__(self, name, letter.upper())
 
     @property
     def format_in(self) -> PixelFormat:
-        """What it reads."""
+        """The pixels that it reads."""
         return PixelFormat(self.channels_in, self.depth_in, self.range_in)
 
     @property
     def format_out(self) -> PixelFormat:
-        """What it writes."""
+        """The pixels that it writes."""
         return PixelFormat(self.channels_out, self.depth_out, self.range_out)
 
 
+def direction_of(name: str) -> str:
+    """ "ab" of "generator_ab"; "" where the name says none."""
+    return name.removeprefix("generator_") if name in ("generator_ab", "generator_ba") else ""
+
+
 def save_generator(folder: Path, net: nn.Module, spec: GeneratorSpec) -> None:
-    """Write ``net`` and its card into ``folder``, replacing what is there file by file."""
+    """Write ``net`` and its spec into ``folder``, in format 2. Each file is replaced as a whole."""
     tensors = {
         name: tensor.detach().cpu().contiguous() for name, tensor in net.state_dict().items()
     }
-    write_atomic(folder / "model.safetensors", safetensors.torch.save(tensors))
-    write_json(folder / "config.json", asdict(spec))
+    values = to_dict(replace(spec, format=FORMAT, checksum=""))
+    values["checksum"] = _checksum(values, tensors)
+    header = {HEADER_KEY: json.dumps(values)}
+    write_atomic(folder / WEIGHTS, safetensors.torch.save(tensors, header))
+    write_json(folder / CONFIG, values)
 
 
 def read_spec(folder: Path) -> GeneratorSpec:
-    """The card alone. Raises ``UsageError`` for a folder that is no generator folder."""
-    path = folder / "config.json"
-    return from_dict(GeneratorSpec, read_json(path), str(path))
+    """The spec alone, without a look at the weights.
+
+    Raises ``UsageError`` for a folder that is no generator folder, or of an unknown format.
+    """
+    return _read(folder)[0]
 
 
 def load_generator(folder: Path) -> tuple[nn.Module, GeneratorSpec]:
-    """The network, in evaluation mode on the CPU, and its card.
+    """The network, in evaluation mode on the CPU, and its spec.
 
-    Raises ``UsageError`` for a folder that is no generator folder, or whose files disagree.
+    Raises ``UsageError`` for a folder that is no generator folder or of an unknown format, for files
+    that do not belong together, and for weights that are damaged or not finite.
     """
-    spec = read_spec(folder)
-    weights = folder / "model.safetensors"
+    spec, saved, tensors = _read(folder)
+    path = folder / WEIGHTS
+    if saved and saved.get("checksum") != _checksum(saved, tensors):
+        raise _broken(path, "other values than were saved (their checksum differs)")
+    for name, tensor in tensors.items():
+        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+            raise _broken(path, f"{name} has a value that is not a finite number")
     try:
         net = build_generator(spec.generator, spec.channels_in, spec.channels_out)
-        net.load_state_dict(safetensors.torch.load(weights.read_bytes()))
-    except (OSError, SafetensorError, RuntimeError) as error:
-        raise UsageError(
-            f"{weights} holds the weights config.json describes",
-            str(error)[:300],
-            "copy the whole generator folder again",
-        ) from error
+        net.load_state_dict(tensors)
+    except RuntimeError as error:
+        raise _broken(path, str(error)[:300]) from error
     return net.eval().requires_grad_(False), spec
+
+
+def _read(folder: Path) -> tuple[GeneratorSpec, dict[str, Any], dict[str, Tensor]]:
+    """The spec, the values in the header of the weights (of format 1 none), and the tensors."""
+    config, weights = folder / CONFIG, folder / WEIGHTS
+    require(
+        weights.is_file(),
+        f"a generator folder with {WEIGHTS} at {folder}",
+        "no such file",
+        "check the path, or copy the whole folder again",
+    )
+    try:
+        with safetensors.safe_open(weights, "pt") as file:
+            saved = json.loads((file.metadata() or {}).get(HEADER_KEY, "{}"))
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (OSError, safetensors.SafetensorError, ValueError) as error:
+        raise _broken(weights, str(error)[:300]) from error
+    # A kill before the first config.json was written leaves the weights, which are enough.
+    values = read_json(config) if config.is_file() or not saved else saved
+    for source, found in ((config, values), (weights, saved or values)):
+        name = found.get("format") if isinstance(found, dict) else None
+        if name not in (FORMAT, FORMAT_1):
+            raise UsageError(
+                f"the format {FORMAT} or {FORMAT_1} in {source}",
+                name or "no format",
+                "update hwan, if a later version wrote it; else give a generator folder",
+            )
+    if saved:
+        # Another checksum: a kill came between the two files, or they were copied from two folders.
+        values = values if values.get("checksum") == saved.get("checksum") else saved
+    elif values["format"] == FORMAT:
+        raise _broken(weights, f"weights without the checksum that {config.name} names")
+    else:
+        warnings.warn(
+            f"{folder}: format 1, which has no checksum; write format 2 by hwan export --to folder",
+            OldGeneratorFormat,
+            stacklevel=4,
+        )
+        size = values.get("size")
+        square = [size, size] if isinstance(size, int) else size
+        values = values | {"format": FORMAT, "size": square}
+    return from_dict(GeneratorSpec, values, str(config)), saved, tensors
+
+
+def _broken(path: Path, reason: str) -> UsageError:
+    return UsageError(
+        f"whole weights at {path}, as {CONFIG} describes them",
+        reason,
+        "copy the whole generator folder again",
+    )
+
+
+def _checksum(values: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> str:
+    """SHA-256 over the spec but its checksum, and each tensor's name, dtype, shape and bytes."""
+    spec = {key: value for key, value in values.items() if key != "checksum"}
+    digest = hashlib.sha256(json.dumps(spec, sort_keys=True).encode())
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"\n{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()

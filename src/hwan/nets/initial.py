@@ -13,39 +13,25 @@ from hwan.nets.norms import NetConfig
 from hwan.nets.whitening import Whitening2d
 
 
-def _normal(weight: Tensor, gain: float, seed: torch.Generator) -> None:
-    nn.init.normal_(weight, 0.0, gain, generator=seed)
-
-
-def _truncated(weight: Tensor, gain: float, seed: torch.Generator) -> None:
-    # Cut off, not scaled up again: the spread left is 0.88 gain, as in TensorFlow's initialiser.
-    nn.init.trunc_normal_(weight, 0.0, gain, -2 * gain, 2 * gain, generator=seed)
-
-
-def _xavier(weight: Tensor, gain: float, seed: torch.Generator) -> None:
-    nn.init.xavier_normal_(weight, gain, generator=seed)
-
-
 def _kaiming(weight: Tensor, gain: float, seed: torch.Generator) -> None:
     nn.init.kaiming_normal_(weight, generator=seed)
     with torch.no_grad():
         weight.mul_(gain)
 
 
-def _orthogonal(weight: Tensor, gain: float, seed: torch.Generator) -> None:
-    nn.init.orthogonal_(weight, gain, generator=seed)
-
-
 # (weight, gain, seed) in place. "normal" is the papers' N(0, gain), which leans on a norm to restore
 # the scale. "xavier" (Glorot and Bengio 2010, equation 12, for the normal distribution) and "kaiming"
 # (He et al. 2015, equation 10) keep the scale by themselves, times gain; "orthogonal" (Saxe et al.
-# 2014) also keeps directions apart: the weights as a matrix (out, in * k * k).
-INITS: dict[Init, Callable[[Tensor, float, torch.Generator], None]] = {
-    "normal": _normal,
-    "truncated": _truncated,
-    "xavier": _xavier,
+# 2014) also keeps directions apart: the weights as a matrix (out, in * k * k). "truncated" is cut off, not
+# scaled up again: the spread left is 0.88 gain, as in TensorFlow's initialiser.
+INITS: dict[Init, Callable[[Tensor, float, torch.Generator], object]] = {
+    "normal": lambda weight, gain, seed: nn.init.normal_(weight, 0.0, gain, generator=seed),
+    "truncated": lambda weight, gain, seed: nn.init.trunc_normal_(
+        weight, 0.0, gain, -2 * gain, 2 * gain, generator=seed
+    ),
+    "xavier": lambda weight, gain, seed: nn.init.xavier_normal_(weight, gain, generator=seed),
     "kaiming": _kaiming,
-    "orthogonal": _orthogonal,
+    "orthogonal": lambda weight, gain, seed: nn.init.orthogonal_(weight, gain, generator=seed),
 }
 
 

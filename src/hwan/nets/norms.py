@@ -25,8 +25,8 @@ def running(config: NetConfig) -> bool:
 
 
 class InstanceNorm2d(nn.InstanceNorm2d):
-    """Each channel of each image to mean 0 and variance 1; where ``fast``, by group norm of a channel
-    a group, which torch computes in half the time on a CPU."""
+    """Each channel of each image to mean 0 and variance 1. With ``fast``, by a group norm whose groups are
+    single channels, which torch computes in half the time on a CPU."""
 
     fast = False
 
@@ -34,56 +34,36 @@ class InstanceNorm2d(nn.InstanceNorm2d):
         if self.fast:
             return group_norm(input, self.num_features, self.weight, self.bias, self.eps)
         if self.training:
-            # The same with the pixels in a row: of one picture in channels last torch 2.13 takes the
-            # derivative of this norm's derivative wrongly, and r1 and wgan-gp train by that.
+            # The same, with the pixels in a row: for a single image in channels last, torch 2.13 computes
+            # a wrong second derivative of this norm, by which r1 and wgan-gp train.
             flat = instance_norm(input.flatten(2), weight=self.weight, bias=self.bias, eps=self.eps)
             return flat.view_as(input)
         return super().forward(input)
 
 
-def _instance(config: NetConfig, channels: int) -> nn.Module:
-    return InstanceNorm2d(channels, config.norm_eps)
-
-
-def _instance_affine(config: NetConfig, channels: int) -> nn.Module:
-    return InstanceNorm2d(channels, config.norm_eps, affine=True)
-
-
-def _batch(config: NetConfig, channels: int) -> nn.Module:
-    return nn.BatchNorm2d(channels, config.norm_eps, track_running_stats=running(config))
-
-
-def _layer(config: NetConfig, channels: int) -> nn.Module:
-    # Over (C, H, W) of one image, with a scale and shift for each channel. A transformer's layer
-    # norm is over the channels of one token (here: one pixel), with a scale for each element.
-    return nn.GroupNorm(1, channels, config.norm_eps)
-
-
-def _group(config: NetConfig, channels: int) -> nn.Module:
-    return nn.GroupNorm(divisor(channels, config.groups), channels, config.norm_eps)
-
-
-def _whitening(config: NetConfig, channels: int) -> nn.Module:
-    group = divisor(channels, config.whitening_channels)
-    return Whitening2d(channels, group, config.norm_eps, running(config))
-
-
-def _nothing(config: NetConfig, channels: int) -> nn.Module:
-    return nn.Identity()  # keeps a Sequential's indices the same for every norm
-
-
 # The layer after a convolution. "instance" has no learned scale and shift, as the papers' code; the
-# CycleGAN paper does not say, and Keras' example learns both ("instance-affine").
+# CycleGAN paper does not say, and Keras' example learns both ("instance-affine"). "layer" is over (C, H, W)
+# of one image, with a scale and shift for each channel; a transformer's layer norm is over the channels of
+# one token (here: one pixel), with a scale for each element. Where there is no layer, an identity keeps a
+# Sequential's indices the same for every norm.
 NORMS: dict[Norm, Callable[[NetConfig, int], nn.Module]] = {
-    "instance": _instance,
-    "instance-affine": _instance_affine,
-    "batch": _batch,
-    "layer": _layer,
-    "group": _group,
-    "whitening": _whitening,
-    "weight": _nothing,
-    "spectral": _nothing,
-    "none": _nothing,
+    "instance": lambda config, channels: InstanceNorm2d(channels, config.norm_eps),
+    "instance-affine": lambda config, channels: InstanceNorm2d(
+        channels, config.norm_eps, affine=True
+    ),
+    "batch": lambda config, channels: nn.BatchNorm2d(
+        channels, config.norm_eps, track_running_stats=running(config)
+    ),
+    "layer": lambda config, channels: nn.GroupNorm(1, channels, config.norm_eps),
+    "group": lambda config, channels: nn.GroupNorm(
+        divisor(channels, config.groups), channels, config.norm_eps
+    ),
+    "whitening": lambda config, channels: Whitening2d(
+        channels, divisor(channels, config.whitening_channels), config.norm_eps, running(config)
+    ),
+    "weight": lambda config, channels: nn.Identity(),
+    "spectral": lambda config, channels: nn.Identity(),
+    "none": lambda config, channels: nn.Identity(),
 }
 
 

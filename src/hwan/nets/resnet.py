@@ -7,6 +7,7 @@ the cost of memory. docs/guide/two-forms.md writes the same network with an expl
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import groupby
 
 import torch
 from jaxtyping import Float
@@ -52,23 +53,24 @@ class ResidualBlock(nn.Module):
 
 
 class Resnet(nn.Sequential):
-    """A chain of layers that can forget: with ``checkpointing``, what is inside a residual block, before the
-    first and after the last is computed again on the way back (Chen et al. 2016, "Training Deep Nets
-    with Sublinear Memory Cost"): a third more arithmetic."""
+    """A chain of layers. With ``checkpointing`` the backward pass computes again what is inside a residual
+    block, before the first and after the last, instead of keeping it (gradient checkpointing; Chen et al.
+    2016, "Training Deep Nets with Sublinear Memory Cost"): less memory, a third more arithmetic."""
 
     checkpointing = False
+    """Whether gradient checkpointing is on."""
 
     def forward(self, image: Float[Tensor, "b ci h w"]) -> Float[Tensor, "b co h w"]:
         if not (self.checkpointing and torch.is_grad_enabled()):
             for layer in self:
                 image = layer(image)
             return image
-        layers = list(self.children())
-        first = next((i for i, layer in enumerate(layers) if isinstance(layer, ResidualBlock)), 0)
-        blocks = [layer for layer in layers if isinstance(layer, ResidualBlock)]
-        ends = nn.Sequential(*layers[:first]), nn.Sequential(*layers[first + len(blocks) :])
-        for part in (ends[0], *blocks, ends[1]):
-            # What draws nothing need not have the generator's state, which a recorded step may not read.
+        parts: list[nn.Module] = []
+        for is_block, group in groupby(self, lambda layer: isinstance(layer, ResidualBlock)):
+            layers = list(group)
+            parts += layers if is_block else [nn.Sequential(*layers)]
+        for part in parts:
+            # A part that draws nothing needs no random state, which a recorded CUDA graph may not read.
             draws = any(isinstance(layer, nn.Dropout) for layer in part.modules())
             image = checkpoint(part, image, use_reentrant=False, preserve_rng_state=draws)
         return image
@@ -118,23 +120,23 @@ def features(
     """
     if not isinstance(net, nn.Sequential):
         raise UsageError(
-            "features are read from a generator built in sequence",
+            "a generator that is an nn.Sequential, from which features are read",
             type(net).__name__,
-            "take generator.name resnet or plain",
+            "give generator.name resnet or plain",
         )
     wanted = set(layers)
     if not wanted or min(wanted) < 0 or max(wanted) >= len(net):
         raise UsageError(
-            f"a layer's number is from 0 to {len(net) - 1}", list(layers), "correct the numbers"
+            f"numbers of layers from 0 to {len(net) - 1}", list(layers), "correct the numbers"
         )
-    kept = []
+    found = []
     for i, layer in enumerate(net.children()):
         if i > max(wanted):
             break
         image = layer(image)
         if i in wanted:
-            kept.append(image.clone())  # the activation after it may work in place
-    return kept
+            found.append(image.clone())  # the activation after it may work in place
+    return found
 
 
 def contrastive_layers(config: GeneratorConfig) -> tuple[int, ...]:

@@ -46,7 +46,7 @@ class UNet(nn.Module):
         # While exporting, sides are symbols, which a comparison would fix to one value.
         if not torch.compiler.is_compiling() and any(side % self.multiple for side in sides):
             raise UsageError(
-                f"this U-Net takes sides that are multiples of {self.multiple}",
+                f"sides that are multiples of {self.multiple}, for this U-Net",
                 f"{sides[0]}x{sides[1]}",
                 "use a Translator, which pads and crops back",
             )

@@ -21,8 +21,9 @@ from hwan.errors import UsageError
 from hwan.exporting import export_onnx
 from hwan.exporting.onnx import runner
 from hwan.imaging.pixels import DTYPES, Pixels, decode, encode, suffix_for, to_pixels, to_tensor
-from hwan.inference.translate import find_generator, is_generator, load, margins, pad_to
-from hwan.nets.folder import GeneratorSpec
+from hwan.inference.padding import crop_to, pad_to
+from hwan.inference.translate import find_generator, is_generator, load
+from hwan.nets.folder import GeneratorSpec, direction_of
 from hwan.serve.limits import Limits
 from hwan.serve.probe import padded_size
 from hwan.web.page import describe
@@ -86,8 +87,8 @@ def find_models(runs: Sequence[Path]) -> dict[str, Path]:
 
 def _name(folder: Path) -> str:
     """ "runs/zebra/generator_ab" is "zebra-ab"; what a URL would have to quote becomes a dash."""
-    own = folder.name.removeprefix("generator_")
-    name = f"{folder.parent.name}-{own}" if own != folder.name else own
+    direction = direction_of(folder.name)
+    name = f"{folder.parent.name}-{direction}" if direction else folder.name
     return re.sub(r"[^\w.-]+", "-", name).strip("-.") or "model"
 
 
@@ -163,9 +164,7 @@ def _translate(
     results: list[Pixels] = []
     for row, pixels in zip(made, pictures, strict=True):
         height, width = pixels.shape[:2]
-        top, left = (margins(side, *spec.generator.sizes)[0] for side in (height, width))
-        cut = row[None, :, top : top + height, left : left + width]
-        results.append(to_pixels(cut, spec.format_out)[0])
+        results.append(to_pixels(crop_to(row[None], height, width), spec.format_out)[0])
     return results, spent
 
 

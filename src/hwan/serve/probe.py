@@ -12,7 +12,7 @@ from PIL import Image
 from hwan.config import GeneratorConfig
 from hwan.errors import UsageError, require
 from hwan.imaging.codecs import NPY, TIFF
-from hwan.inference.translate import margins
+from hwan.inference.padding import padded_side
 from hwan.serve.limits import Limits
 from hwan.serve.refusals import too_large
 
@@ -79,7 +79,7 @@ def padded_size(size: tuple[int, int], config: GeneratorConfig, limits: Limits) 
 
     Raises ``Refused`` (413) for more pixels than the server takes, before or after padding.
     """
-    height, width = (side + sum(margins(side, *config.sizes)) for side in size)
+    height, width = (padded_side(side, *config.sizes) for side in size)
     if max(math.prod(size), height * width) > limits.pixels:
         padded = "" if size == (height, width) else f", padded {width} x {height}"
         raise too_large(

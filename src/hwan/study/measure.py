@@ -15,7 +15,7 @@ from hwan.config import Config
 from hwan.data.augment import fit_and_crop
 from hwan.data.folders import list_images, locate
 from hwan.evaluation.evaluate import Side, sides
-from hwan.imaging.pixels import RGB, Pixels, grid, to_pixels, to_tensor, view
+from hwan.imaging.pixels import RGB, Pixels, for_display, grid, to_pixels, to_tensor
 from hwan.methods.losses import logits_of
 from hwan.metrics import pairwise
 from hwan.metrics.health import diversity
@@ -158,7 +158,7 @@ def row(found: Outputs) -> dict[str, Pixels]:
 
 def strip(images: Tensor, count: int = SHOWN) -> Pixels:
     """The first images of (N, C, H, W) in [-1, 1] side by side."""
-    return grid([[view(cell, RGB) for cell in to_pixels(images[:count])]])
+    return grid([[for_display(cell, RGB) for cell in to_pixels(images[:count])]])
 
 
 def by_distance(error: Tensor) -> list[float]:

@@ -28,6 +28,7 @@ from hwan.metrics.distribution import frechet, kernel
 from hwan.metrics.features import INCEPTION, Features, find, load_inception, where_to_put
 from hwan.metrics.pairwise import l1, psnr, ssim
 from hwan.metrics.sliced import COARSEST, Patches, join, patches, reference, side_for, sliced
+from hwan.nets.folder import direction_of
 from hwan.training.loop import Training
 from hwan.training.samples import singly
 
@@ -81,7 +82,7 @@ class ValidationFigures:
         found = {}
         devices = [training.device] if training.device.type == "cuda" else []
         for name, net in training.generators.items():
-            direction = name.removeprefix("generator_")
+            direction = direction_of(name)
             net.eval()
             with torch.random.fork_rng(devices):  # a generator may drop out when translating
                 fakes = torch.cat([

@@ -27,7 +27,7 @@ from hwan.data.loader import stream
 from hwan.data.sets import TrainingSet, open_set, open_validation, remarks, to_device
 from hwan.errors import TrainingDiverged, UsageError
 from hwan.files import write_atomic, write_json
-from hwan.nets.folder import GeneratorSpec, save_generator
+from hwan.nets.folder import GeneratorSpec, direction_of, save_generator
 from hwan.runtime import describe, environment, pick_device
 from hwan.training.best import ValidationFigures, ranked
 from hwan.training.health import due, saturation
@@ -223,7 +223,7 @@ def save_generators(training: Training, out: Path, only: Collection[str] = ("ab"
     config = training.config
     kinds = {"a": config.data.format_a, "b": config.data.format_b}
     for name, net in training.generators.items():
-        direction = name.removeprefix("generator_")
+        direction = direction_of(name)
         if direction not in only:
             continue
         format_in, format_out = kinds[direction[0]], kinds[direction[1]]
@@ -232,7 +232,7 @@ def save_generators(training: Training, out: Path, only: Collection[str] = ("ab"
             format_in.channels,
             format_out.channels,
             direction,
-            config.data.size,
+            (config.data.size, config.data.size),
             training.seen,
             config.method,
             depth_in=format_in.depth,

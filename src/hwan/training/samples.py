@@ -16,9 +16,9 @@ from hwan.data.folders import ImageFolder, Layout, evenly, list_images
 from hwan.data.sets import PAIRED_METHODS
 from hwan.errors import UsageError
 from hwan.evaluation.source import EvaluationSource, read_source
-from hwan.imaging.pixels import RGB, Pixels, grid, save, to_pixels, to_tensor, view
+from hwan.imaging.pixels import RGB, Pixels, for_display, grid, save, to_pixels, to_tensor
 from hwan.inference.translate import find_generator
-from hwan.nets.folder import load_generator
+from hwan.nets.folder import direction_of, load_generator
 from hwan.runtime import pick_device
 from hwan.training.health import gradients, measure
 from hwan.training.health import singly as singly
@@ -52,7 +52,7 @@ class Samples:
         this had not been called.
         """
         a, b = self.tensors(training.config, training.device)
-        nets = {name.removeprefix("generator_"): net for name, net in training.generators.items()}
+        nets = {direction_of(name): net for name, net in training.generators.items()}
         found: dict[str, float] = {}
         for net in nets.values():
             net.eval()
@@ -65,7 +65,7 @@ class Samples:
                 found = measure(nets, a, b, paired) | gradients(training)
         training.method.train()
         # 8 bit show -1..1 of any depth.
-        cells = [[view(cell, RGB) for cell in to_pixels(x)] for x in columns]
+        cells = [[for_display(cell, RGB) for cell in to_pixels(x)] for x in columns]
         save(
             grid([list(row) for row in zip(*cells, strict=False)]),
             folder / f"{training.seen:06d}.png",

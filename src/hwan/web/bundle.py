@@ -16,6 +16,7 @@ from hwan.exporting.calibration import given_images
 from hwan.files import write_atomic
 from hwan.imaging.pixels import decode, encode, resize
 from hwan.inference.translate import Translator, load
+from hwan.nets.folder import direction_of
 from hwan.web.page import describe, page_files
 from hwan.web.runtime import SCRIPT, WASM, runtime_files
 
@@ -75,12 +76,10 @@ def export_web(
 
 def _name(folder: Path) -> str:
     """ "zebra, A to B" for "zebra/generator_ab"; else the folder's own name."""
-    own = folder.name.removeprefix("generator_")
-    return (
-        f"{folder.parent.name}, {own[0].upper()} to {own[1].upper()}"
-        if own in ("ab", "ba")
-        else own
-    )
+    direction = direction_of(folder.name)
+    if not direction:
+        return folder.name
+    return f"{folder.parent.name}, {direction[0].upper()} to {direction[1].upper()}"
 
 
 def _probe(translator: Translator) -> list[float]:

@@ -10,7 +10,7 @@ of it where there are three. Both can be helped by what is added first:
   and added, for processors compute sixteen channels at a time whether there are as many or not.
 
 In the forward pass and in both gradients they differ from torch's convolution by rounding alone. cuDNN
-chooses among such forms by itself.
+chooses among such algorithms by itself.
 """
 
 from __future__ import annotations
@@ -54,10 +54,10 @@ class PaddedConv2d(nn.Conv2d):
     fast = False
 
     def forward(self, input: Tensor) -> Tensor:
-        # What is exported or compiled keeps the layer: a size's own form would not fit another size.
+        # Export and compilation keep the plain layer: an algorithm fits one size, the graph any size.
         fast = self.fast and input.device.type == "cpu" and not torch.compiler.is_compiling()
-        form = self._form(input) if fast else None
-        if form is None:
+        algorithm = self._algorithm(input) if fast else None
+        if algorithm is None:
             return super().forward(input)
         # A batch of one picture comes as its pixels lie, channels last: slower from here on.
         image, weight = input.contiguous(), self.weight
@@ -65,10 +65,10 @@ class PaddedConv2d(nn.Conv2d):
             dtype = torch.get_autocast_dtype("cpu")
             image, weight = image.to(dtype), weight.to(dtype)
         with torch.autocast("cpu", enabled=False):
-            out: Tensor = form.apply(image, weight)
+            out: Tensor = algorithm.apply(image, weight)
             return out if self.bias is None else out + self.bias.to(out.dtype)[:, None, None]
 
-    def _form(self, input: Tensor) -> Any:
+    def _algorithm(self, input: Tensor) -> Any:
         k, least = self.kernel_size[0], min(self.in_channels, self.out_channels)
         if k == 3 and least >= WIDE:
             # bf16 has eight bits, of which Winograd's sums would cost two; its products are cheap.

@@ -1,4 +1,4 @@
-"""The switch of every layer that has a form of fewer operations."""
+"""The switch between torch's own layers and the fast CPU kernels."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hwan.nets.norms import InstanceNorm2d
 
 
 def use_fast_kernels(net: nn.Module, on: bool) -> None:
-    """Compute the layers of ``net`` by fewer operations, or as they are defined; for CPUs."""
+    """Turn the fast CPU kernels of all layers of ``net`` on or off."""
     for module in net.modules():
         if isinstance(module, PaddedConv2d | ReflectionPad2d | InstanceNorm2d):
             module.fast = on

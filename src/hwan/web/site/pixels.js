@@ -1,5 +1,5 @@
 // Pixels <-> what the network takes. This repeats the rules of two Python files, which change together with it:
-// the sizes and the padding of hwan/inference/translate.py (margins, pad_to), and the ranges of
+// the sizes and the padding of hwan/inference/padding.py (margins, places), and the ranges of
 // hwan/imaging/pixels.py (to_tensor, to_pixels). tests/web/test_pixels_js.py compares them.
 
 /** The side to which `side` is grown: a multiple, at least `least`. */
