@@ -30,94 +30,95 @@ from hwan.config import (
     save,
     to_dict,
 )
+from hwan.config.networks import NetworkConfig
 from hwan.errors import UsageError
 from hwan.nets import sizes
 
 NAN, INF = float("nan"), float("inf")
 # (section, option, value that breaks the rule, what the message must say)
 BROKEN: list[tuple[type[Any], str, Any, str]] = [
-    (SpeedConfig, "workers", -1, "speed.workers is at least 0"),
-    (DataConfig, "size", 7, "data.size is at least 8"),
-    (DataConfig, "resize", -1, "data.resize is at least 0"),
-    (DataConfig, "resize", 255, "data.resize is at least data.size"),
-    (DataConfig, "channels_a", 0, "data.channels_a is at least 1"),
-    (DataConfig, "channels_b", -1, "data.channels_b is at least 1"),
-    (DataConfig, "rotate", -1.0, "data.rotate is at least 0"),
-    (DataConfig, "jitter", -0.1, "data.jitter is at least 0"),
-    (DataConfig, "val", -0.1, "data.val is a share"),
-    (DataConfig, "val", 1.0, "data.val is a share"),
-    (DataConfig, "jitter", 1.1, "data.jitter is at most 1"),
-    (GeneratorConfig, "groups", 0, "generator.groups is at least 1"),
-    (GeneratorConfig, "whitening_channels", 0, "generator.whitening_channels is at least 1"),
-    (GeneratorConfig, "norm_eps", 0.0, "generator.norm_eps is above 0"),
-    (GeneratorConfig, "gamma_mean", NAN, "generator.gamma_mean is finite"),
-    (GeneratorConfig, "gamma_std", -0.1, "generator.gamma_std is at least 0"),
-    (DiscriminatorConfig, "scales", 0, "discriminator.scales is at least 1"),
-    (DiscriminatorConfig, "members", 0, "discriminator.members is at least 1"),
-    (DiscriminatorConfig, "groups", 0, "discriminator.groups is at least 1"),
+    (SpeedConfig, "workers", -1, "speed.workers of at least 0"),
+    (DataConfig, "size", 7, "data.size of at least 8"),
+    (DataConfig, "resize", -1, "data.resize of at least 0"),
+    (DataConfig, "resize", 255, "data.resize of at least data.size"),
+    (DataConfig, "channels_a", 0, "data.channels_a of at least 1"),
+    (DataConfig, "channels_b", -1, "data.channels_b of at least 1"),
+    (DataConfig, "rotate", -1.0, "data.rotate of at least 0"),
+    (DataConfig, "jitter", -0.1, "data.jitter of at least 0"),
+    (DataConfig, "val", -0.1, "data.val of at least 0 and below 1"),
+    (DataConfig, "val", 1.0, "data.val of at least 0 and below 1"),
+    (DataConfig, "jitter", 1.1, "data.jitter of at least 0 and of at most 1"),
+    (GeneratorConfig, "groups", 0, "generator.groups of at least 1"),
+    (GeneratorConfig, "whitening_channels", 0, "generator.whitening_channels of at least 1"),
+    (GeneratorConfig, "norm_eps", 0.0, "generator.norm_eps above 0"),
+    (GeneratorConfig, "gamma_mean", NAN, "a finite number for generator.gamma_mean"),
+    (GeneratorConfig, "gamma_std", -0.1, "generator.gamma_std of at least 0"),
+    (DiscriminatorConfig, "scales", 0, "discriminator.scales of at least 1"),
+    (DiscriminatorConfig, "members", 0, "discriminator.members of at least 1"),
+    (DiscriminatorConfig, "groups", 0, "discriminator.groups of at least 1"),
     (
         DiscriminatorConfig,
         "whitening_channels",
         0,
-        "discriminator.whitening_channels is at least 1",
+        "discriminator.whitening_channels of at least 1",
     ),
-    (DiscriminatorConfig, "norm_eps", -1.0, "discriminator.norm_eps is above 0"),
-    (DiscriminatorConfig, "gamma_mean", INF, "discriminator.gamma_mean is finite"),
-    (DiscriminatorConfig, "gamma_std", -0.1, "discriminator.gamma_std is at least 0"),
-    (LossConfig, "gp", -1.0, "loss.gp is at least 0"),
-    (LossConfig, "r1", -1.0, "loss.r1 is at least 0"),
-    (LossConfig, "adversarial", -1.0, "loss.adversarial is at least 0"),
-    (LossConfig, "l1", -1.0, "loss.l1 is at least 0"),
-    (LossConfig, "paired", -1.0, "loss.paired is at least 0"),
-    (LossConfig, "nce", -1.0, "loss.nce is at least 0"),
-    (LossConfig, "nce_patches", 1, "loss.nce_patches is at least 2"),
-    (GeneratorConfig, "filters", 0, "generator.filters is at least 1"),
-    (GeneratorConfig, "blocks", -1, "generator.blocks is at least 0"),
-    (GeneratorConfig, "downs", -1, "generator.downs is at least 0"),
-    (GeneratorConfig, "dropout", -0.1, "generator.dropout is at least 0"),
-    (GeneratorConfig, "dropout", 1.0, "generator.dropout is a probability below 1"),
-    (GeneratorConfig, "gain", -0.02, "generator.gain is at least 0"),
-    (GeneratorConfig, "gain", NAN, "generator.gain is at least 0"),
-    (GeneratorConfig, "stem", 4, "generator.stem is an odd kernel size"),
-    (GeneratorConfig, "stem", -3, "generator.stem is an odd kernel size"),
-    (DiscriminatorConfig, "filters", 0, "discriminator.filters is at least 1"),
-    (DiscriminatorConfig, "layers", 0, "discriminator.layers is at least 1"),
-    (DiscriminatorConfig, "gain", -1.0, "discriminator.gain is at least 0"),
-    (LossConfig, "cycle_a", -1.0, "loss.cycle_a is at least 0"),
-    (LossConfig, "cycle_b", -1.0, "loss.cycle_b is at least 0"),
-    (LossConfig, "identity", -0.5, "loss.identity is at least 0"),
-    (TrainConfig, "epochs", 0.0, "train.epochs is above 0"),
-    (TrainConfig, "epochs", INF, "train.epochs is above 0"),
-    (TrainConfig, "epochs", NAN, "train.epochs is above 0"),
-    (TrainConfig, "batch", 0, "train.batch is at least 1"),
-    (TrainConfig, "accumulate", 0, "train.accumulate is at least 1"),
-    (TrainConfig, "pool", -1, "train.pool is at least 0"),
-    (TrainConfig, "ema", -1.0, "train.ema is at least 0"),
-    (TrainConfig, "ticks", 0, "train.ticks is at least 1"),
-    (TrainConfig, "seed", -1, "train.seed is at least 0"),
-    (TrainConfig, "lr", 0.0, "train.lr is between 0 and 1"),
-    (TrainConfig, "lr", 1.0, "train.lr is between 0 and 1"),
-    (TrainConfig, "beta1", 1.0, "train.beta1 is at least 0 and below 1"),
-    (TrainConfig, "beta2", -0.1, "train.beta2 is at least 0 and below 1"),
-    (TrainConfig, "decay", 1.1, "train.decay is a share from 0 to 1"),
-    (TrainConfig, "decay", -0.1, "train.decay is a share from 0 to 1"),
-    (GeneratorConfig, "norm", "pixel", "generator.norm is a known name"),
-    (DiscriminatorConfig, "name", "patch", "discriminator.name is a known name"),
-    (DataConfig, "pairs", "name", "data.pairs is a known name"),
-    (LossConfig, "gan", "wgan", "loss.gan is a known name"),
-    (TrainConfig, "precision", "fp8", "train.precision is a known name"),
-    (SpeedConfig, "data", "gpu", "speed.data is a known name"),
-    (Config, "method", "cycle", "method is a known name"),
+    (DiscriminatorConfig, "norm_eps", -1.0, "discriminator.norm_eps above 0"),
+    (DiscriminatorConfig, "gamma_mean", INF, "a finite number for discriminator.gamma_mean"),
+    (DiscriminatorConfig, "gamma_std", -0.1, "discriminator.gamma_std of at least 0"),
+    (LossConfig, "gp", -1.0, "loss.gp of at least 0"),
+    (LossConfig, "r1", -1.0, "loss.r1 of at least 0"),
+    (LossConfig, "adversarial", -1.0, "loss.adversarial of at least 0"),
+    (LossConfig, "l1", -1.0, "loss.l1 of at least 0"),
+    (LossConfig, "paired", -1.0, "loss.paired of at least 0"),
+    (LossConfig, "nce", -1.0, "loss.nce of at least 0"),
+    (LossConfig, "nce_patches", 1, "loss.nce_patches of at least 2"),
+    (GeneratorConfig, "filters", 0, "generator.filters of at least 1"),
+    (GeneratorConfig, "blocks", -1, "generator.blocks of at least 0"),
+    (GeneratorConfig, "downs", -1, "generator.downs of at least 0"),
+    (GeneratorConfig, "dropout", -0.1, "generator.dropout of at least 0"),
+    (GeneratorConfig, "dropout", 1.0, "generator.dropout of at least 0 and below 1"),
+    (GeneratorConfig, "gain", -0.02, "generator.gain of at least 0"),
+    (GeneratorConfig, "gain", NAN, "a finite number for generator.gain"),
+    (GeneratorConfig, "stem", 4, "an odd generator.stem"),
+    (GeneratorConfig, "stem", -3, "generator.stem of at least 0"),
+    (DiscriminatorConfig, "filters", 0, "discriminator.filters of at least 1"),
+    (DiscriminatorConfig, "layers", 0, "discriminator.layers of at least 1"),
+    (DiscriminatorConfig, "gain", -1.0, "discriminator.gain of at least 0"),
+    (LossConfig, "cycle_a", -1.0, "loss.cycle_a of at least 0"),
+    (LossConfig, "cycle_b", -1.0, "loss.cycle_b of at least 0"),
+    (LossConfig, "identity", -0.5, "loss.identity of at least 0"),
+    (TrainConfig, "epochs", 0.0, "train.epochs above 0"),
+    (TrainConfig, "epochs", INF, "a finite number for train.epochs"),
+    (TrainConfig, "epochs", NAN, "a finite number for train.epochs"),
+    (TrainConfig, "batch", 0, "train.batch of at least 1"),
+    (TrainConfig, "accumulate", 0, "train.accumulate of at least 1"),
+    (TrainConfig, "pool", -1, "train.pool of at least 0"),
+    (TrainConfig, "ema", -1.0, "train.ema of at least 0"),
+    (TrainConfig, "ticks", 0, "train.ticks of at least 1"),
+    (TrainConfig, "seed", -1, "train.seed of at least 0"),
+    (TrainConfig, "lr", 0.0, "train.lr above 0 and below 1"),
+    (TrainConfig, "lr", 1.0, "train.lr above 0 and below 1"),
+    (TrainConfig, "beta1", 1.0, "train.beta1 of at least 0 and below 1"),
+    (TrainConfig, "beta2", -0.1, "train.beta2 of at least 0 and below 1"),
+    (TrainConfig, "decay", 1.1, "train.decay of at least 0 and of at most 1"),
+    (TrainConfig, "decay", -0.1, "train.decay of at least 0 and of at most 1"),
+    (GeneratorConfig, "norm", "pixel", "a known name for generator.norm"),
+    (DiscriminatorConfig, "name", "patch", "a known name for discriminator.name"),
+    (DataConfig, "pairs", "name", "a known name for data.pairs"),
+    (LossConfig, "gan", "wgan", "a known name for loss.gan"),
+    (TrainConfig, "precision", "fp8", "a known name for train.precision"),
+    (SpeedConfig, "data", "gpu", "a known name for speed.data"),
+    (Config, "method", "cycle", "a known name for method"),
 ]
 # Rules between sections: (the config, what the message must say)
 CROSSED: list[tuple[Callable[[], Config], str]] = [
     (
         lambda: Config(data=DataConfig(size=66)),
-        "data.size is a multiple of 4 (generator.downs 2)\n  received: 66\n  fix: give 64",
+        "a multiple of 4 for data.size (generator.downs 2)\n  received: 66\n  fix: give 64",
     ),
     (
         lambda: Config(data=DataConfig(size=8), generator=GeneratorConfig(downs=4)),
-        "data.size is a multiple of 16 (generator.downs 4)\n  received: 8\n  fix: give 32",
+        "a multiple of 16 for data.size (generator.downs 4)\n  received: 8\n  fix: give 32",
     ),
     (
         lambda: Config(
@@ -125,7 +126,7 @@ CROSSED: list[tuple[Callable[[], Config], str]] = [
             generator=GeneratorConfig(downs=3),
             discriminator=DiscriminatorConfig(layers=1),
         ),
-        "generator.downs 3 and generator.stem 7 needs data.size of at least 16\n  received: 8",
+        "data.size of at least 16 for this generator (name resnet, downs 3, blocks 9, stem 7, ",
     ),
     (
         lambda: Config(
@@ -133,15 +134,15 @@ CROSSED: list[tuple[Callable[[], Config], str]] = [
             generator=GeneratorConfig(stem=17),
             discriminator=DiscriminatorConfig(layers=1),
         ),
-        "needs data.size of at least 12",
+        "data.size of at least 12 for this generator",
     ),
     (
         lambda: Config(data=DataConfig(channels_a=1)),
-        "as many channels in A as in B\n  received: A 1, B 3\n  fix: give --loss.identity 0",
+        "as many channels in A as in B for the identity loss\n  received: A 1, B 3\n  fix: give --loss.identity 0",
     ),
     (
         lambda: Config(data=DataConfig(size=32), discriminator=DiscriminatorConfig(layers=4)),
-        "a patchgan discriminator of 4 layers needs data.size of at least 48\n  received: 32\n"
+        "data.size of at least 48 for a patchgan discriminator of 4 layers\n  received: 32\n"
         "  fix: give a larger size or --discriminator.layers 3",
     ),
 ]
@@ -231,9 +232,9 @@ def test_a_changed_value_is_kept_and_a_missing_one_is_the_default(tmp_path: Path
         ({"data": {"flip": "perhaps"}}, ["data.flip", "received: perhaps"]),
         ({"generator": {"norm": "layr"}}, ["generator.norm", "'instance'", "received: layr"]),
         ({"method": "gun"}, ["method", "'cyclegan'", "received: gun"]),
-        ({"train": 3}, ["train. is a JSON object", "received: 3"]),
-        ({"train": {"lr": 7}}, ["train.lr is between 0 and 1", "received: 7"]),
-        ([], ["the file is a JSON object", "received: []"]),
+        ({"train": 3}, ["a JSON object as train in", "received: 3"]),
+        ({"train": {"lr": 7}}, ["train.lr above 0 and below 1", "received: 7"]),
+        ([], ["a JSON object in", "received: []"]),
     ],
 )
 def test_a_wrong_file_is_refused_by_its_key(tmp_path: Path, values: Any, texts: list[str]) -> None:
@@ -246,7 +247,7 @@ def test_a_wrong_file_is_refused_by_its_key(tmp_path: Path, values: Any, texts: 
 
 
 def test_a_wrong_key_names_the_file() -> None:
-    with pytest.raises(UsageError, match=r"somewhere: every key"):
+    with pytest.raises(UsageError, match=r"names as keys in somewhere"):
         from_dict(Config, {"epochs": 3}, "somewhere")
 
 
@@ -270,18 +271,29 @@ def texts() -> Iterator[tuple[str, str]]:
     """Each option's flag, and the text under it in the source."""
     everything: list[type[Any]] = [Config, *sections()]
     for section in everything:
-        body = ast.parse(inspect.getsource(section)).body[0]
-        assert isinstance(body, ast.ClassDef)
         prefix = "" if section is Config else f"{section.__name__.removesuffix('Config').lower()}."
-        for field, below in zip(body.body, [*body.body[1:], None], strict=True):
-            if isinstance(field, ast.AnnAssign) and not ast.unparse(field.annotation).endswith(
-                "Config"
-            ):
-                assert isinstance(field.target, ast.Name)
-                flag = f"--{prefix}{field.target.id}".replace("_", "-")
-                assert isinstance(below, ast.Expr), f"{flag} has no text"
-                assert isinstance(below.value, ast.Constant)
-                yield flag, str(below.value.value)
+        found: dict[str, str] = {}
+        for cls in reversed(section.__mro__[:-1]):  # a network's options are partly its base's
+            found |= _texts_of(cls)
+        yield from ((f"--{prefix}{name}".replace("_", "-"), text) for name, text in found.items())
+
+
+def _texts_of(cls: type[Any]) -> dict[str, str]:
+    body = ast.parse(inspect.getsource(cls)).body[0]
+    assert isinstance(body, ast.ClassDef)
+    found = {}
+    for field, below in zip(body.body, [*body.body[1:], None], strict=True):
+        if isinstance(field, ast.AnnAssign) and not ast.unparse(field.annotation).endswith(
+            "Config"
+        ):
+            assert isinstance(field.target, ast.Name)
+            name = field.target.id
+            if cls is NetworkConfig and name == "name":
+                continue  # each kind of network has its own names
+            assert isinstance(below, ast.Expr), f"{name} has no text"
+            assert isinstance(below.value, ast.Constant)
+            found[name] = str(below.value.value)
+    return found
 
 
 def test_the_help_of_train_has_every_option_and_its_text(

@@ -52,7 +52,7 @@ def train(args: list[str]) -> int:
 def named(verb: str, args: list[str]) -> Config:
     """The configuration that ``args`` begin with: a recipe's or a config.json's."""
     from hwan.config import load
-    from hwan.config.recipes import RECIPES, SIZED
+    from hwan.config.recipes import RECIPES, SIZED, recipe
 
     if not args or args[0].startswith("-"):
         raise UsageError(
@@ -63,18 +63,14 @@ def named(verb: str, args: list[str]) -> Config:
     what = args[0]
     if Path(what).suffix == ".json":
         return load(Path(what))
-    if what in SIZED and "--data.size" in args[1:-1]:
-        size = args[args.index("--data.size") + 1]
-        if not size.isdecimal() or int(size) < 8:
-            raise UsageError("data.size is a whole number of at least 8", size, "give 256, say")
-        return SIZED[what](int(size))
     if what not in RECIPES:
         own = Path(what) / "config.json"
         fix = f"give {own} for its options, or train --resume to go on" if own.is_file() else ""
         raise UsageError(
             "a recipe is one of hwan's, or a config.json", what, fix or nearest(what, RECIPES)
         )
-    return RECIPES[what]()
+    size = args[args.index("--data.size") + 1] if "--data.size" in args[1:-1] else ""
+    return recipe(what, int(size) if size.isdecimal() and what in SIZED else None)
 
 
 def told(what: str, config: Config, base: Config) -> None:

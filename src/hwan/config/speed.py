@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from hwan.errors import at_least
+from hwan.errors import Whole, check_options
 
 Switch = Literal["auto", "on", "off"]
 
@@ -43,11 +43,11 @@ class SpeedConfig:
     data: Literal["auto", "host", "device"] = "auto"
     """Where decoded images wait. auto: on the GPU where the whole set takes a quarter of its free memory
     at most and is only cropped and mirrored; else on the host."""
-    workers: int = 0
+    workers: Whole = 0
     """Most threads that prepare batches; 0: as many as cores, taken on only when the network waits."""
 
     def __post_init__(self) -> None:
-        at_least("speed", self, workers=0)
+        check_options("speed", self)
 
 
 PLAIN = SpeedConfig(

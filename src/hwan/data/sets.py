@@ -17,8 +17,6 @@ from hwan.errors import UsageError, require
 Match = tuple[tuple[int, int], ...]
 """(number in A, number in B) of every pair."""
 
-PAIRED_METHODS = ("pix2pix",)
-
 
 @dataclass(frozen=True)
 class TrainingSet:
@@ -85,7 +83,7 @@ def open_set(layout: Layout, config: Config) -> TrainingSet:
     a, b = (_share(cache, config, held_out=False) for cache in _domains(layout, config))
     one_file = config.data.pairs in ("sides", "self")
     match = None
-    if config.method in PAIRED_METHODS:
+    if config.record.draws_pairs:
         match = pair(a, b, layout.train_a.folder, one_file)
     if not config.loss.paired:
         return TrainingSet(a, b, match)

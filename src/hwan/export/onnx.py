@@ -93,10 +93,10 @@ def export_onnx(
 
 def check_exportable(spec: GeneratorSpec) -> None:
     """Raise ``UsageError`` for a generator that no fixed graph can be."""
-    if spec.generator.norm == "whitening" and spec.generator.test_batch_statistics:
+    if spec.generator.norm_record.whitens and spec.generator.test_batch_statistics:
         raise UsageError(
             "ONNX has no eigenvectors, which whitening by the image's own statistics needs",
-            "norm whitening with generator.test_batch_statistics",
+            f"norm {spec.generator.norm} with generator.test_batch_statistics",
             "train without generator.test_batch_statistics",
         )
     if spec.generator.test_dropout:

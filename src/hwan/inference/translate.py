@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from hwan.config import Precision
+from hwan.config.methods import record_of
 from hwan.errors import UsageError
 from hwan.files import read_json
 from hwan.imaging.codecs import to_pil
@@ -228,9 +229,12 @@ def find_generator(run: Path, direction: str = "") -> Path:
         return run
     direction = direction or "ab"
     folder, config = run / f"generator_{direction}", run / "config.json"
-    if direction == "ba" and config.is_file() and read_json(config).get("method") != "cyclegan":
+    method = read_json(config).get("method", "") if config.is_file() else ""
+    if method and direction not in record_of(method).directions:
         raise UsageError(
-            "a one-way method trains A to B alone", "ba", "train one the other way: --data.swap"
+            f"a direction that method {method} trains: {', '.join(record_of(method).directions)}",
+            direction,
+            "train one the other way: --data.swap",
         )
     if not (folder / "model.safetensors").is_file():
         raise UsageError(

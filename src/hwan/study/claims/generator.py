@@ -41,12 +41,12 @@ def weights(config: Config) -> int:
     """The generator's parameters, counted by formula: listing the variants must not build them."""
     g = config.generator
     channels = config.data.channels_a, config.data.channels_b
-    bias = g.norm not in ("batch", "instance-affine", "whitening")
+    bias = not g.norm_record.absorbs_bias
 
     def conv(a: int, b: int, kernel: int, with_bias: bool = bias) -> int:
         return a * b * kernel * kernel + b * with_bias
 
-    if not g.is_unet:
+    if g.family.features:  # a resnet, built in sequence
         total = conv(channels[0], g.filters, g.stem)
         width = g.filters
         for _ in range(g.downs):
