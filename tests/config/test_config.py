@@ -126,7 +126,7 @@ CROSSED: list[tuple[Callable[[], Config], str]] = [
             generator=GeneratorConfig(downs=3),
             discriminator=DiscriminatorConfig(layers=1),
         ),
-        "data.size of at least 16 for this generator (name resnet, downs 3, blocks 9, stem 7, ",
+        "data.size of at least 16 for this resnet (downs 3, blocks 9, stem 7)",
     ),
     (
         lambda: Config(
@@ -134,7 +134,7 @@ CROSSED: list[tuple[Callable[[], Config], str]] = [
             generator=GeneratorConfig(stem=17),
             discriminator=DiscriminatorConfig(layers=1),
         ),
-        "data.size of at least 12 for this generator",
+        "data.size of at least 12 for this resnet",
     ),
     (
         lambda: Config(data=DataConfig(channels_a=1)),

@@ -132,10 +132,8 @@ def _check_networks(config: Config) -> None:
 def _check_sizes(config: Config) -> None:
     """The networks can take crops of this size."""
     size, (multiple, least) = config.data.size, config.generator.sizes
-    shape = ", ".join(
-        f"{name} {vars(config.generator)[name]}"
-        for name in ("name", "downs", *config.generator.family.options)
-    )
+    numbers = {name: vars(config.generator)[name] for name in config.generator.family.options}
+    shape = ", ".join(f"{k} {value}" for k, value in numbers.items() if isinstance(value, int))
     require(
         size % multiple == 0,
         f"a multiple of {multiple} for data.size (generator.downs {config.generator.downs})",
@@ -144,7 +142,7 @@ def _check_sizes(config: Config) -> None:
     )
     require(
         size >= least,
-        f"data.size of at least {least} for this generator ({shape})",
+        f"data.size of at least {least} for this {config.generator.name} ({shape})",
         size,
         f"give --data.size {least}",
     )

@@ -112,7 +112,7 @@ class GeneratorFamily:
     normed_side: Callable[[GeneratorConfig, int], int]
     """Side of the smallest normalised layer at images of a side, pixels."""
     options: tuple[str, ...] = ()
-    """The options that it reads and some other family does not."""
+    """The options that it reads, besides those that every network or generator reads."""
     pads_convolutions: bool = True
     """It reads ``padding`` with every ``up`` (a U-Net pads only the convolutions after a resize)."""
     least_downs: int = 0
@@ -147,7 +147,7 @@ def _unet_sizes(config: GeneratorConfig) -> tuple[int, int]:
 _RESNET = GeneratorFamily(
     sizes=_resnet_sizes,
     normed_side=lambda config, size: size // 2**config.downs,
-    options=("blocks", "stem", "down", "padding"),
+    options=("downs", "blocks", "stem", "padding", "strided_padding", "down", "up"),
     dropout_places=lambda config: config.blocks,
     gradient_checkpointing=True,
     features=True,
@@ -156,7 +156,7 @@ _RESNET = GeneratorFamily(
 _UNET = GeneratorFamily(
     sizes=_unet_sizes,
     normed_side=lambda config, size: size // 2 ** (config.downs - 1),
-    options=("padding",),
+    options=("downs", "padding", "strided_padding", "up"),
     pads_convolutions=False,
     least_downs=2,
     dropout_places=lambda config: config.downs - 5,
