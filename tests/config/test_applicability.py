@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +12,15 @@ import hwan.config
 import tiny
 from commands import say
 from hwan.config import Config, DataConfig, GeneratorConfig, LossConfig
-from hwan.config.applicability import RULES, options, refuse_unread, unread
+from hwan.config.applicability import (
+    COMMON_OPTIONS,
+    RULES,
+    UnreadOption,
+    options,
+    refuse_unread,
+    unread,
+    warn_unread,
+)
 from hwan.config.recipes import RECIPES
 from hwan.errors import UsageError
 
@@ -30,6 +39,10 @@ def test_the_table_is_of_options_and_no_recipe_offends() -> None:
         ("cut", ["--loss.cycle-a", "5"], "method cyclegan for loss.cycle_a"),
         ("cyclegan", ["--loss.gp", "5"], "loss.gan wgan-gp for loss.gp"),
         ("pix2pix", ["--generator.blocks", "4"], "generator.name resnet or plain for generator.blocks"),
+        ("pix2pix", ["--generator.padding", "zero"],
+         "a generator.up that resizes or shuffles, in a U-Net for generator.padding"),
+        ("small", ["--discriminator.name", "pixel", "--discriminator.padding", "same"],
+         "discriminator.name patchgan or image or multiscale for discriminator.padding"),
         ("small", ["--discriminator.groups", "8"], "discriminator.norm group for discriminator.groups"),
     ],
 )  # fmt: skip
@@ -80,3 +93,19 @@ def test_values_that_differ_are_named_once() -> None:
     assert list(unread(config, base)) == ["generator.blocks", "generator.stem"]
     with pytest.raises(UsageError, match=r"generator\.blocks 2"):
         refuse_unread(config, base)
+
+
+def test_the_common_options_are_options() -> None:
+    assert len(set(COMMON_OPTIONS)) == len(COMMON_OPTIONS) < 30
+    assert set(COMMON_OPTIONS) <= set(options(Config()))
+
+
+def test_a_configuration_from_python_is_warned_of() -> None:
+    config = Config(method="gan", loss=LossConfig(cycle_a=5.0, identity=0.0))
+    with pytest.warns(
+        UnreadOption, match=r"mine: nothing reads loss.cycle_a 5.0: it needs method cyclegan"
+    ):
+        warn_unread(config, "mine")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        warn_unread(Config(), "mine")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import fields, replace
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
 import torch
 
 import tiny
-from hwan.config import Config, LossConfig
+from hwan.config import Config, LossConfig, methods
 from hwan.config.methods import GENERAL_LOSS_OPTIONS, METHOD_RECORDS
 from hwan.config.recipes import RECIPES
 from hwan.methods import METHODS
@@ -63,3 +64,13 @@ def test_a_record_names_the_directions_and_the_recipes(name: str) -> None:
 
 def test_records_and_classes_have_the_same_names() -> None:
     assert METHOD_RECORDS.keys() == METHODS.keys()
+
+
+def test_a_loss_that_no_record_names_stops_the_import() -> None:
+    source = Path(methods.__file__).read_text(encoding="utf-8")
+    text = source.replace(
+        "    l1: float = 100.0\n", "    l1: float = 100.0\n    forgotten: float = 0.0\n"
+    )
+    assert text != source
+    with pytest.raises(TypeError, match=r"'forgotten'.*loss_options"):
+        exec(compile(text, "methods.py", "exec"), {"__name__": "hwan.config.methods"})
