@@ -31,7 +31,9 @@ def pick_device(name: str = "auto") -> torch.device:
             "leave --device out, or give cpu, cuda or mps",
         ) from error
     if device.type == "cuda":
-        torch.cuda.set_device(device)  # streams, graphs and the check for bf16 use the current device
+        torch.cuda.set_device(
+            device
+        )  # streams, graphs and the check for bf16 use the current device
     return device
 
 

@@ -109,7 +109,10 @@ WRONG = [
     ("train small --train.epochs x --data DATA --out x", ["--train.epochs", "'x'"]),
     ("train small --train.epochs -1 --data DATA --out x", ["train.epochs is above 0", "-1"]),
     ("train small --generator.norm layr --data DATA --out x", ["--generator.norm", "instance"]),
-    ("train small --data.size 66 --data DATA --out x", ["multiple of 4", "fix: give 64"]),
+    (
+        "train small --data.size 66 --data DATA --out x",
+        ["multiple of 4", "fix: give --data.size 64"],
+    ),
     ("train small --out x", ["no --data", "add --data FOLDER"]),
     ("train small --data DATA", ["no --out", "add --out"]),
     ("train small --data nowhere --out x", ["--data is a folder", "received: nowhere"]),

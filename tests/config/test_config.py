@@ -127,11 +127,13 @@ BROKEN: list[tuple[type[Any], str, Any, str]] = [
 CROSSED: list[tuple[Callable[[], Config], str]] = [
     (
         lambda: Config(data=DataConfig(size=66)),
-        "a multiple of 4 for data.size (generator.downs 2)\n  received: 66\n  fix: give 64",
+        "a multiple of 4 for data.size, of at least 8, with this resnet (downs 2, blocks 9, stem 7)\n"
+        "  received: 66\n  fix: give --data.size 64",
     ),
     (
         lambda: Config(data=DataConfig(size=8), generator=GeneratorConfig(downs=4)),
-        "a multiple of 16 for data.size (generator.downs 4)\n  received: 8\n  fix: give 32",
+        "a multiple of 16 for data.size, of at least 32, with this resnet (downs 4, blocks 9, stem 7)\n"
+        "  received: 8\n  fix: give --data.size 32",
     ),
     (
         lambda: Config(
@@ -139,7 +141,7 @@ CROSSED: list[tuple[Callable[[], Config], str]] = [
             generator=GeneratorConfig(downs=3),
             discriminator=DiscriminatorConfig(layers=1),
         ),
-        "data.size of at least 16 for this resnet (downs 3, blocks 9, stem 7)",
+        "of at least 16, with this resnet (downs 3, blocks 9, stem 7)",
     ),
     (
         lambda: Config(
@@ -147,7 +149,7 @@ CROSSED: list[tuple[Callable[[], Config], str]] = [
             generator=GeneratorConfig(stem=17),
             discriminator=DiscriminatorConfig(layers=1),
         ),
-        "data.size of at least 12 for this resnet",
+        "of at least 12, with this resnet",
     ),
     (
         lambda: Config(data=DataConfig(channels_a=1)),
@@ -173,13 +175,13 @@ CROSSED: list[tuple[Callable[[], Config], str]] = [
             generator=GeneratorConfig(name="unet", downs=8),
             speed=SpeedConfig(gradient_checkpointing=True),
         ),
-        "speed.gradient_checkpointing\n  received: generator.name unet, which ignores it",
+        "for speed.gradient_checkpointing\n  received: generator.name unet",
     ),
     (
         lambda: Config(
             generator=GeneratorConfig(norm="batch"), speed=SpeedConfig(gradient_checkpointing=True)
         ),
-        "speed.gradient_checkpointing, which computes blocks twice\n  received: generator.norm batch",
+        "for speed.gradient_checkpointing\n  received: generator.name resnet, generator.norm batch",
     ),
     (
         lambda: Config(generator=GeneratorConfig(blocks=0, dropout=0.5)),

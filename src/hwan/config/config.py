@@ -113,19 +113,16 @@ def _check_networks(config: Config) -> None:
         f"discriminator.norm {config.discriminator.norm}",
         "give --discriminator.norm instance",
     )
-    checkpointing, generator = config.speed.gradient_checkpointing, config.generator
-    require(
-        not checkpointing or generator.family.gradient_checkpointing,
-        "a generator built of residual blocks for speed.gradient_checkpointing",
-        f"generator.name {generator.name}, which ignores it",
-        "give --generator.name resnet or plain, or a smaller train.batch with train.accumulate",
+    generator = config.generator
+    can_forget = (
+        generator.family.gradient_checkpointing and not generator.norm_record.updates_in_forward
     )
     require(
-        not checkpointing or not generator.norm_record.updates_in_forward,
-        "a generator.norm without running estimates for speed.gradient_checkpointing, which computes "
-        "blocks twice",
-        f"generator.norm {generator.norm}",
-        "take another norm, or leave speed.gradient_checkpointing out",
+        not config.speed.gradient_checkpointing or can_forget,
+        "generator.name resnet or plain, and a generator.norm without running estimates, which computing "
+        "blocks twice would move twice, for speed.gradient_checkpointing",
+        f"generator.name {generator.name}, generator.norm {generator.norm}",
+        "leave speed.gradient_checkpointing out, or give a smaller train.batch with train.accumulate",
     )
 
 
@@ -135,16 +132,11 @@ def _check_sizes(config: Config) -> None:
     numbers = {name: vars(config.generator)[name] for name in config.generator.family.options}
     shape = ", ".join(f"{k} {value}" for k, value in numbers.items() if isinstance(value, int))
     require(
-        size % multiple == 0,
-        f"a multiple of {multiple} for data.size (generator.downs {config.generator.downs})",
+        size % multiple == 0 and size >= least,
+        f"a multiple of {multiple} for data.size, of at least {least}, with this "
+        f"{config.generator.name} ({shape})",
         size,
-        f"give {max(8, least, round(size / multiple) * multiple)}",
-    )
-    require(
-        size >= least,
-        f"data.size of at least {least} for this {config.generator.name} ({shape})",
-        size,
-        f"give --data.size {least}",
+        f"give --data.size {max(8, least, round(size / multiple) * multiple)}",
     )
     least, layers = config.discriminator.least, config.discriminator.layers
     require(

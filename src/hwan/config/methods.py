@@ -112,7 +112,7 @@ METHOD_RECORDS: dict[str, MethodRecord] = {
         recipes=("pix2pix", "colourise"),
         pairings=("names", "sides", "self"),
         draws_pairs=True,
-        reference_names=("G",),
+        reference_names=("G", "G"),
     ),
     "cut": MethodRecord(
         loss_options=("nce", "nce_identity", "nce_patches", "flip_equivariance"),

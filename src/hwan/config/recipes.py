@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 from inspect import signature
 from typing import Any
 
@@ -122,9 +121,12 @@ def demo_webtoon() -> Config:
     return replace(config, generator=generator, loss=LossConfig(identity=1.0))
 
 
-def _default(method: Any) -> Config:
-    """The default options with this method."""
-    return Config(method=method, data=DataConfig(pairs=METHOD_RECORDS[method].pairings[0]))
+def _default(method: Any) -> Callable[[], Config]:
+    def recipe() -> Config:
+        """A method with the default options."""
+        return Config(method=method, data=DataConfig(pairs=METHOD_RECORDS[method].pairings[0]))
+
+    return recipe
 
 
 RECIPES: dict[str, Callable[[], Config]] = {
@@ -142,7 +144,7 @@ RECIPES: dict[str, Callable[[], Config]] = {
 """Every recipe by its name; a method without a recipe has one of its own name, with the default options."""
 for _method, _record in METHOD_RECORDS.items():
     if not _record.recipes:
-        RECIPES[_method] = partial(_default, _method)
+        RECIPES[_method] = _default(_method)
 SIZED = tuple(name for name, make in RECIPES.items() if "size" in signature(make).parameters)
 """The recipes whose networks follow the size of the images."""
 
