@@ -99,13 +99,11 @@ _NUMBERS: dict[Any, tuple[str, Callable[[Any], bool]]] = {
 @cache
 def _declared(cls: type) -> dict[str, tuple[Any, Bound | None]]:
     """Of every field: its type, and its bound where it declares one."""
-    hints = get_type_hints(cls, include_extras=True)
-    return {
-        name: (get_args(hint)[0], get_args(hint)[1])
-        if get_origin(hint) is Annotated
-        else (hint, None)
-        for name, hint in hints.items()
-    }
+    found = {}
+    for name, hint in get_type_hints(cls, include_extras=True).items():
+        kind, *extras = get_args(hint) if get_origin(hint) is Annotated else (hint,)
+        found[name] = kind, next((extra for extra in extras if isinstance(extra, Bound)), None)
+    return found
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -107,7 +107,7 @@ WRONG = [
     ("train nowhere --resume", ["config.json is there", "no such file"]),
     ("train small --train.epoch 3 --data DATA --out x", ["Perhaps you meant", "--train.epochs"]),
     ("train small --train.epochs x --data DATA --out x", ["--train.epochs", "'x'"]),
-    ("train small --train.epochs -1 --data DATA --out x", ["train.epochs is above 0", "-1"]),
+    ("train small --train.epochs -1 --data DATA --out x", ["train.epochs above 0", "-1"]),
     ("train small --generator.norm layr --data DATA --out x", ["--generator.norm", "instance"]),
     (
         "train small --data.size 66 --data DATA --out x",
@@ -141,7 +141,7 @@ WRONG = [
     ("data check RUN", ["holds trainA and trainB", "or give two folders"]),
     ("recipes all", ["hwan recipes takes nothing more", "received: all"]),
     ("info nowhere", ["config.json is there", "no such file"]),
-    ("info JUNK", ["every key is an option's name", "received: nothing"]),
+    ("info JUNK", ["names of options as keys in", "received: nothing"]),
     ("info JUNK/config.json", ["config.json is a readable file"]),
     ("demo --task horses", ["--task", "webtoon"]),
     ("demo --minutes 0.1", ["--minutes leaves time", "give"]),

@@ -321,7 +321,7 @@ def test_a_wrong_file_is_refused_by_its_key(tmp_path: Path, values: Any, texts: 
 
 
 def test_a_wrong_key_names_the_file() -> None:
-    with pytest.raises(UsageError, match=r"names as keys in somewhere"):
+    with pytest.raises(UsageError, match=r"names of options as keys in somewhere"):
         from_dict(Config, {"epochs": 3}, "somewhere")
 
 

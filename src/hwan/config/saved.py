@@ -49,7 +49,7 @@ def _check_keys(cls: Any, values: Any, where: str, prefix: str) -> None:
     for key, value in values.items():
         if key not in known:
             raise UsageError(
-                f"options' names as keys in {where}", prefix + str(key), nearest(str(key), known)
+                f"names of options as keys in {where}", prefix + str(key), nearest(str(key), known)
             )
         if dataclasses.is_dataclass(kinds[key]):
             _check_keys(kinds[key], value, where, f"{prefix}{key}.")
