@@ -1,4 +1,7 @@
-"""Networks by name."""
+"""Networks by name: generators, discriminators, norms, and the saved generator folder.
+
+Every room above may import it; it imports config, imaging and runtime, and no data or methods.
+"""
 
 from __future__ import annotations
 
