@@ -11,6 +11,7 @@ from typing import Literal, TypeVar, get_args
 
 from hwan import interop
 from hwan.config import Config, Pairing, Precision
+from hwan.config.applicability import warn_unread
 from hwan.errors import Stopped, UsageError, nearest, require
 from hwan.evaluation import evaluate as testing
 from hwan.evaluation.distributions import distributions
@@ -73,6 +74,8 @@ def train(
     ``out/tensorboard``. Raises what ``hwan.training.run.train`` raises.
     """
     out, images = Path(out), _paths(data)
+    if not resume:
+        warn_unread(config, "hwan.train")
     if resume and not images:
         images = testing.data_folders(out)
     events = training.train(config, images, out, device, resume)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from functools import cache
+from math import inf, isfinite
+from numbers import Integral, Real
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 
 class UsageError(Exception):
@@ -43,32 +46,73 @@ def require(holds: bool, expected: str, received: object, fix: str) -> None:
         raise UsageError(expected, received, fix)
 
 
-def at_least(section: str, values: object, **least: float) -> None:
-    """Each named field of an options section is a finite number not under its bound, and each that is one of
-    a few names has one of them; else ``UsageError``."""
-    known_names(f"{section}.", values)
+@dataclass(frozen=True)
+class Bound:
+    """Declares an option's range, beside its type: ``epochs: Annotated[float, Bound(above=0)] = 200.0``."""
+
+    least: float = -inf
+    above: float = -inf
+    most: float = inf
+    below: float = inf
+
+    def holds(self, value: float) -> bool:
+        """Whether ``value`` is in the range."""
+        return self.least <= value <= self.most and self.above < value < self.below
+
+    def __str__(self) -> str:
+        words = {"of at least": self.least, "above": self.above}
+        words |= {"of at most": self.most, "below": self.below}
+        return " and ".join(f"{word} {end:g}" for word, end in words.items() if isfinite(end))
+
+
+Count = Annotated[int, Bound(least=1)]
+Whole = Annotated[int, Bound(least=0)]
+Weight = Annotated[float, Bound(least=0)]
+Share = Annotated[float, Bound(least=0, below=1)]
+
+
+def check_options(section: str, values: Any) -> None:
+    """Check every field of a dataclass of options, a ``section`` of a configuration ("": none).
+
+    Raises ``UsageError`` for a field that is one of a few names and has another, for one that is not
+    of its type (nan and infinity are no numbers), and for one outside its ``Bound``.
+    """
+    for name, (kind, bound) in _declared(type(values)).items():  # type: ignore[arg-type]  # types do hash
+        value, option = vars(values)[name], f"{section}.{name}" if section else name
+        if get_origin(kind) is Literal:
+            known = get_args(kind)
+            fix = nearest(str(value), known)
+            require(value in known, f"a known name for {option}", repr(value), fix)
+        if kind in _NUMBERS:
+            words, holds = _NUMBERS[kind]
+            require(holds(value), f"{words} for {option}", repr(value), f"give {words}")
+        if bound:
+            require(bound.holds(value), f"{option} {bound}", value, f"give a value {bound}")
+
+
+def at_least(section: str, values: Any, **least: float) -> None:
+    """Check the options in ``values``, and that each named one is not under its bound in ``least``."""
+    check_options(section, values)
     for name, bound in least.items():
         value = vars(values)[name]
-        holds = bound <= value < float("inf")
-        require(holds, f"{section}.{name} is at least {bound}", value, f"give {bound} or more")
+        require(value >= bound, f"{section}.{name} of at least {bound}", value, f"give {bound}")
 
 
-def known_names(prefix: str, values: Any) -> None:
-    """Raise ``UsageError`` for a dataclass's field that is one of a few names and has another."""
-    for name, choices in _choices(type(values)).items():  # type: ignore[arg-type]  # mypy: types do hash
-        value = vars(values)[name]
-        require(
-            value in choices,
-            f"{prefix}{name} is a known name",
-            repr(value),
-            nearest(str(value), choices),
-        )
+_NUMBERS: dict[Any, tuple[str, Callable[[Any], bool]]] = {
+    int: ("a whole number", lambda value: isinstance(value, Integral)),
+    float: ("a finite number", lambda value: isinstance(value, Real) and isfinite(value)),
+    bool: ("True or False", lambda value: isinstance(value, bool)),
+}
 
 
 @cache
-def _choices(cls: type) -> dict[str, tuple[str, ...]]:
-    hints = get_type_hints(cls)
-    return {name: get_args(kind) for name, kind in hints.items() if get_origin(kind) is Literal}
+def _declared(cls: type) -> dict[str, tuple[Any, Bound | None]]:
+    """Of every field: its type, and its bound where it declares one."""
+    found = {}
+    for name, hint in get_type_hints(cls, include_extras=True).items():
+        kind, *extras = get_args(hint) if get_origin(hint) is Annotated else (hint,)
+        found[name] = kind, next((extra for extra in extras if isinstance(extra, Bound)), None)
+    return found
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -1,4 +1,4 @@
-"""What the machine is: device, precision, seeds."""
+"""The machine: device, precision, seeds, what to do about its errors."""
 
 from __future__ import annotations
 
@@ -26,12 +26,14 @@ def pick_device(name: str = "auto") -> torch.device:
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         reason = str(error).splitlines()[0]
         raise UsageError(
-            "the device is one this machine has",
+            "a device that this machine has",
             f"{name} ({reason})",
             "leave --device out, or give cpu, cuda or mps",
         ) from error
     if device.type == "cuda":
-        torch.cuda.set_device(device)  # by which streams, graphs and the question for bf16 go
+        torch.cuda.set_device(
+            device
+        )  # streams, graphs and the check for bf16 use the current device
     return device
 
 
@@ -45,19 +47,19 @@ def pick_precision(wanted: Precision, device: torch.device) -> Literal["fp32", "
 
 
 def sent(drawn: torch.Tensor, device: torch.device) -> torch.Tensor:
-    """What was drawn on the CPU, on ``device``. Of up to 64 KB CUDA has a copy when the call returns: the
-    CPU need not wait until the card has done what it was given before."""
+    """``drawn``, made on the CPU, copied to ``device``. The CPU does not wait for work that the GPU has
+    queued: CUDA copies up to 64 KB aside before the call returns."""
     return drawn.to(device, non_blocking=device.type == "cuda")
 
 
 def keep_freed_memory() -> None:
-    """Let the C library hand out again what is freed, where it is glibc and would give it back.
+    """Make glibc reuse freed memory instead of returning it to the system.
 
-    glibc learns from the largest block that was freed which ones to take from the system each time,
-    every page to be cleared anew, and when to give back the end of its heap. Before it has learnt, half
-    of the time of a step on small images may go there (bench/README.md).
+    glibc returns large blocks to the system as soon as they are freed, and every page that it gets again
+    has to be cleared. It raises the size from which it does so to that of the largest block freed so
+    far. Until then a step on small images may spend half of its time there (bench/README.md).
     """
-    torch.empty(31 << 20, dtype=torch.uint8)  # blocks over 32 MB teach it nothing
+    torch.empty(31 << 20, dtype=torch.uint8)  # blocks above 32 MB do not raise it
 
 
 def seed_all(seed: int) -> None:
@@ -79,21 +81,23 @@ def describe(device: torch.device) -> str:
 
 
 def advice(error: RuntimeError) -> str:
-    """What to do about an error of torch's that is the machine's lack, not a mistake; else nothing."""
+    """Expectation, cause and fix, where torch's ``error`` comes from the machine (too little memory, no
+    compiler); else ""."""
     first = next(iter(str(error).strip().splitlines()), "")
-    told = ""
+    expected = ""
     if "out of memory" in first or "can't allocate memory" in first:
-        told, fix = (
-            "there is enough memory",
+        expected, fix = (
+            "enough memory",
             "`hwan plan` says before a training what fits; --train.batch 1 with --train.accumulate, "
-            "--speed.gradient_checkpointing and a smaller --data.size take less, and so does translate --tile 256",
+            "--speed.gradient_checkpointing and a smaller --data.size need less, and so does "
+            "translate --tile 256",
         )
     elif any(cls.__name__ == "TorchDynamoException" for cls in type(error).__mro__):
-        told, fix = (
-            "speed.compile has what it needs: a C++ compiler on a CPU, Triton on a GPU",
+        expected, fix = (
+            "what speed.compile needs: a C++ compiler on a CPU, Triton on a GPU",
             "install what is missing, or leave --speed.compile out",
         )
-    return f"{told}\n  received: {first}\n  fix: {fix}" if told else ""
+    return f"{expected}\n  received: {first}\n  fix: {fix}" if expected else ""
 
 
 def need(module: str, extra: str, job: str) -> ModuleType:
@@ -102,7 +106,7 @@ def need(module: str, extra: str, job: str) -> ModuleType:
         return importlib.import_module(module)
     except ImportError as error:
         raise UsageError(
-            f"{job} needs the {extra} extra",
+            f"the {extra} extra, which {job} needs",
             f"{module} is not installed",
             f"pip install 'hwan[{extra}]'",
         ) from error

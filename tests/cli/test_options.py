@@ -13,8 +13,7 @@ from hwan.cli.options import parse_over
 from hwan.cli.plan import Plan
 from hwan.cli.train import Train
 from hwan.config import Config, save
-from hwan.config.applicability import options
-from hwan.config.common import COMMON_OPTIONS
+from hwan.config.applicability import COMMON_OPTIONS, options
 from hwan.files import read_json, write_json
 
 SIZES = [

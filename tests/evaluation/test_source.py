@@ -156,7 +156,7 @@ def test_a_generator_is_no_training_and_names_no_data(
     ):
         said = say(capsys, *words)
         assert said.code == 2
-        assert "a generator's, which says what it translates" in said.all
+        assert "the config.json of a generator folder" in said.all
     said = say(capsys, "train", run, "--data", tmp_path)
     assert f"{run / 'config.json'} for its options" in said.err
     assert say(capsys, "evaluate", tmp_path).code == 2

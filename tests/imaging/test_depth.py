@@ -353,10 +353,13 @@ def test_inspect_says_what_a_file_has(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "rule"),
     [
-        ({"channels_a": 0}, "data.channels_a is at least 1"),
-        ({"range_a": (0.0, 9.0)}, "data.range_a is declared for depth float"),
-        ({"depth_b": "float", "range_b": (1.0, 1.0)}, "data.range_b is two numbers"),
-        ({"depth_b": "float", "range_b": (0.0, float("inf"))}, "data.range_b is two numbers"),
+        ({"channels_a": 0}, "data.channels_a of at least 1"),
+        ({"range_a": (0.0, 9.0)}, "depth float for data.range_a"),
+        ({"depth_b": "float", "range_b": (1.0, 1.0)}, "two finite numbers for data.range_b"),
+        (
+            {"depth_b": "float", "range_b": (0.0, float("inf"))},
+            "two finite numbers for data.range_b",
+        ),
     ],
 )
 def test_options_that_break_a_rule(options: dict[str, Any], rule: str) -> None:

@@ -329,3 +329,10 @@ def test_a_target_that_cannot_be_written_is_reported(tmp_path: Path) -> None:
     outcomes = list(translate_files(NETS[3, 3], plan_outputs([tmp_path / "in"], tmp_path / "out")))
     assert ["" if not o.error else o.source.name for o in outcomes] == ["x.png", ""]
     assert (tmp_path / "out" / "b.png").is_file()
+
+
+@pytest.mark.parametrize("method", ["gan", "pix2pix", "cut"])
+def test_a_direction_that_the_method_does_not_train_is_refused(tmp_path: Path, method: str) -> None:
+    (tmp_path / "config.json").write_text(f'{{"method": "{method}"}}')
+    with pytest.raises(UsageError, match=f"a direction that method {method} trains: ab"):
+        find_generator(tmp_path, "ba")

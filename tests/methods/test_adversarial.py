@@ -199,12 +199,12 @@ def test_a_partial_cycle_is_each_generators_own_objective() -> None:
 @pytest.mark.parametrize(
     ("loss", "norm", "rule"),
     [
-        ({"gan": "wgan-gp"}, "batch", "judges each image by itself"),
-        ({"r1": 1.0}, "batch", "judges each image by itself"),
-        ({"gan": "wgan-gp", "gp": 0.0}, "instance", "needs its gradient penalty"),
-        ({"r1": -1.0}, "instance", "loss.r1 is at least 0"),
-        ({"diffaugment": "colour"}, "instance", "loss.diffaugment is some of"),
-        ({"diffaugment": ("color",)}, "instance", "loss.diffaugment is some of"),
+        ({"gan": "wgan-gp"}, "batch", "treats each image by itself"),
+        ({"r1": 1.0}, "batch", "treats each image by itself"),
+        ({"gan": "wgan-gp", "gp": 0.0}, "instance", "loss.gp above 0"),
+        ({"r1": -1.0}, "instance", "loss.r1 of at least 0"),
+        ({"diffaugment": "colour"}, "instance", "for loss.diffaugment"),
+        ({"diffaugment": ("color",)}, "instance", "for loss.diffaugment"),
     ],
 )
 def test_what_does_not_fit_is_refused(loss: Any, norm: Any, rule: str) -> None:

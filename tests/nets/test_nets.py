@@ -180,14 +180,14 @@ def test_a_training_with_each_norm_goes_on_exactly(norm: Any, name: Any) -> None
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: GeneratorConfig(name="unet", downs=1), "downs is at least 2"),
+        (lambda: GeneratorConfig(name="unet", downs=1), "downs of at least 2 for unet"),
         (lambda: GeneratorConfig(name="unet", downs=5, dropout=0.5), "from 6 generator.downs"),
-        (lambda: GeneratorConfig(test_dropout=True), "needs generator.dropout"),
+        (lambda: GeneratorConfig(test_dropout=True), "generator.dropout above 0 for"),
         (lambda: GeneratorConfig(test_batch_statistics=True), "norm batch or whitening"),
-        (lambda: GeneratorConfig(norm_eps=0), "norm_eps is above 0"),
-        (lambda: GeneratorConfig(groups=0), "groups is at least 1"),
-        (lambda: DiscriminatorConfig(members=0), "members is at least 1"),
-        (lambda: DiscriminatorConfig(gamma_std=-1), "gamma_std is at least 0"),
+        (lambda: GeneratorConfig(norm_eps=0), "norm_eps above 0"),
+        (lambda: GeneratorConfig(groups=0), "groups of at least 1"),
+        (lambda: DiscriminatorConfig(members=0), "members of at least 1"),
+        (lambda: DiscriminatorConfig(gamma_std=-1), "gamma_std of at least 0"),
         (
             lambda: Config(data=DataConfig(size=128), generator=GeneratorConfig(name="unet", downs=8)),
             "multiple of 256",
@@ -203,13 +203,13 @@ def test_a_training_with_each_norm_goes_on_exactly(norm: Any, name: Any) -> None
                 data=DataConfig(size=64),
                 generator=GeneratorConfig(name="unet", downs=6, norm="whitening"),
             ),
-            "smallest normalised layer has 4",
+            "received: 4 ",
         ),
         (
             lambda: Config(
                 data=DataConfig(size=32), discriminator=DiscriminatorConfig(norm="whitening")
             ),
-            "the discriminator's smallest normalised layer has 9",
+            "discriminator.s smallest normalised layer, to whiten 16 channels\n  received: 9",
         ),
     ],
 )  # fmt: skip

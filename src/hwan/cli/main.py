@@ -20,6 +20,7 @@ from hwan.cli.serve import serve
 from hwan.cli.study import study
 from hwan.cli.train import train
 from hwan.cli.translate import translate
+from hwan.config.applicability import UnreadOption
 from hwan.config.renamed import RenamedOption
 from hwan.errors import Failure, Stopped, UsageError, nearest
 
@@ -59,6 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     with warnings.catch_warnings():
         warnings.simplefilter("default", RenamedOption)
+        warnings.simplefilter("ignore", UnreadOption)  # parse_over has said it
         plainly = warnings.showwarning
 
         def show(text: Warning | str, kind: type[Warning], *where: Any, **more: Any) -> None:

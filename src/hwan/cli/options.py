@@ -13,8 +13,7 @@ import tyro
 from tyro.constructors import ConstructorRegistry, StructConstructorSpec, StructTypeInfo
 
 from hwan.config import Config, load
-from hwan.config.applicability import refuse_unread, unread
-from hwan.config.common import COMMON_OPTIONS
+from hwan.config.applicability import COMMON_OPTIONS, refuse_unread, unread
 from hwan.config.recipes import RECIPES, SIZED, recipe
 from hwan.config.renamed import RENAMED
 from hwan.errors import UsageError, nearest, require

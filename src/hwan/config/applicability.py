@@ -1,58 +1,68 @@
-"""Options by their dotted names, and which of them nothing reads: giving one is refused, not ignored."""
+"""Options by their dotted names: the common ones, and the ones that nothing in a configuration reads."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
+from typing import Any
 
-from hwan.config import Config
+from hwan.config.config import Config
+from hwan.config.discriminators import DISCRIMINATOR_FAMILIES
+from hwan.config.generators import GENERATOR_FAMILIES
+from hwan.config.methods import METHOD_RECORDS
+from hwan.config.networks import NORM_RECORDS
 from hwan.errors import UsageError
 
-SCALED = ("instance-affine", "batch", "layer", "group", "whitening")
-"""Norms that learn a scale."""
-READ: dict[str, tuple[str, Callable[[Config], bool]]] = {
-    "loss.cycle_a loss.partial_cycle": ("method cyclegan", lambda c: c.method == "cyclegan"),
-    "loss.cycle_b loss.identity": (
-        "methods cyclegan and gan", lambda c: c.method in ("cyclegan", "gan"),
-    ),
-    "loss.adversarial loss.l1": ("method pix2pix", lambda c: c.method == "pix2pix"),
-    "loss.nce loss.nce_identity loss.nce_patches loss.flip_equivariance": (
-        "method cut", lambda c: c.method == "cut",
-    ),
-    "loss.gp": ("loss.gan wgan-gp", lambda c: c.loss.gan == "wgan-gp"),
-    "generator.blocks generator.stem generator.down": (
-        "generator.name resnet and plain", lambda c: not c.generator.is_unet,
-    ),
-    "generator.padding": (
-        "generator.name resnet and plain, and of generator.up nearest, bilinear and shuffle",
-        lambda c: not c.generator.is_unet or c.generator.up != "transposed",
-    ),
-    "generator.groups": ("generator.norm group", lambda c: c.generator.norm == "group"),
-    "generator.whitening_channels": ("generator.norm whitening", lambda c: c.generator.norm == "whitening"),
-    "generator.norm_eps": (
-        "norms of activations", lambda c: c.generator.norm not in ("weight", "spectral", "none"),
-    ),
-    "generator.gamma_mean generator.gamma_std": (
-        "norms that learn a scale", lambda c: c.generator.norm in SCALED,
-    ),
-    "discriminator.layers": (
-        "discriminator.name patchgan, image and multiscale", lambda c: c.discriminator.name != "pixel",
-    ),
-    "discriminator.scales": (
-        "discriminator.name multiscale", lambda c: c.discriminator.name == "multiscale",
-    ),
-    "discriminator.groups": ("discriminator.norm group", lambda c: c.discriminator.norm == "group"),
-    "discriminator.whitening_channels": (
-        "discriminator.norm whitening", lambda c: c.discriminator.norm == "whitening",
-    ),
-    "discriminator.norm_eps": (
-        "norms of activations", lambda c: c.discriminator.norm not in ("weight", "spectral", "none"),
-    ),
-    "discriminator.gamma_mean discriminator.gamma_std": (
-        "norms that learn a scale", lambda c: c.discriminator.norm in SCALED,
-    ),
-}  # fmt: skip
-"""By the names of options: what they are of, and whether a configuration reads them."""
+_COMMON = {
+    "data": "size resize flip channels_a channels_b pairs",
+    "generator": "name filters blocks norm up",
+    "discriminator": "name filters norm",
+    "loss": "gan cycle_a cycle_b identity diffaugment",
+    "train": "epochs batch lr decay pool ema precision best seed ticks",
+}
+COMMON_OPTIONS = tuple(
+    f"{section}.{name}" for section in _COMMON for name in _COMMON[section].split()
+)
+"""The options that people change: what ``--help`` shows (``--help-all`` shows all)."""
+
+Rule = tuple[str, str, Callable[[Config], bool]]
+"""An option, what it is read with (in words), and whether a configuration has that."""
+
+
+class UnreadOption(UserWarning):
+    """A configuration has a value that nothing in it reads."""
+
+
+def _named(
+    section: str, key: str, named: Mapping[Any, tuple[str, ...]], chosen: Callable[[Config], str]
+) -> Iterator[Rule]:
+    """The rules of the options of ``section`` that records read (``named``: those of each by its name):
+    one is read where ``key`` chooses a record that names it."""
+    for option in dict.fromkeys(option for options in named.values() for option in options):
+        names = [name for name, options in named.items() if option in options]
+        yield _rule(f"{section}.{option}", key, names, chosen)
+
+
+def _rule(option: str, key: str, names: list[str], chosen: Callable[[Config], str]) -> Rule:
+    return option, f"{key} {' or '.join(names)}", lambda config: chosen(config) in names
+
+
+_NORMS = {name: record.options for name, record in NORM_RECORDS.items()}
+_LOSSES = {name: record.loss_options for name, record in METHOD_RECORDS.items()}
+_GENERATORS = {name: family.options for name, family in GENERATOR_FAMILIES.items()}
+_DISCRIMINATORS = {name: family.options for name, family in DISCRIMINATOR_FAMILIES.items()}
+RULES: tuple[Rule, ...] = (
+    ("loss.gp", "loss.gan wgan-gp", lambda c: c.loss.gan == "wgan-gp"),
+    ("generator.padding", "a generator.up that resizes or shuffles, in a U-Net",
+     lambda c: c.generator.up != "transposed" or c.generator.family.pads_convolutions),
+    *_named("loss", "method", _LOSSES, lambda c: c.method),
+    *_named("generator", "generator.name", _GENERATORS, lambda c: c.generator.name),
+    *_named("generator", "generator.norm", _NORMS, lambda c: c.generator.norm),
+    *_named("discriminator", "discriminator.name", _DISCRIMINATORS, lambda c: c.discriminator.name),
+    *_named("discriminator", "discriminator.norm", _NORMS, lambda c: c.discriminator.norm),
+)  # fmt: skip
+"""When options are read that not every configuration reads. One without a rule is always read."""
 
 
 def options(config: Config) -> dict[str, str]:
@@ -65,22 +75,26 @@ def options(config: Config) -> dict[str, str]:
 
 
 def unread(config: Config, base: Config) -> dict[str, str]:
-    """The options in which ``config`` differs from ``base`` and which nothing in it reads, with what they
-    are of. One that is turned off (0, False) says nothing and is left out."""
+    """The options in which ``config`` differs from ``base`` and which nothing in it reads, each with what
+    would read it. One that is turned off (0, False) changes nothing and is left out."""
     own, before = options(config), options(base)
     return {
-        name: of
-        for names, (of, reads) in READ.items()
-        for name in names.split()
-        if not reads(config) and own[name] not in (before[name], "0", "0.0", "False")
+        name: what
+        for name, what, is_read in RULES
+        if own[name] not in (before[name], "0", "0.0", "False") and not is_read(config)
     }
 
 
 def refuse_unread(config: Config, base: Config) -> None:
-    """Raise ``UsageError`` for the first option that was given over ``base`` and is read by nothing."""
-    for name, of in unread(config, base).items():
-        raise UsageError(
-            f"{name} is of {of}",
-            f"{name} {options(config)[name]}, which nothing here would read",
-            "leave it out",
-        )
+    """Raise ``UsageError`` for the first option that was given over ``base`` and that nothing reads."""
+    for name, what in unread(config, base).items():
+        received = f"{name} {options(config)[name]}, which nothing would read"
+        raise UsageError(f"{what} for {name}", received, f"leave {name} out")
+
+
+def warn_unread(config: Config, where: str) -> None:
+    """Warn (``UnreadOption``) of every option of ``config``, which came from ``where``, that is not the
+    default and that nothing reads. It may be left from a recipe, so it is not refused."""
+    for name, what in unread(config, Config()).items():
+        text = f"{where}: nothing reads {name} {options(config)[name]}: it needs {what}"
+        warnings.warn(text, UnreadOption, stacklevel=3)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from inspect import signature
+from typing import Any
 
 from hwan.config import (
     Config,
@@ -13,7 +15,8 @@ from hwan.config import (
     LossConfig,
     TrainConfig,
 )
-from hwan.errors import UsageError, nearest
+from hwan.config.methods import METHOD_RECORDS
+from hwan.errors import UsageError, nearest, require
 
 
 def cyclegan(size: int = 256) -> Config:
@@ -103,40 +106,29 @@ def fastcut() -> Config:
     )
 
 
+def demo_daynight() -> Config:
+    """The other demo: procedural landscapes by day to the same by night."""
+    data, train = DataConfig(size=64, resize=64), TrainConfig(epochs=4.0, lr=4e-4)
+    return replace(small(), data=data, train=train)
+
+
 def demo_webtoon() -> Config:
     """The demo: photographs to drawings, embedded."""
     # No norm: a drawing keeps the colour of its photograph, and instance norm removes just that
     # from a crop (docs/log.md has both).
-    generator = GeneratorConfig(
-        filters=16, blocks=3, stem=5, up="nearest", norm="none", init="kaiming", gain=0.7
-    )
-    return _demo(generator, identity=1.0, epochs=4.0)
+    config = demo_daynight()
+    generator = replace(config.generator, norm="none", init="kaiming", gain=0.7)
+    return replace(config, generator=generator, loss=LossConfig(identity=1.0))
 
 
-def demo_daynight() -> Config:
-    """The other demo: procedural landscapes by day to the same by night."""
-    return _demo(
-        GeneratorConfig(filters=16, blocks=3, stem=5, up="nearest"), identity=0.5, epochs=4.0
-    )
+def _default(method: Any) -> Callable[[], Config]:
+    def recipe() -> Config:
+        """A method with the default options."""
+        return Config(method=method, data=DataConfig(pairs=METHOD_RECORDS[method].pairings[0]))
+
+    return recipe
 
 
-def _demo(generator: GeneratorConfig, identity: float, epochs: float) -> Config:
-    return Config(
-        method="cyclegan",
-        data=DataConfig(size=64, resize=64),
-        generator=generator,
-        discriminator=DiscriminatorConfig(filters=16),
-        loss=LossConfig(identity=identity),
-        train=TrainConfig(epochs=epochs, lr=4e-4),
-    )
-
-
-SIZED: dict[str, Callable[[int], Config]] = {
-    "cyclegan": cyclegan,
-    "pix2pix": pix2pix,
-    "colourise": colourise,
-}
-"""Recipes whose networks follow the size of the images."""
 RECIPES: dict[str, Callable[[], Config]] = {
     "cyclegan": cyclegan,
     "small": small,
@@ -149,16 +141,28 @@ RECIPES: dict[str, Callable[[], Config]] = {
     "demo-webtoon": demo_webtoon,
     "demo-daynight": demo_daynight,
 }
+"""Every recipe by its name; a method without a recipe has one of its own name, with the default options."""
+for _method, _record in METHOD_RECORDS.items():
+    if not _record.recipes:
+        RECIPES[_method] = _default(_method)
+SIZED = tuple(name for name, make in RECIPES.items() if "size" in signature(make).parameters)
+"""The recipes whose networks follow the size of the images."""
 
 
 def recipe(name: str, size: int | None = None) -> Config:
-    """The recipe of this name; ``size`` is for those whose networks follow the size of the images.
+    """The recipe ``name``, for crops of ``size`` pixels where that is given.
 
-    Raises ``UsageError`` with the nearest name for an unknown one.
+    Those in ``SIZED`` make networks that suit the size; of the others only data.size changes (and
+    data.resize by the same factor). Raises ``UsageError`` for an unknown name, with the nearest one, and
+    for a size that the networks cannot take.
     """
     if name not in RECIPES:
-        raise UsageError("a recipe of hwan's, or a config.json", name, nearest(name, RECIPES))
-    if size is None or name not in SIZED:
+        raise UsageError("the name of a recipe", name, nearest(name, RECIPES))
+    if size is None:
         return RECIPES[name]()
-    DataConfig(size=size)  # its own rule before the networks' rules
-    return SIZED[name](size)
+    require(size >= 8, "data.size of at least 8", size, "give 256, say")
+    if name in SIZED:
+        return RECIPES[name](size=size)  # type: ignore[call-arg]  # which SIZED is of
+    config = RECIPES[name]()
+    resize = round(config.data.resize * size / config.data.size)
+    return replace(config, data=replace(config.data, size=size, resize=resize))

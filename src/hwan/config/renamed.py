@@ -1,4 +1,4 @@
-"""Options that have another name than in version 0.1: saved configs are read under both for one release."""
+"""Options that were renamed since version 0.1: saved configs may use the old names for one release."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class RenamedOption(FutureWarning):
 
 
 def with_new_names(values: Any, where: str) -> Any:
-    """``values`` of a config file with today's names; each old one is told once, as a warning."""
+    """``values`` of a config file with today's names. Warns (``RenamedOption``) of each old name."""
     if not isinstance(values, dict):
         return values
     found = {k: dict(v) if isinstance(v, dict) else v for k, v in values.items()}

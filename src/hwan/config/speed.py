@@ -1,31 +1,32 @@
-"""How a training is computed, never what: techniques that cost or save time and memory, one switch each."""
+"""``SpeedConfig``: techniques that change the time and memory of a training, not its result."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Literal
 
-from hwan.errors import at_least
+from hwan.errors import Whole, check_options
 
 Switch = Literal["auto", "on", "off"]
 
 
 @dataclass(frozen=True)
 class SpeedConfig:
-    """Defaults are what measured best (bench/README.md); results differ by rounding alone."""
+    """The defaults measured best (bench/README.md). Results differ by rounding alone."""
 
     batched: bool = True
-    """One call of a network for images that go through it anyway (real and identity, real and fake),
-    where it treats each by itself; batch norm, whitening, spectral norm and dropout keep two calls."""
+    """Put images that pass through the same network into one batch (real and identity, real and fake).
+    Only for networks that treat each image by itself: not with batch norm, whitening, spectral norm or
+    dropout."""
     parallel_halves: bool = True
-    """CPU only: both halves of cyclegan's objective at once, on half of the cores each. Not of compiled
-    networks."""
+    """CPU only: compute both halves of cyclegan's objective at once, each on half of the cores. Not with
+    speed.compile."""
     fused_adam: bool = True
-    """Adam in one pass over all weights."""
+    """Update all weights by one pass of Adam."""
     fast_kernels: bool = True
-    """CPU only: layers by formulas of fewer operations: wide 3x3 convolutions by Winograd's products
-    (fp32), those from or to few channels row by row, instance norm as a group norm. Not in compiled
-    networks, nor with channels_last."""
+    """CPU only: compute layers with fewer operations: wide 3x3 convolutions by Winograd's algorithm (fp32),
+    convolutions from or to few channels row by row, instance norm as a group norm. Not with
+    speed.compile or channels_last."""
     channels_last: Switch = "auto"
     """Memory order of images and kernels (B, H, W, C); auto: where a GPU computes in bf16 or fp16."""
     compile: bool = False
@@ -38,16 +39,17 @@ class SpeedConfig:
     tf32: bool = True
     """CUDA only: ten bits of mantissa inside fp32 convolutions and products."""
     gradient_checkpointing: bool = False
-    """Forget what is inside a resnet's blocks and ends, and compute it again on the way back: less
-    memory, more time."""
+    """Do not keep what is inside a resnet's blocks and ends for the backward pass, but compute it again
+    there: less memory, more time. For generators resnet and plain."""
     data: Literal["auto", "host", "device"] = "auto"
-    """Where decoded images wait. auto: on the GPU where the whole set takes a quarter of its free memory
-    at most and is only cropped and mirrored; else on the host."""
-    workers: int = 0
-    """Most threads that prepare batches; 0: as many as cores, taken on only when the network waits."""
+    """Where decoded images are kept. auto: on the GPU if all of them need at most a quarter of its free
+    memory and are only cropped and mirrored, else on the host."""
+    workers: Whole = 0
+    """Greatest number of threads that prepare batches; 0: as many as cores. A thread is added only when
+    the network waits for data."""
 
     def __post_init__(self) -> None:
-        at_least("speed", self, workers=0)
+        check_options("speed", self)
 
 
 PLAIN = SpeedConfig(
@@ -59,4 +61,4 @@ PLAIN = SpeedConfig(
     tf32=False,
     data="host",
 )
-"""No technique at all: the step as the papers' code computes it."""
+"""Every technique off: the step as the papers' code computes it."""

@@ -17,8 +17,6 @@ from hwan.errors import UsageError, require
 Match = tuple[tuple[int, int], ...]
 """(number in A, number in B) of every pair."""
 
-PAIRED_METHODS = ("pix2pix",)
-
 
 @dataclass(frozen=True)
 class TrainingSet:
@@ -91,7 +89,7 @@ def open_set(layout: Layout, config: Config) -> TrainingSet:
     """
     a, b = _share(_open(layout.train_a, layout.train_b, config), config, held_out=False)
     match = None
-    if config.method in PAIRED_METHODS:
+    if config.record.draws_pairs:
         match = pair(a, b, layout.train_a.folder, config.data.pairs in ("sides", "self"))
     if not config.loss.paired:
         return TrainingSet(a, b, match)

@@ -12,8 +12,8 @@ from typing import Any
 
 from hwan import __version__
 from hwan import config as configs
+from hwan.config.methods import record_of
 from hwan.data.folders import Layout
-from hwan.data.sets import PAIRED_METHODS
 from hwan.evaluation.evaluate import sides, translation
 from hwan.evaluation.results import (
     FIGURES,
@@ -162,7 +162,7 @@ def _samples(run: Path, config: EvaluationSource) -> Frames:
     heads: tuple[str, ...] = ("real A", "to B", "real B")
     if "ba" in config.directions:
         heads = ("real A", "to B", "back to A", "real B", "to A", "back to B")
-    paired = " The real B is the truth." if config.method in PAIRED_METHODS else ""
+    paired = " The real B is the truth." if record_of(config.method).draws_pairs else ""
     note = f"The same held-out images at every tick, drawn by the generators that are kept.{paired}"
     return Frames("Samples over time", frames, note, heads)
 

@@ -90,7 +90,7 @@ def export_onnx(
 
 def check_exportable(spec: GeneratorSpec) -> None:
     """Raise ``UsageError`` for a generator that no fixed graph can be."""
-    if spec.generator.norm == "whitening" and spec.generator.test_batch_statistics:
+    if spec.generator.norm_record.whitens and spec.generator.test_batch_statistics:
         raise UsageError(
             "a norm that ONNX has operators for (whitening by the image's statistics has none)",
             "norm whitening with generator.test_batch_statistics",

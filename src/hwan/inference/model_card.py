@@ -17,7 +17,6 @@ from hwan.metrics.names import FIGURES
 from hwan.nets.folder import GeneratorSpec, direction_of, load_generator, save_generator
 
 README, SAMPLES = "README.md", "samples.png"
-OWN_STATISTICS = ("instance", "instance-affine", "layer", "group")
 
 
 def export_folder(folder: Path, out: Path, licence: str = "", name: str = "USER/NAME") -> Path:
@@ -167,7 +166,7 @@ def _limits(spec: GeneratorSpec) -> list[str]:
         f"their details are translated, not their composition.",
         f"Sides are padded by reflection to multiples of {multiple} (from {least}) and cropped back.",
     ]
-    if spec.generator.norm in OWN_STATISTICS:
+    if spec.generator.norm_record.whole_image:
         limits.append(
             "Its norms use each picture's own statistics: a crop is translated otherwise than the whole."
         )

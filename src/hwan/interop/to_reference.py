@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 
 from hwan.config import GeneratorConfig
+from hwan.config.methods import record_of
 from hwan.errors import require
 from hwan.files import write_atomic
 from hwan.interop.reference import STATISTICS, reference_name
@@ -47,7 +48,7 @@ def export_reference(source: Path, out: Path) -> Exported:
             # The reference's batch norm has a place for statistics, used under --eval alone.
             statistics = torch.zeros_like(value), torch.ones_like(value), torch.tensor(0)
             weights |= {f"{norm}.{k}": v for k, v in zip(STATISTICS, statistics, strict=True)}
-    name = "G" if spec.method == "pix2pix" else {"ab": "G_A", "ba": "G_B"}[spec.direction]
+    name = record_of(spec.method).reference_names[("ab", "ba").index(spec.direction)]
     path = out if out.suffix == ".pth" else out / f"latest_net_{name}.pth"
     data = io.BytesIO()
     torch.save(weights, data)

@@ -18,7 +18,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
-from hwan.config import Augmentation
+from hwan.config.methods import Augmentation
 from hwan.runtime import sent
 
 Images = Float[Tensor, "b c h w"]

@@ -9,7 +9,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import conv2d, dropout, pad
 
-from hwan.config.networks import Activation, GeneratorConfig, Padding, Upsampling
+from hwan.config import GeneratorConfig
+from hwan.config.networks import Activation, Padding, Upsampling
 from hwan.nets.fast.convs import PaddedConv2d
 from hwan.nets.norms import NetConfig, constrain
 

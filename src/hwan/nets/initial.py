@@ -7,7 +7,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from hwan.config.networks import GeneratorConfig, Init
+from hwan.config import GeneratorConfig
+from hwan.config.networks import Init
 from hwan.nets.blocks import ShuffleConv2d
 from hwan.nets.norms import NetConfig
 from hwan.nets.whitening import Whitening2d

@@ -8,7 +8,8 @@ from torch import Tensor, nn
 from torch.nn.functional import group_norm, instance_norm
 from torch.nn.utils.parametrizations import spectral_norm, weight_norm
 
-from hwan.config.networks import DiscriminatorConfig, GeneratorConfig, Norm
+from hwan.config import DiscriminatorConfig, GeneratorConfig
+from hwan.config.networks import NORM_RECORDS, Norm
 from hwan.nets.whitening import Whitening2d
 
 NetConfig = GeneratorConfig | DiscriminatorConfig
@@ -80,7 +81,7 @@ def needs_bias(norm: Norm) -> bool:
     checkpoints hold it. Layer and group norm subtract one mean from several channels, between which
     biases still tell.
     """
-    return norm not in ("batch", "instance-affine", "whitening")
+    return not NORM_RECORDS[norm].absorbs_bias
 
 
 def constrain(conv: nn.Conv2d | nn.ConvTranspose2d, norm: Norm) -> nn.Module:

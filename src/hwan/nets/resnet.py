@@ -36,7 +36,7 @@ class ResidualBlock(nn.Module):
 
     def __init__(self, channels: int, config: GeneratorConfig) -> None:
         super().__init__()
-        self.skip = config.name != "plain"
+        self.skip = config.family.skips
         bias = needs_bias(config.norm)
         self.body = nn.Sequential(
             *padded_conv(config, channels, channels, 3, bias),

@@ -60,7 +60,7 @@ def unet(config: GeneratorConfig, channels_in: int, channels_out: int) -> UNet:
     has none either. Equal to the reference code's UnetGenerator. Convolutions are padded with zeros
     at the halvings and transposed doublings; ``padding`` serves the other doublings.
     """
-    bias, skip = needs_bias(config.norm), config.name == "unet"
+    bias, skip = needs_bias(config.norm), config.family.skips
     same = config.strided_padding == "same"
     widths = [config.filters * min(2**i, 8) for i in range(config.downs)]
     inner: nn.Module = nn.Identity()

@@ -51,7 +51,7 @@ def outputs(cell: Cell, direction: str = "ab") -> Outputs:
         way_back = trained(cell, direction[::-1])
         back = torch.cat([way_back(image[None].to(cell.device)) for image in fake]).cpu()
     # A one-way method's other test folder is never read for translating; for variety it is.
-    target = truth if cell.config.method != "cyclegan" else held_out(cell, direction[::-1])
+    target = truth if len(cell.config.directions) == 1 else held_out(cell, direction[::-1])
     return Outputs(real, fake, truth, back, fake if target is None else target)
 
 

@@ -14,7 +14,6 @@ from pathlib import Path
 import torch
 
 from hwan.config import Config, Precision
-from hwan.config.networks import BATCH_DEPENDENT_NORMS
 from hwan.data.augment import fit
 from hwan.data.folders import list_images, locate
 from hwan.data.sets import could_lie_on, has_room
@@ -107,21 +106,23 @@ def heap(config: Config, device: torch.device) -> float:
     """Bytes that memory grows to for a byte of tensors that live at once."""
     if device.type != "cpu":
         return 1.0
-    return SHREDDED if config.speed.fast_kernels and not config.generator.is_unet else HEAP
+    shreds = config.speed.fast_kernels and config.generator.family.fast_convolutions
+    return SHREDDED if shreds else HEAP
 
 
 def _reductions(config: Config) -> Iterator[tuple[str, Config]]:
     """Ways to need less memory, each on top of those before, the ones that change no result first."""
     options = ""
     # (Batch norm and whitening would see other batches.)
-    norms = {config.generator.norm, config.discriminator.norm}
-    if config.train.batch > 1 and not norms & {"batch", "whitening"}:
+    norms = config.generator.norm_record, config.discriminator.norm_record
+    if config.train.batch > 1 and not any(norm.mixes_batch for norm in norms):
         batches = config.train.accumulate * config.train.batch
         split = dataclasses.replace(config.train, batch=1, accumulate=batches)
         config = dataclasses.replace(config, train=split)
         options += f" --train.batch 1 --train.accumulate {batches}"
         yield options.strip(), config
-    if not config.generator.is_unet and config.generator.norm not in BATCH_DEPENDENT_NORMS:
+    can_forget = config.generator.family.gradient_checkpointing
+    if can_forget and not config.generator.norm_record.updates_in_forward:
         forgetful = dataclasses.replace(config.speed, gradient_checkpointing=True)
         config = dataclasses.replace(config, speed=forgetful)
         options += " --speed.gradient_checkpointing"

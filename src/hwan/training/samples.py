@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from hwan.config import PixelFormat
+from hwan.config.methods import record_of
 from hwan.data.augment import fit_and_crop
 from hwan.data.folders import ImageFolder, Layout, evenly, list_images
-from hwan.data.sets import PAIRED_METHODS
 from hwan.errors import UsageError
 from hwan.evaluation.source import EvaluationSource, read_source
 from hwan.imaging.pixels import RGB, Pixels, for_display, grid, save, to_pixels, to_tensor
@@ -61,7 +61,7 @@ class Samples:
         with torch.random.fork_rng(devices), torch.compiler.set_stance("force_eager"):
             columns = sheet(nets, a[:ROWS], b[:ROWS])
             if health:
-                paired = training.config.method in PAIRED_METHODS
+                paired = training.config.record.draws_pairs
                 found = measure(nets, a, b, paired) | gradients(training)
         training.method.train()
         # 8 bit show -1..1 of any depth.
@@ -83,7 +83,7 @@ def measure_test_health(run: Path, layout: Layout, device: str = "auto") -> dict
         for direction in config.directions
     }
     a, b = Samples(layout, config, EXAMINED).tensors(config, on)
-    return measure(nets, a, b, config.method in PAIRED_METHODS)
+    return measure(nets, a, b, record_of(config.method).draws_pairs)
 
 
 def sheet(nets: Mapping[str, nn.Module], a: Tensor, b: Tensor) -> list[Tensor]:

@@ -8,7 +8,6 @@ import torch
 from torch import nn
 
 from hwan.config import Config
-from hwan.config.networks import BATCH_DEPENDENT_NORMS
 from hwan.errors import require
 from hwan.methods.base import OptimizerGroup
 from hwan.nets.fast.switch import use_fast_kernels
@@ -72,22 +71,11 @@ def load_adam(optimizer: torch.optim.Adam, state: dict[str, Any]) -> None:
 
 def _check(config: Config, device: torch.device, precision: str) -> None:
     speed, generator = config.speed, config.generator
-    if speed.gradient_checkpointing:
-        require(
-            not generator.is_unet,
-            "speed.gradient_checkpointing forgets what is inside a resnet",
-            f"generator.name {generator.name}",
-            "take generator.name resnet or plain, or a smaller train.batch with train.accumulate",
-        )
-        require(
-            generator.norm not in BATCH_DEPENDENT_NORMS,
-            "speed.gradient_checkpointing computes blocks twice, and running estimates must move once",
-            f"generator.norm {generator.norm}",
-            "take another norm, or leave speed.gradient_checkpointing out",
-        )
     if speed.cuda_graph:
-        draws = config.method == "cut" or config.loss.gan == "wgan-gp" or config.loss.diffaugment
-        whitens = "whitening" in (generator.norm, config.discriminator.norm)
+        draws = (
+            config.record.decides_on_host or config.loss.gan == "wgan-gp" or config.loss.diffaugment
+        )
+        whitens = generator.norm_record.whitens or config.discriminator.norm_record.whitens
         require(
             device.type == "cuda",
             "speed.cuda_graph records CUDA work",
@@ -99,7 +87,7 @@ def _check(config: Config, device: torch.device, precision: str) -> None:
         require(
             config.train.accumulate == 1 and not (draws or whitens or scales),
             "speed.cuda_graph replays a step of which nothing is decided on the host: not with "
-            "train.accumulate, cut, wgan-gp, diffaugment or whitening, and in fp16 only with speed.fused_adam",
+            "train.accumulate, cut, wgan-gp, diffaugment or whitening, in fp16 only with speed.fused_adam",
             f"{precision}, accumulate {config.train.accumulate}, method {config.method}, "
             f"loss.gan {config.loss.gan}, diffaugment {config.loss.diffaugment}, "
             f"norms {generator.norm} and {config.discriminator.norm}, fused {speed.fused_adam}",
