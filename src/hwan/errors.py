@@ -24,6 +24,10 @@ class UsageError(Exception):
         return UsageError, (self.expected, str(self.received), self.fix)
 
 
+class OutdatedFile(FutureWarning):
+    """A file of an earlier version, which is read for one release more."""
+
+
 class Failure(RuntimeError):
     """Work that went wrong without the caller's mistake (exit code 1)."""
 

@@ -21,8 +21,7 @@ from hwan.cli.study import study
 from hwan.cli.train import train
 from hwan.cli.translate import translate
 from hwan.config.applicability import UnreadOption
-from hwan.config.renamed import RenamedOption
-from hwan.errors import Failure, Stopped, UsageError, nearest
+from hwan.errors import Failure, OutdatedFile, Stopped, UsageError, nearest
 
 Command = Callable[[list[str]], int]
 USAGE: tuple[tuple[Command, str, str], ...] = (
@@ -59,12 +58,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"hwan {__version__}")
         return 0
     with warnings.catch_warnings():
-        warnings.simplefilter("default", RenamedOption)
+        warnings.simplefilter("default", OutdatedFile)
         warnings.simplefilter("ignore", UnreadOption)  # parse_over has said it
         plainly = warnings.showwarning
 
         def show(text: Warning | str, kind: type[Warning], *where: Any, **more: Any) -> None:
-            if issubclass(kind, RenamedOption):
+            if issubclass(kind, OutdatedFile):
                 print(f"note: {text}", file=sys.stderr)
             else:
                 plainly(text, kind, *where, **more)

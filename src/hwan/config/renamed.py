@@ -5,6 +5,8 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
+from hwan.errors import OutdatedFile
+
 RENAMED = {
     "speed.branches": "speed.parallel_halves",
     "speed.forms": "speed.fast_kernels",
@@ -16,7 +18,7 @@ RENAMED = {
 }
 
 
-class RenamedOption(FutureWarning):
+class RenamedOption(OutdatedFile):
     """A saved file has an option under its old name."""
 
 

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from hwan.config import UNIT, Depth, GeneratorConfig, PixelFormat, ValueRange, from_dict, to_dict
-from hwan.errors import UsageError, at_least, require
+from hwan.errors import OutdatedFile, UsageError, at_least, require
 from hwan.files import read_json, write_atomic, write_json
 from hwan.nets import build_generator
 
@@ -30,7 +30,7 @@ FORMAT_1, FORMAT = "hwan-generator-1", "hwan-generator-2"
 HEADER_KEY = "hwan"  # of the spec, in the safetensors header
 
 
-class OldGeneratorFormat(FutureWarning):
+class OldGeneratorFormat(OutdatedFile):
     """A generator folder has an older format."""
 
 
