@@ -114,7 +114,7 @@ WRONG = [
     ("train small --data DATA", ["no --out", "add --out"]),
     ("train small --data nowhere --out x", ["--data is a folder", "received: nowhere"]),
     ("train small --data DATA DATA DATA --out x", ["3 folders"]),
-    ("train small --data DATA --out RUN", ["a new run needs a new folder", "remove the folder"]),
+    ("train small --data DATA --out RUN", ["a new folder for a new run", "remove the folder"]),
     ("train small --data DATA --out x --device gpu", ["device is one this machine has", "gpu"]),
     ("evaluate", ["a test is of a run", "hwan evaluate RUN"]),
     ("evaluate RUN --out x", ["comparison of several runs", "one run"]),

@@ -23,8 +23,9 @@ from hwan.nets import build_generator
 from hwan.nets.folder import GeneratorSpec, load_generator, save_generator
 from hwan.training import run as runs
 from hwan.training.best import ValidationFigures, ranked
-from hwan.training.loop import Training
-from hwan.training.run import LogRow, train
+from hwan.training.recorder import LogRow
+from hwan.training.run import train
+from hwan.training.state import Training
 from runs import NET, fill, make_run
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 
+import tiny
 from hwan.config import (
     Config,
     DataConfig,
@@ -19,7 +20,8 @@ from hwan.data.loader import Batch
 from hwan.interop.reference import reference_name
 from hwan.methods.cyclegan import CycleGAN
 from hwan.nets import build_discriminator, build_generator
-from hwan.training.loop import Status, Training, loop
+from hwan.training.loop import Status, loop
+from hwan.training.state import Training
 from shared import SHARED
 
 GOLDEN = SHARED / "golden"
@@ -98,7 +100,7 @@ def test_cyclegan_losses_and_weights(monkeypatch: pytest.MonkeyPatch) -> None:
     steps = run(training, golden, monkeypatch)
     assert len(steps) == 3
     for status, expected in zip(steps, golden["losses"], strict=True):
-        got = {names[name]: float(value) for name, value in status.losses.items()}
+        got = {names[name]: value for name, value in tiny.numbers(status.losses).items()}
         assert got == pytest.approx(expected, rel=1e-4)
     for name, net in networks.items():
         idle = idle_biases(net)
@@ -131,7 +133,7 @@ def test_pix2pix_losses_and_weights(monkeypatch: pytest.MonkeyPatch) -> None:
     steps = run(training, golden, monkeypatch)
     assert len(steps) == 2
     for status, expected in zip(steps, golden["losses"], strict=True):
-        got = {name: float(value) for name, value in status.losses.items()}
+        got = tiny.numbers(status.losses)
         assert got == pytest.approx(
             {
                 "gan_ab": expected["G_GAN"],
@@ -151,7 +153,7 @@ def run(
     training: Training, golden: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> list[Status]:
     # The golden inputs are floats already; the loop's own conversion has tests of its own.
-    monkeypatch.setattr("hwan.training.loop.to_tensor", lambda x, limits: x)
+    monkeypatch.setattr("hwan.training.state.to_tensor", lambda x, limits: x)
     batches = (Batch(a, b) for a, b in golden["inputs"])
     return list(loop(training, batches, total=len(golden["inputs"])))
 

@@ -23,8 +23,9 @@ from hwan.config import (
 from hwan.data.loader import Batch
 from hwan.errors import UsageError
 from hwan.inference.translate import load
-from hwan.training.loop import Training, loop
-from hwan.training.run import save_generators
+from hwan.training.loop import loop
+from hwan.training.recorder import save_generators
+from hwan.training.state import Training
 
 SIZE = 16
 METHODS = ("cyclegan", "gan", "pix2pix", "cut")
@@ -96,7 +97,11 @@ def test_every_combination(method: str, generator: str, tmp_path: Path) -> None:
             [p.detach().flatten() for p in training.generators["generator_ab"].parameters()]
         )
         for status in loop(training, iter(batches), total=2):
-            assert all(bool(torch.isfinite(value)) for value in status.losses.values()), (
+            assert all(
+                bool(torch.isfinite(value))
+                for group in status.losses.values()
+                for value in group.values()
+            ), (
                 norm,
                 padding,
                 gan,

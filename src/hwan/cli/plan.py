@@ -45,12 +45,12 @@ def plan(args: list[str]) -> int:
     room = given.memory * 1e9 or planning.memory_of(device)
     config = planning.settled(given.config, pick_precision(given.config.train.precision, device))
     table = Table("options", "memory", f"fits into {room / 1e9:.1f} GB", "GFLOP a step")
-    held = planning.pictures(config, given.data, device)
+    held = planning.resident_images(config, given.data, device)
     found = planning.choices(config, device, room, held)
     for choice in found:
         fits = "yes" if choice.total <= room else "no"
         table.add_row(
-            choice.options, f"{choice.total / 1e9:.2f} GB", fits, f"{choice.need.flop / 1e9:.1f}"
+            choice.options, f"{choice.total / 1e9:.2f} GB", fits, f"{choice.cost.flop / 1e9:.1f}"
         )
     console = Console()
     console.print(f"{describe(device)}; {config.train.precision}", highlight=False)

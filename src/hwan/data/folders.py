@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 from hwan.config import Pairing, PixelFormat
 from hwan.errors import UsageError
 from hwan.imaging.codecs import SUFFIXES
 from hwan.imaging.pixels import Picture, decode
+
+T = TypeVar("T")
 
 View = Literal["whole", "left", "right"]
 
@@ -142,3 +144,9 @@ def list_images(folder: Path) -> tuple[Path, ...]:
         and path.is_file()
     )
     return tuple(sorted(found, key=lambda path: path.relative_to(folder).parts))
+
+
+def evenly(items: Sequence[T], count: int) -> list[T]:
+    """``count`` of ``items`` at equal distances, the first among them; all where there are fewer."""
+    n = min(count, len(items))
+    return [items[i * len(items) // n] for i in range(n)]

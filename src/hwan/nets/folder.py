@@ -47,6 +47,11 @@ class GeneratorSpec:
         return PixelFormat(self.channels_out, self.depth_out, self.range_out)
 
 
+def direction_of(name: str) -> str:
+    """ "ab" of "generator_ab"; "" where the name says none."""
+    return name.removeprefix("generator_") if name in ("generator_ab", "generator_ba") else ""
+
+
 def save_generator(folder: Path, net: nn.Module, spec: GeneratorSpec) -> None:
     """Write ``net`` and its card into ``folder``, replacing what is there file by file."""
     tensors = {

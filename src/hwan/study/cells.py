@@ -169,6 +169,7 @@ def train(job: Job, data: tuple[Path, ...]) -> str:
 
 def _train(job: Job, data: tuple[Path, ...]) -> None:
     from hwan.training import run as training
+    from hwan.training.recorder import Interrupted
 
     place, config = job.training, _fitted(job, data)
     part = place.with_name("." + place.name)
@@ -178,7 +179,7 @@ def _train(job: Job, data: tuple[Path, ...]) -> None:
     began, diverged = time.process_time(), ""
     try:
         for event in training.train(config, data, part, job.setting.device, resume):
-            if isinstance(event, training.Interrupted):
+            if isinstance(event, Interrupted):
                 raise Stopped
     except TrainingDiverged as error:
         diverged = str(error).splitlines()[0]

@@ -12,17 +12,16 @@ from torch import Tensor, nn
 from hwan.config import PixelFormat
 from hwan.data.augment import centre_crop
 from hwan.data.cache import fit
-from hwan.data.folders import ImageFolder, Layout, list_images
+from hwan.data.folders import ImageFolder, Layout, evenly, list_images
 from hwan.data.sets import PAIRED_METHODS
 from hwan.errors import UsageError
 from hwan.evaluation.source import EvaluationSource, read_source
 from hwan.imaging.pixels import RGB, Pixels, grid, save, to_pixels, to_tensor, view
 from hwan.inference.translate import find_generator
-from hwan.nets.folder import load_generator
+from hwan.nets.folder import direction_of, load_generator
 from hwan.runtime import pick_device
-from hwan.training.health import gradients, measure
-from hwan.training.health import singly as singly
-from hwan.training.loop import Training
+from hwan.training.health import gradients, measure, one_by_one
+from hwan.training.state import Training
 
 ROWS = 4  # images of each domain in a sheet
 PROBES = 16  # images of each domain in the health figures while training
@@ -47,29 +46,27 @@ class Samples:
     def draw(self, training: Training, folder: Path, health: bool = False) -> dict[str, float]:
         """Save ``folder/IMAGES.png``; with ``health`` return the health figures, else nothing.
 
-        Columns: real_a fake_b rec_a | real_b fake_a rec_b; of a one-way method real_a fake_b real_b,
-        which is the truth where A and B are pairs. Draws nothing random, so training goes on as if
+        Columns: real_a fake_b rec_a | real_b fake_a rec_b. A one-way method has real_a fake_b real_b, and
+        real_b is the truth where A and B are pairs. Nothing random is drawn, so training goes on as if
         this had not been called.
         """
         a, b = self.tensors(training.config, training.device)
-        nets = {name.removeprefix("generator_"): net for name, net in training.generators.items()}
+        nets = {direction_of(name): net for name, net in training.generators.items()}
         found: dict[str, float] = {}
         for net in nets.values():
             net.eval()
         devices = [training.device] if training.device.type == "cuda" else []
-        # A generator may drop out when translating; a compiled one would be compiled anew for this.
+        # Dropout may be on while translating; a compiled network would be compiled anew for this.
         with torch.random.fork_rng(devices), torch.compiler.set_stance("force_eager"):
             columns = sheet(nets, a[:ROWS], b[:ROWS])
             if health:
                 paired = training.config.method in PAIRED_METHODS
                 found = measure(nets, a, b, paired) | gradients(training)
         training.method.train()
-        # 8 bit show -1..1 of any depth.
+        # Any depth is shown in 8 bits.
         cells = [[view(cell, RGB) for cell in to_pixels(x)] for x in columns]
-        save(
-            grid([list(row) for row in zip(*cells, strict=False)]),
-            folder / f"{training.seen:06d}.png",
-        )
+        rows = [list(row) for row in zip(*cells, strict=False)]
+        save(grid(rows), folder / f"{training.seen:06d}.png")
         return found
 
 
@@ -88,20 +85,18 @@ def measure_test_health(run: Path, layout: Layout, device: str = "auto") -> dict
 
 def sheet(nets: Mapping[str, nn.Module], a: Tensor, b: Tensor) -> list[Tensor]:
     """A sheet's columns."""
-    fake_b = singly(nets["ab"], a)
+    fake_b = one_by_one(nets["ab"], a)
     if "ba" not in nets:
         return [a, fake_b, b]
-    fake_a = singly(nets["ba"], b)
-    return [a, fake_b, singly(nets["ba"], fake_b), b, fake_a, singly(nets["ab"], fake_a)]
+    fake_a = one_by_one(nets["ba"], b)
+    return [a, fake_b, one_by_one(nets["ba"], fake_b), b, fake_a, one_by_one(nets["ab"], fake_a)]
 
 
 def _pick(
     source: ImageFolder, config: EvaluationSource, pixel_format: PixelFormat, probes: int
 ) -> np.ndarray:
-    files = list_images(source.folder)
-    some = min(probes, len(files))
     crops: list[Pixels] = []
-    for file in (files[i * len(files) // some] for i in range(some)):
+    for file in evenly(list_images(source.folder), probes):
         try:
             pixels = fit(source.read(file, pixel_format).pixels, config.data)
         except UsageError:
@@ -109,7 +104,7 @@ def _pick(
         crops.append(centre_crop(pixels, config.data.size))
     if not crops:
         raise UsageError(
-            f"{source.folder} has readable images to draw samples from",
+            f"readable images to draw samples from in {source.folder}",
             "none",
             "add some, or remove the folder",
         )

@@ -1,4 +1,4 @@
-"""The switches of ``config.speed`` put to work on a method and its optimisers."""
+"""Applies the switches of ``config.speed`` to a method and its optimizers."""
 
 from __future__ import annotations
 
@@ -7,13 +7,21 @@ from typing import Any
 import torch
 from torch import nn
 
-from hwan.config import Config
+from hwan.config import Config, GeneratorConfig
 from hwan.config.networks import BATCH_DEPENDENT_NORMS
 from hwan.errors import require
 from hwan.methods.base import OptimizerGroup
 from hwan.nets.fast.switch import use_fast_kernels
 from hwan.nets.resnet import Resnet
 from hwan.runtime import keep_freed_memory
+
+
+def can_checkpoint(generator: GeneratorConfig) -> bool:
+    """Whether speed.gradient_checkpointing has an effect on the generator and leaves its result alone.
+
+    It recomputes blocks, and running estimates must move once.
+    """
+    return not generator.is_unet and generator.norm not in BATCH_DEPENDENT_NORMS
 
 
 def apply_speed(method: nn.Module, config: Config, device: torch.device, precision: str) -> None:
@@ -31,6 +39,13 @@ def apply_speed(method: nn.Module, config: Config, device: torch.device, precisi
     for module in method.modules():
         if isinstance(module, Resnet):
             module.checkpointing = speed.gradient_checkpointing
+    recomputes = any(isinstance(module, Resnet) for module in method.modules())
+    require(
+        recomputes or not speed.gradient_checkpointing,
+        "a generator that can recompute its blocks for speed.gradient_checkpointing",
+        config.generator.name,
+        "leave speed.gradient_checkpointing out",
+    )
     if device.type == "cpu":
         keep_freed_memory()
         use_fast_kernels(
@@ -43,14 +58,14 @@ def compile_networks(groups: tuple[OptimizerGroup, ...], config: Config) -> None
     if config.speed.compile:
         for group in groups:
             for network in group.networks:
-                # (``Module.compile`` leaves out what is called by torch's own code, as by a Sequential.)
+                # (``Module.compile`` leaves out a module that torch's own code calls, as a Sequential does.)
                 network.forward = torch.compile(network.forward, dynamic=False)
 
 
 def adam(weights: list[nn.Parameter], config: Config, device: torch.device) -> torch.optim.Adam:
-    """Adam (Kingma and Ba 2015) over a player's weights."""
+    """Adam (Kingma and Ba 2015) over one optimizer group's weights."""
     train, speed = config.train, config.speed
-    # What a recorded step reads it reads from the device: the learning rate and the count of steps.
+    # A CUDA graph reads the learning rate and the count of steps from the device.
     lr: Any = torch.tensor(train.lr, device=device) if speed.cuda_graph else train.lr
     return torch.optim.Adam(
         weights,
@@ -72,25 +87,18 @@ def load_adam(optimizer: torch.optim.Adam, state: dict[str, Any]) -> None:
 
 def _check(config: Config, device: torch.device, precision: str) -> None:
     speed, generator = config.speed, config.generator
-    if speed.gradient_checkpointing:
-        require(
-            not generator.is_unet,
-            "speed.gradient_checkpointing forgets what is inside a resnet",
-            f"generator.name {generator.name}",
-            "take generator.name resnet or plain, or a smaller train.batch with train.accumulate",
-        )
-        require(
-            generator.norm not in BATCH_DEPENDENT_NORMS,
-            "speed.gradient_checkpointing computes blocks twice, and running estimates must move once",
-            f"generator.norm {generator.norm}",
-            "take another norm, or leave speed.gradient_checkpointing out",
-        )
+    require(
+        not speed.gradient_checkpointing or can_checkpoint(generator),
+        "a resnet or plain generator without running estimates for speed.gradient_checkpointing",
+        f"generator.name {generator.name}, generator.norm {generator.norm}",
+        "take another generator.name or norm, or a smaller train.batch with train.accumulate",
+    )
     if speed.cuda_graph:
         draws = config.method == "cut" or config.loss.gan == "wgan-gp" or config.loss.diffaugment
         whitens = "whitening" in (generator.norm, config.discriminator.norm)
         require(
             device.type == "cuda",
-            "speed.cuda_graph records CUDA work",
+            "a CUDA device for speed.cuda_graph",
             f"device {device.type}",
             "leave speed.cuda_graph out",
         )
@@ -98,8 +106,8 @@ def _check(config: Config, device: torch.device, precision: str) -> None:
         scales = precision == "fp16" and not speed.fused_adam
         require(
             config.train.accumulate == 1 and not (draws or whitens or scales),
-            "speed.cuda_graph replays a step of which nothing is decided on the host: not with "
-            "train.accumulate, cut, wgan-gp, diffaugment or whitening, and in fp16 only with speed.fused_adam",
+            "a step that decides nothing on the host for speed.cuda_graph: not with train.accumulate, "
+            "cut, wgan-gp, diffaugment or whitening, and in fp16 only with speed.fused_adam",
             f"{precision}, accumulate {config.train.accumulate}, method {config.method}, "
             f"loss.gan {config.loss.gan}, diffaugment {config.loss.diffaugment}, "
             f"norms {generator.norm} and {config.discriminator.norm}, fused {speed.fused_adam}",

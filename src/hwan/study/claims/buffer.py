@@ -53,7 +53,7 @@ def measure(cell: Cell) -> Measurement:
     total = cell.scale.images
     watched, began = 0.0, time.process_time()
     for training, status in steps(cell):
-        losses.append(float(status.losses["d_b"]))
+        losses.append(float(status.losses["discriminators"]["d_b"]))
         if status.seen * MARKS // total == (status.seen - 1) * MARKS // total:
             continue
         paused = time.process_time()
