@@ -199,7 +199,7 @@ def test_checkpointing_forgets_and_says_where_it_cannot() -> None:
 
 
 def test_a_recorded_step_needs_cuda_and_nothing_decided_on_the_host() -> None:
-    with pytest.raises(UsageError, match="a CUDA device for speed.cuda_graph"):
+    with pytest.raises(UsageError, match=r"a CUDA device for speed\.cuda_graph"):
         Training(config(SpeedConfig(cuda_graph=True)), CPU)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -91,29 +91,35 @@ class OptimizerGroup:
             )
         return [HalfImages({name: images[name] for name in half.images}) for half in self.halves]
 
-    def merged(self, parts: Sequence[Losses]) -> Losses:
+    def merged(self, parts: Sequence[Any]) -> Losses:
         """The losses of every part of the objective in one dict.
 
         Raises ``UsageError`` for a part without losses, a loss that is no scalar tensor, and a name
         that two parts have.
         """
-        found: Losses = {}
-        for part in parts:
-            wrong = part if not isinstance(part, Mapping) else "no loss" if not part else ""
-            for name, loss in part.items() if not wrong else ():
-                if name in found:
-                    wrong = f"{name} twice"
-                elif not isinstance(loss, Tensor) or loss.ndim:
-                    shape = f"shape {tuple(loss.shape)}" if isinstance(loss, Tensor) else repr(loss)
-                    wrong = f"{name} with {shape}"
-                found[name] = loss
-            require(
-                wrong == "",
-                f"a dict of scalar tensors, at least one, each name once, from {self.name}' objective",
-                wrong,
-                "return {name: loss} from it, each loss a mean or a sum",
-            )
-        return found
+        wrong = _wrong_loss(parts)
+        require(
+            not wrong,
+            f"a dict of scalar tensors, at least one, each name once, from {self.name}' objective",
+            wrong,
+            "return {name: loss} from it, each loss a mean or a sum",
+        )
+        return {name: loss for part in parts for name, loss in part.items()}
+
+
+def _wrong_loss(parts: Sequence[Any]) -> str:
+    """What is wrong with the losses of an objective's parts; "" if nothing is."""
+    names: set[str] = set()
+    for losses in parts:
+        if not isinstance(losses, Mapping) or not losses:
+            return repr(losses)
+        for name, loss in losses.items():
+            if name in names:
+                return f"{name} twice"
+            if not isinstance(loss, Tensor) or loss.ndim:
+                return f"{name} {loss!r}"
+            names.add(name)
+    return ""
 
 
 class Method(Protocol):
