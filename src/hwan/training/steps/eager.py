@@ -8,7 +8,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from hwan.data.loader import Batch
-from hwan.methods.base import GroupedLosses, Images, summed
+from hwan.methods.base import GroupedLosses, Images, Method, summed
 from hwan.training.state import Training, autocast, forward, freeze, set_lr, through_generators
 
 
@@ -24,7 +24,8 @@ def update(training: Training, micro: list[Batch]) -> GroupedLosses:
     A group whose gradient runs through the generators needs their forward pass alive. With several
     batches that pass is run again for it, so that only one batch's graph is in memory at a time.
     """
-    method, single = training.method, len(micro) == 1
+    method: Method = training.method
+    single = len(micro) == 1
     made: list[Images | None] = [forward(training, micro[0])] if single else [None] * len(micro)
     found: GroupedLosses = {}
     for group in method.groups:
