@@ -171,7 +171,7 @@ def test_words_and_lengths(tmp_path: Any) -> None:
 def test_the_command_says_memory_time_and_what_fits(
     tmp_path: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(planning, "PATIENCE", 1.0)
+    monkeypatch.setattr(planning, "TIMING_SECONDS", 1.0)
     data = tiny.write_data(tmp_path / "data")
     options = ["--data", str(data), "--generator.filters", "4", "--device", "cpu"]
     assert main(["plan", "small", *options, "--memory", "2"]) == 0
