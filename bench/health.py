@@ -36,8 +36,9 @@ from hwan.metrics.health import dependence, inversion
 from hwan.metrics.health_limits import Finding, findings
 from hwan.nets.folder import load_generator
 from hwan.training.health import due, measure
-from hwan.training.loop import Training, step
 from hwan.training.samples import EXAMINED, PROBES, Samples
+from hwan.training.state import Training
+from hwan.training.steps.eager import step
 
 MARKS = {"bad": "*", "watch": "+", "good": "", "unknown": "?"}
 

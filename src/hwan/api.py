@@ -31,6 +31,7 @@ from hwan.metrics.features import Resizing
 from hwan.runtime import pick_device
 from hwan.training import run as training
 from hwan.training.progress import track, watch
+from hwan.training.recorder import Interrupted
 from hwan.training.samples import measure_test_health
 from hwan.training.tensorboard import record
 from hwan.web.bundle import export_web
@@ -80,7 +81,7 @@ def train(
         images = testing.data_folders(out)
     events = training.train(config, images, out, device, resume)
     events = record(events, out) if tensorboard else events
-    stops = (event for event in events if isinstance(event, training.Interrupted))
+    stops = (event for event in events if isinstance(event, Interrupted))
     if stop := watch(events) if progress else next(stops, None):
         raise Stopped(stop.images, stop.total, out)
     report(out)

@@ -124,7 +124,7 @@ WRONG = [
     ("train small --data DATA", ["no --out", "add --out"]),
     ("train small --data nowhere --out x", ["a folder for --data", "received: nowhere"]),
     ("train small --data DATA DATA DATA --out x", ["3 folders"]),
-    ("train small --data DATA --out RUN", ["a new run needs a new folder", "remove the folder"]),
+    ("train small --data DATA --out RUN", ["a new folder for a new run", "remove the folder"]),
     ("train small --data DATA --out x --device gpu", ["a device that this machine has", "gpu"]),
     ("evaluate", ["expected: a run to test", "hwan evaluate RUN"]),
     ("evaluate RUN --out x", ["--out with several runs", "received: one run"]),

@@ -39,13 +39,15 @@ from hwan.metrics.health import (
     steganography,
 )
 from hwan.metrics.health_limits import HEALTH_LIMITS, PLACES, Finding, findings, warnings
+from hwan.training import recorder
 from hwan.training import run as runs
 from hwan.training.health import due, gradients, measure
 from hwan.training.health import saturation as certainty
-from hwan.training.loop import Training, loop
+from hwan.training.loop import loop
 from hwan.training.progress import changes, figures, in_brief, watch
-from hwan.training.run import LogRow
+from hwan.training.recorder import LogRow
 from hwan.training.samples import Samples, measure_test_health
+from hwan.training.state import Training
 
 N = 16
 
@@ -298,7 +300,7 @@ def test_measuring_leaves_the_training_as_it_was(
     tiny.write_data(tmp_path / "data")
     curves = []
     for name, always in (("with", True), ("without", False)):
-        monkeypatch.setattr(runs, "due", lambda *_, always=always: always)
+        monkeypatch.setattr(recorder, "due", lambda *_, always=always: always)
         config = tiny.config(epochs=3, ticks=6)
         events = runs.train(config, [tmp_path / "data"], tmp_path / name, "cpu")
         rows = [event for event in events if isinstance(event, LogRow)]
@@ -324,7 +326,7 @@ def test_gradients_are_those_of_the_last_step() -> None:
 
 
 def test_certainty_is_of_the_mean_since_the_last_measurement() -> None:
-    rows = [{"d_a": 0.25, "d_b": 0.0}, {"d_a": 0.0, "d_b": 0.0}]
+    rows = [{"discriminators": {"d_a": x, "d_b": 0.0}} for x in (0.25, 0.0)]
     assert certainty(rows, tiny.config()) == {"saturation_a": 0.5, "saturation_b": 1.0}
     assert certainty([], tiny.config()) == {}
 
@@ -368,7 +370,7 @@ def test_an_alarm_is_told_once_and_when_it_is_over() -> None:
 def told(capsys: pytest.CaptureFixture[str], *diversities: float, last: bool = False) -> list[str]:
     total = len(diversities) if last else len(diversities) + 1
     rows = [
-        LogRow(i, total, 1e-4, {"gan_ab": 1.0}, 3.0, True, {"diversity_ab": value})
+        LogRow(i, total, 1e-4, {"generators": {"gan_ab": 1.0}}, 3.0, True, {"diversity_ab": value})
         for i, value in enumerate(diversities, 1)
     ]
     assert watch(rows) is None
@@ -395,7 +397,8 @@ def test_the_progress_line_has_the_health_in_a_few_words() -> None:
     assert in_brief(good | {"diversity_ba": 0.3}) == "watch diversity B to A 0.30"
     bad = good | {"modes_ab": 0.1, "dependence_ab": 0.0}
     assert in_brief(bad) == "bad own outputs A to B 0.10 and 1 more"
-    row = LogRow(1, 2, 1e-4, {"gan_ab": 1.0, "d_a": 0.5}, 3.0, True, {})
+    losses = {"generators": {"gan_ab": 1.0}, "discriminators": {"d_a": 0.5}}
+    row = LogRow(1, 2, 1e-4, losses, 3.0, True, {})
     assert figures(row, {}) == "3.0 img/s  G 1.00  D 0.50"
     assert figures(row, good).endswith("health: good")
 

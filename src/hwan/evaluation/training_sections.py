@@ -18,8 +18,24 @@ def _series(log: Log, key: str, name: str) -> tuple[tuple[float, float], ...]:
     return tuple((row["images"], row[key][name]) for row in log if name in row[key])
 
 
+def losses_by_group(losses: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """A row's losses by optimizer group; version 0.1 wrote them flat, the discriminators' by prefix."""
+    if all(isinstance(value, Mapping) for value in losses.values()):
+        return {group: dict(values) for group, values in losses.items()}
+    against = ("d_", "gp_", "r1_")
+    return {
+        "generators": {k: v for k, v in losses.items() if not k.startswith(against)},
+        "discriminators": {k: v for k, v in losses.items() if k.startswith(against)},
+    }
+
+
 def curves(log: Log) -> Charts:
     """Losses by kind, learning rate and speed."""
+    flat = [
+        {k: v for values in losses_by_group(row["losses"]).values() for k, v in values.items()}
+        for row in log
+    ]
+    log = [{**row, "losses": losses} for row, losses in zip(log, flat, strict=True)]
     losses = sorted({name for row in log for name in row["losses"]})
     groups = {
         "Adversarial losses": (
