@@ -59,9 +59,8 @@ def evaluate(args: list[str]) -> int:
         run_evaluation(given.runs[0], given)
         return 0
     from hwan.evaluation.compare import Entry, groups, write_comparison
-    from hwan.evaluation.evaluate import data_folders
-    from hwan.evaluation.results import FIGURES
-    from hwan.evaluation.source import read_source
+    from hwan.evaluation.source import data_folders, read_source
+    from hwan.metrics.records import METRICS
 
     tested = [
         Entry(r, data_folders(r, given.data), read_source(r, given.pairs, given.swap), {})
@@ -74,7 +73,7 @@ def evaluate(args: list[str]) -> int:
     out = given.out or given.runs[0].resolve().parent / "comparison"
     figures, remarks, page = write_comparison(tested, out)
     for direction, systems in figures.items():
-        texts = {k: {m: v[m].text(m) for m in v if m in FIGURES} for k, v in systems.items()}
+        texts = {k: {m: v[m].text(m) for m in v if m in METRICS} for k, v in systems.items()}
         print_table(f"{direction}: runs side by side", texts)
     print("\n".join(remarks))
     print(f"comparison: {page}")
@@ -86,14 +85,15 @@ def run_evaluation(run: Path, given: Evaluate) -> dict[str, Summary]:
     from hwan.evaluation import evaluate as test
     from hwan.evaluation.distributions import distributions
     from hwan.evaluation.feature_networks import find_lpips, find_palettes, pick_features
+    from hwan.evaluation.results import summarise, write_results
     from hwan.evaluation.run_page import write_run_report
-    from hwan.evaluation.source import read_source
+    from hwan.evaluation.source import read_source, run_data
     from hwan.metrics.health_limits import warnings
     from hwan.runtime import pick_device
     from hwan.training.progress import track
     from hwan.training.samples import measure_test_health
 
-    layout, config = test.run_data(run, given.data, given.pairs, given.swap), read_source(run)
+    layout, config = run_data(run, given.data, given.pairs, given.swap), read_source(run)
     device = str(pick_device(given.device))
     total = test.count(layout, config)
     # What may be refused comes before what takes minutes.
@@ -112,8 +112,8 @@ def run_evaluation(run: Path, given: Evaluate) -> dict[str, Summary]:
         protocol["LPIPS, SHA-256 of AlexNet"] = weights
     health = measure_test_health(run, layout, given.device)
     thumbs = test.real_thumbs(layout, config)
-    summaries = test.summarise(rows, thumbs, sets, left_out, protocol, health)
-    test.write_results(rows, summaries, run / "evaluation")
+    summaries = summarise(rows, thumbs, sets, left_out, protocol, health)
+    write_results(rows, summaries, run / "evaluation")
     show(summaries)
     for alarm in warnings(health):
         print(f"warning: {alarm}")
@@ -123,7 +123,8 @@ def run_evaluation(run: Path, given: Evaluate) -> dict[str, Summary]:
 
 def show(summaries: Mapping[str, Summary]) -> None:
     """Print a table a direction and kind of figure, what was left out, and the verdict."""
-    from hwan.evaluation.results import FIGURES, OURS, WORDS, shown
+    from hwan.evaluation.results import OURS, WORDS, shown
+    from hwan.metrics.records import METRICS
 
     for direction, summary in summaries.items():
         parts = ((summary.systems, "against the truth"), (summary.distribution, "as a set"))
@@ -131,7 +132,7 @@ def show(summaries: Mapping[str, Summary]) -> None:
             texts = {k: {m: shown(m, v) for m, v in f.items()} for k, f in systems.items()}
             print_table(f"{WORDS[direction]}, {kind}", texts)
         alone = {"cycle_l1": summary.cycle_l1, "diversity": summary.diversity}
-        last = ", ".join(f"{FIGURES[k].title} {shown(k, v)}" for k, v in alone.items())
+        last = ", ".join(f"{METRICS[k].title} {shown(k, v)}" for k, v in alone.items())
         print(f"{WORDS[direction]}: {summary.images} test images; {OURS}'s {last}\n")
     every = summaries.values()
     for text in dict.fromkeys(
@@ -145,10 +146,10 @@ def print_table(title: str, systems: Mapping[str, Mapping[str, str]]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from hwan.evaluation.results import FIGURES
+    from hwan.metrics.records import METRICS
 
     table = Table("", *systems, title=title, title_justify="left")
-    for name, figure in FIGURES.items():
+    for name, figure in METRICS.items():
         cells = [figures.get(name, "-") for figures in systems.values()]
         if set(cells) - {"-"}:
             table.add_row(figure.title, *cells)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 from hwan.config import Pairing, PixelFormat
 from hwan.errors import UsageError
@@ -13,6 +13,7 @@ from hwan.imaging.codecs import SUFFIXES
 from hwan.imaging.pixels import Picture, decode
 
 View = Literal["whole", "left", "right"]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -142,3 +143,9 @@ def list_images(folder: Path) -> tuple[Path, ...]:
         and path.is_file()
     )
     return tuple(sorted(found, key=lambda path: path.relative_to(folder).parts))
+
+
+def evenly(items: Sequence[T], count: int) -> list[T]:
+    """``count`` of ``items``, evenly chosen in their order; all of them where they are fewer."""
+    n = min(count, len(items))
+    return [items[i * len(items) // n] for i in range(n)]

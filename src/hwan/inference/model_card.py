@@ -12,7 +12,7 @@ from typing import Any
 
 from hwan import __version__
 from hwan.files import read_json, write_atomic
-from hwan.metrics.names import FIGURES
+from hwan.metrics.records import METRICS
 from hwan.nets import sizes
 from hwan.nets.folder import GeneratorSpec, load_generator, save_generator
 
@@ -135,19 +135,19 @@ def _figures(spec: GeneratorSpec, *tested: Path | None) -> str:
     for part in ("systems", "distribution"):
         for system, row in (found.get(part) or {}).items():
             systems.setdefault(system, {}).update(row)
-    known = [m for m in FIGURES if any(_number(m, row.get(m)) for row in systems.values())]
+    known = [m for m in METRICS if any(_number(m, row.get(m)) for row in systems.values())]
     if known:
         lines += ["", "| | " + " | ".join(systems) + " |", "|---" * (len(systems) + 1) + "|"]
     for metric in known:
         cells = [_number(metric, row.get(metric)) for row in systems.values()]
         arrow = (
-            "" if metric.endswith("_se") else {"high": " ↑", "low": " ↓"}[FIGURES[metric].better]
+            "" if metric.endswith("_se") else {"high": " ↑", "low": " ↓"}[METRICS[metric].better]
         )
-        lines.append(f"| {FIGURES[metric].title}{arrow} | " + " | ".join(cells) + " |")
+        lines.append(f"| {METRICS[metric].title}{arrow} | " + " | ".join(cells) + " |")
     more = [
-        f"{FIGURES[m].title} {_number(m, v)}"
+        f"{METRICS[m].title} {_number(m, v)}"
         for m, v in found.items()
-        if m in FIGURES and v is not None
+        if m in METRICS and v is not None
     ]
     if more:
         lines += ["", f"Without a truth: {', '.join(more)}."]
@@ -156,7 +156,7 @@ def _figures(spec: GeneratorSpec, *tested: Path | None) -> str:
 
 
 def _number(metric: str, value: object) -> str:
-    return f"{value:.{FIGURES[metric].decimals}f}" if isinstance(value, int | float) else ""
+    return f"{value:.{METRICS[metric].decimals}f}" if isinstance(value, int | float) else ""
 
 
 def _limits(spec: GeneratorSpec) -> list[str]:

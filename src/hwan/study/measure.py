@@ -15,7 +15,7 @@ from hwan.config import Config
 from hwan.data.augment import centre_crop
 from hwan.data.cache import fit
 from hwan.data.folders import list_images, locate
-from hwan.evaluation.evaluate import Side, sides
+from hwan.evaluation.source import DirectionData, direction_data
 from hwan.imaging.pixels import RGB, Pixels, grid, to_pixels, to_tensor, view
 from hwan.metrics import pairwise
 from hwan.metrics.health import diversity
@@ -69,10 +69,10 @@ def held_out_truths(cell: Cell, direction: str = "ab") -> Tensor | None:
     return _tensor(known) if len(known) == len(names) else None
 
 
-def _side(cell: Cell, direction: str) -> tuple[Side, tuple[Path, ...]]:
+def _side(cell: Cell, direction: str) -> tuple[DirectionData, tuple[Path, ...]]:
     assert cell.data is not None
     layout = locate(cell.data, cell.config.data.pairs, cell.config.data.swap)
-    side = next(s for s in sides(layout, cell.config) if s.direction == direction)
+    side = next(s for s in direction_data(layout, cell.config) if s.direction == direction)
     return side, list_images(side.test.folder)[: cell.scale.test]
 
 
