@@ -64,7 +64,7 @@ def test_train_best_offers_the_metrics_that_choose() -> None:
 def test_train_best_asks_for_pairs_where_the_metric_needs_the_truth(name: Best) -> None:
     train, data = TrainConfig(best=name), DataConfig(val=0.1)
     if METRICS[name].needs_truth:
-        with pytest.raises(UsageError, match="train.best"):
+        with pytest.raises(UsageError, match=r"train\.best"):
             Config(train=train, data=data)
     else:
         Config(train=train, data=data)
