@@ -220,7 +220,7 @@ def test_a_truth_of_another_size_is_refused(tmp_path: Path, data: Path) -> None:
     run = make_run(tmp_path / "run", data)
     with pytest.raises(UsageError) as caught:
         measured(run)
-    assert "a truth has the size of its test image" in str(caught.value)
+    assert "a truth of the size of its test image" in str(caught.value)
     assert "0001.png: (30, 40), translated (40, 40)" in str(caught.value)
 
 
