@@ -160,7 +160,7 @@ def test_other_files_are_refused(inception: nn.Module, tmp_path: Path) -> None:
         "shape": {**state, "Conv2d_1a_3x3.conv.weight": torch.zeros(32, 1, 3, 3)},
         "list": [1, 2],
     }
-    texts = {"aux": "torchvision's Inception", "short": "tensors missing",
+    texts = {"aux": "torchvision's Inception", "short": "Missing key",
              "shape": "1 of other names or shapes", "list": "received: .*: list"}  # fmt: skip
     for name, content in files.items():
         torch.save(content, tmp_path / name)
@@ -284,7 +284,7 @@ def test_lpips_is_torchmetrics_given_the_same_network(
 def test_lpips_refuses_other_files(tmp_path: Path) -> None:
     torch.save({"features.0.weight": torch.zeros(1)}, tmp_path / "other.pth")
     for name in ("other.pth", "nowhere.pth"):
-        with pytest.raises(UsageError, match="--lpips is torchvision's AlexNet"):
+        with pytest.raises(UsageError, match="--lpips with torchvision's AlexNet"):
             load_lpips(tmp_path / name)
 
 
@@ -344,10 +344,10 @@ def test_a_palette_is_read_from_a_file(tmp_path: Path) -> None:
     assert read_palette(file).tolist() == PALETTE.tolist()
     for text in ("0 0 300\n1 1 1", "#00ff\n1 1 1", "red\n1 1 1", "1 2\n3 4 5"):
         file.write_text(text)
-        with pytest.raises(UsageError, match="a class is R G B"):
+        with pytest.raises(UsageError, match="a class as R G B"):
             read_palette(file)
     file.write_text("1 2 3")
     with pytest.raises(UsageError, match="at least 2 classes"):
         read_palette(file)
-    with pytest.raises(UsageError, match="--labels is auto or a text file"):
+    with pytest.raises(UsageError, match="--labels auto or a text file"):
         read_palette(tmp_path / "nowhere")

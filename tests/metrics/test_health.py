@@ -172,7 +172,7 @@ def test_inversion_of_flat_pictures_is_unknown() -> None:
 
 @pytest.mark.parametrize("figure", [dependence, inversion])
 def test_outputs_belong_to_inputs(figure: Any) -> None:
-    with pytest.raises(UsageError, match="every output has its input"):
+    with pytest.raises(UsageError, match="as many inputs as outputs"):
         inspect.unwrap(figure)(torch.zeros(2, 3, 8, 8), torch.zeros(3, 3, 8, 8))
 
 
@@ -206,3 +206,7 @@ def test_pairs_decide_what_is_bright(
     found = measure(one_way, reals["a"], reals["b"], paired=True)
     assert set(found) == {"dependence_ab", "diversity_ab", "modes_ab"}
     assert set(measure(one_way, reals["a"], reals["b"])) - set(found) == {"inversion_ab"}
+
+
+def test_diversity_stays_what_it_was(reals: Mapping[str, Tensor]) -> None:
+    assert diversity(reals["a"], reals["a"]) == pytest.approx(1)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -13,12 +12,8 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from torch import Tensor
 
 import tiny
-from hwan.metrics.health import (
-    diversity,
-)
 from hwan.metrics.health_limits import HEALTH_LIMITS, PLACES, Finding, findings, warnings
 from hwan.training import run as runs
 from hwan.training.health import due, gradients
@@ -211,7 +206,3 @@ def test_the_progress_line_has_the_health_in_a_few_words() -> None:
 
 def test_places_have_words() -> None:
     assert set(PLACES) == {"ab", "ba", "a", "b", "generators", "discriminators"}
-
-
-def test_diversity_stays_what_it_was(reals: Mapping[str, Tensor]) -> None:
-    assert diversity(reals["a"], reals["a"]) == pytest.approx(1)

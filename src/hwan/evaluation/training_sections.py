@@ -1,4 +1,4 @@
-"""What a run's log says over time, as sections of the report: curves, and health by traffic light."""
+"""The report's sections on a run's log: curves, and health by traffic light."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Log = Sequence[Mapping[str, Any]]
 
 
 NOTES = {
-    "generators": "Of an adversarial loss the height has no meaning, since both sides move. Cycle, "
+    "generators": "The height of an adversarial loss has no meaning, since both sides move. Cycle, "
     "identity, L1 and the like, times their weights, should fall and flatten.",
     "discriminators": "The height has no meaning, since both sides move. A discriminator at 0 for long "
     "teaches nothing.",
@@ -100,7 +100,7 @@ def checks(found: Sequence[Finding], log: Log, summaries: Mapping[str, Summary])
     return Checks(
         "Health",
         tuple(items),
-        "Whether something broke, told without true pictures. Collapse takes three figures "
+        "Whether something broke, measured without true pictures. Collapse takes three figures "
         "(diversity, own outputs, input dependence), since each alone misses a case. "
         + ("Directions: from the test's images; the rest: " if tested else "All: ")
         + "from the last measurement while training. The small curves are the training's, the dashed "
