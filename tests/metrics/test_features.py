@@ -175,7 +175,7 @@ def test_other_files_are_refused(inception: nn.Module, tmp_path: Path) -> None:
 
     torch.save({"x": Bomb()}, tmp_path / "pickled")
     for name in ("text", "empty", "pickled"):
-        with pytest.raises(UsageError, match="--features is a weight file"):
+        with pytest.raises(UsageError, match="--features with a weight file"):
             load_inception(tmp_path / name)
     assert not (tmp_path / "pwned").exists()  # nothing in a file is run
     with pytest.raises(UsageError, match="no such file"):

@@ -24,6 +24,7 @@ from hwan.metrics.health import (
     LEVEL,
     TOUCHES,
     dependence,
+    diversity,
     gradient_norm,
     inversion,
     jpeg,
