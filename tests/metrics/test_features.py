@@ -161,7 +161,7 @@ def test_other_files_are_refused(inception: nn.Module, tmp_path: Path) -> None:
         "list": [1, 2],
     }
     texts = {"aux": "torchvision's Inception", "short": "Missing key",
-             "shape": "1 of other names or shapes", "list": "received: .*: list"}  # fmt: skip
+             "shape": "size mismatch", "list": "received: .*: list"}  # fmt: skip
     for name, content in files.items():
         torch.save(content, tmp_path / name)
         with pytest.raises(UsageError, match=texts[name]):
@@ -332,7 +332,7 @@ def test_a_palette_is_found_through_jpegs_noise() -> None:
 def test_photographs_are_no_label_maps() -> None:
     ramp = np.linspace(0, 255, 128)[:, None, None].repeat(128, 1).repeat(3, 2).astype(np.uint8)
     for maps in ([picture(0, 128, 128)], [ramp], [np.zeros((9, 9, 3), np.uint8)], []):
-        with pytest.raises(UsageError, match="flat areas of 2 to 64 colours"):
+        with pytest.raises(UsageError, match="flat areas in 2 to 64 colours"):
             find_palette(maps)
     with pytest.raises(UsageError, match="8-bit RGB"):
         find_palette([np.zeros((9, 9, 1), np.uint8)])
