@@ -30,7 +30,7 @@ from hwan.config.recipes import RECIPES
 from hwan.data.cache import open_cache
 from hwan.data.folders import locate
 from hwan.data.loader import Batch
-from hwan.evaluation.evaluate import run_data
+from hwan.evaluation.source import run_data
 from hwan.imaging.pixels import save, to_tensor
 from hwan.metrics.health import dependence, inversion
 from hwan.metrics.health_limits import Finding, findings

@@ -131,7 +131,7 @@ WRONG = [
     ("evaluate RUN nowhere --data DATA", ["nowhere", "no such file"]),
     ("evaluate RUN --data DATA --features nowhere.pth", ["nowhere.pth: no such file", "weights"]),
     ("evaluate RUN --data DATA --lpips nowhere.pth", ["--lpips", "nowhere.pth"]),
-    ("evaluate RUN --data DATA --labels nowhere.txt", ["--labels is auto or a text file"]),
+    ("evaluate RUN --data DATA --labels nowhere.txt", ["--labels auto or a text file"]),
     ("evaluate nowhere", ["nowhere", "no such file"]),
     ("translate GENERATOR DATA", ["Missing", "--out"]),
     ("translate GENERATOR --out x", ["images or folders to translate", "received: none"]),

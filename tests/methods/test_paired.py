@@ -18,8 +18,10 @@ from hwan.config.recipes import RECIPES
 from hwan.data.check import check
 from hwan.data.folders import locate
 from hwan.errors import UsageError
-from hwan.evaluation.evaluate import evaluate, run_data, summarise
+from hwan.evaluation.evaluate import evaluate
+from hwan.evaluation.results import summarise
 from hwan.evaluation.run_page import write_run_report
+from hwan.evaluation.source import run_data
 from hwan.methods.cut import CUT
 from hwan.methods.losses import l1
 from hwan.training import run as runs

@@ -18,7 +18,9 @@ from hwan.config import Config
 from hwan.data.folders import locate
 from hwan.data.sets import open_set, open_validation
 from hwan.errors import UsageError
-from hwan.evaluation.evaluate import BEST, OURS, evaluate, run_data, summarise
+from hwan.evaluation.evaluate import evaluate
+from hwan.evaluation.results import BEST, OURS, summarise
+from hwan.evaluation.source import run_data
 from hwan.nets import build_generator
 from hwan.nets.folder import GeneratorSpec, load_generator, save_generator
 from hwan.training import recorder

@@ -15,8 +15,9 @@ import pytest
 import hwan.config
 import tiny
 from hwan.config.renamed import RenamedOption
-from hwan.evaluation.evaluate import evaluate, run_data
-from hwan.evaluation.training_sections import losses_by_group
+from hwan.evaluation.evaluate import evaluate
+from hwan.evaluation.source import run_data
+from hwan.evaluation.training_sections import grouped_losses
 from hwan.inference.translate import load
 from hwan.training.run import train
 
@@ -41,7 +42,7 @@ def expected(saved: Path, method: str) -> dict[str, Any]:
 
 
 def flat(losses: dict[str, Any]) -> dict[str, float]:
-    return {k: v for values in losses_by_group(losses).values() for k, v in values.items()}
+    return {k: v for values in grouped_losses(losses).values() for k, v in values.items()}
 
 
 @pytest.mark.parametrize("method", ["cyclegan", "gan", "pix2pix"])
@@ -69,7 +70,7 @@ def test_a_stopped_run_resumes_to_the_same_losses_and_figures(
     # Flat rows of version 0.1 and the grouped rows after them are both readable.
     assert not isinstance(rows[0]["losses"].get("generators"), dict)
     assert all(set(flat(row["losses"])) == set(flat(rows[0]["losses"])) for row in rows)
-    groups = [losses_by_group(row["losses"]) for row in rows]
+    groups = [grouped_losses(row["losses"]) for row in rows]
     assert all("d_b" in losses["discriminators"] for losses in groups)
     assert all("gan_ab" in losses["generators"] for losses in groups)
 

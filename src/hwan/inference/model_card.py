@@ -13,7 +13,7 @@ from typing import Any
 from hwan import __version__
 from hwan.config import PixelFormat
 from hwan.files import read_json, write_atomic
-from hwan.metrics.names import FIGURES
+from hwan.metrics.records import METRICS
 from hwan.nets.folder import GeneratorSpec, direction_of, load_generator, save_generator
 
 README, SAMPLES = "README.md", "samples.png"
@@ -137,16 +137,16 @@ def _figures(spec: GeneratorSpec, *tested: Path | None) -> str:
     for part in ("systems", "distribution"):
         for system, row in (found.get(part) or {}).items():
             systems.setdefault(system, {}).update(row)
-    table = {m: [_number(m, row.get(m)) for row in systems.values()] for m in FIGURES}
+    table = {m: [_number(m, row.get(m)) for row in systems.values()] for m in METRICS}
     table = {metric: cells for metric, cells in table.items() if any(cells)}
     if table:
         lines += ["", "| | " + " | ".join(systems) + " |", "|---" * (len(systems) + 1) + "|"]
     for metric, cells in table.items():
-        arrow = {"high": " ↑", "low": " ↓"}[FIGURES[metric].better]
-        title = FIGURES[metric].title + ("" if metric.endswith("_se") else arrow)
+        arrow = {"high": " ↑", "low": " ↓"}[METRICS[metric].better]
+        title = METRICS[metric].title + ("" if metric.endswith("_se") else arrow)
         lines.append(f"| {title} | " + " | ".join(cells) + " |")
     more = [
-        f"{FIGURES[m].title} {_number(m, found[m])}" for m in FIGURES if _number(m, found.get(m))
+        f"{METRICS[m].title} {_number(m, found[m])}" for m in METRICS if _number(m, found.get(m))
     ]
     if more:
         lines += ["", f"Without a truth: {', '.join(more)}."]
@@ -155,7 +155,7 @@ def _figures(spec: GeneratorSpec, *tested: Path | None) -> str:
 
 
 def _number(metric: str, value: object) -> str:
-    return f"{value:.{FIGURES[metric].decimals}f}" if isinstance(value, int | float) else ""
+    return f"{value:.{METRICS[metric].decimals}f}" if isinstance(value, int | float) else ""
 
 
 def _limits(spec: GeneratorSpec) -> list[str]:

@@ -21,19 +21,18 @@ from hwan.data.cache import Cache
 from hwan.data.folders import evenly
 from hwan.data.sets import TrainingSet
 from hwan.errors import UsageError
-from hwan.evaluation.results import FIGURES, mean
+from hwan.evaluation.results import mean
 from hwan.files import read_json, write_json
 from hwan.imaging.pixels import to_pixels, to_tensor
 from hwan.metrics.distribution import frechet, kernel
 from hwan.metrics.features import INCEPTION, Features, find, load_inception, where_to_put
-from hwan.metrics.pairwise import l1, psnr, ssim
+from hwan.metrics.records import METRICS
 from hwan.metrics.sliced import COARSEST, Patches, join, patches, reference, side_for, sliced
 from hwan.nets.folder import direction_of
 from hwan.training.health import one_by_one
 from hwan.training.state import Training
 
 MOST = 64  # images of each domain
-PAIRED = {"ssim": ssim, "psnr": psnr, "l1": l1}
 
 
 class ValidationFigures:
@@ -90,8 +89,8 @@ class ValidationFigures:
 
     def _value(self, fakes: Tensor, domain: str) -> float:
         real = self.real[domain]
-        if self.figure in PAIRED:
-            return float(PAIRED[self.figure](fakes, real).mean())
+        if measure := METRICS[self.figure].measure:
+            return float(measure(fakes, real).mean())
         described, known = self._described(fakes, domain), self.known[domain]
         if isinstance(described, Tensor) and isinstance(known, Tensor):
             if self.figure == "fid":
@@ -130,7 +129,7 @@ def ranked(folder: Path, figure: str, seen: int, figures: Mapping[str, float]) -
     written: dict[str, Any] = read_json(path) if path.is_file() else {}
     # A ranking by another figure does not count.
     before = written["ranking"] if written.get("figure") == figure else {}
-    sign = 1 if FIGURES[figure].better == "low" else -1
+    sign = 1 if METRICS[figure].better == "low" else -1
     ranking, won = {}, []
     for name, value in figures.items():
         direction = name.removeprefix(f"{figure}_")

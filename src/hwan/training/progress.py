@@ -82,15 +82,15 @@ def changes(before: Mapping[str, Finding], now: Mapping[str, Finding]) -> list[s
     """Lines about the alarms ``now`` after the measurement ``before``: one for each new alarm, with all
     places of one limit together, and one for each alarm that is over."""
     new = [found for figure, found in now.items() if figure not in before]
-    titles = dict.fromkeys(found.sign.title for found in new)
+    titles = dict.fromkeys(found.limit.title for found in new)
     lines = []
     for title in titles:
-        same = [found for found in new if found.sign.title == title]
+        same = [found for found in new if found.limit.title == title]
         values = ", ".join(f"{found.place} {found.value:.3g}" for found in same)
-        sign = same[0].sign
-        lines.append(f"warning: {sign.wrong} ({title.lower()}: {values}). Advice: {sign.advice}")
+        limit = same[0].limit
+        lines.append(f"warning: {limit.wrong} ({title.lower()}: {values}). Advice: {limit.advice}")
     over = [found for figure, found in before.items() if figure not in now]
-    return lines + [f"well again: {found.sign.title.lower()}, {found.place}" for found in over]
+    return lines + [f"well again: {found.limit.title.lower()}, {found.place}" for found in over]
 
 
 def figures(row: LogRow, health: dict[str, float]) -> str:
@@ -106,7 +106,7 @@ def in_brief(health: Mapping[str, float]) -> str:
     found = findings(health)
     for light in ("bad", "watch"):
         if some := [f for f in found if f.light == light]:
-            first = f"{light} {some[0].sign.title.lower()} {some[0].place} {some[0].value:.2f}"
+            first = f"{light} {some[0].limit.title.lower()} {some[0].place} {some[0].value:.2f}"
             return first + (f" and {len(some) - 1} more" if len(some) > 1 else "")
     return "good"
 

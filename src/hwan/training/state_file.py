@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from hwan.errors import UsageError
-from hwan.evaluation.training_sections import losses_by_group
+from hwan.evaluation.training_sections import grouped_losses
 from hwan.files import write_atomic
 
 MAGIC = b"hwan-state-2 "
@@ -73,11 +73,11 @@ def _renamed(state: dict[str, Any]) -> dict[str, Any]:
             name = name.replace(old, new)
         method[name] = value
     others = {key: value for key, value in state.items() if key != "optimisers"}
-    window = {**state["window"], "sums": losses_by_group(state["window"]["sums"])}
+    window = {**state["window"], "sums": grouped_losses(state["window"]["sums"])}
     return {
         **others,
         "method": method,
         "optimizers": state["optimisers"],
         "window": window,
-        "since": [losses_by_group(losses) for losses in state.get("since", [])],
+        "since": [grouped_losses(losses) for losses in state.get("since", [])],
     }
