@@ -49,7 +49,7 @@ REFUSED: dict[str, Callable[[str, str, str, str], bool]] = {
     "cut reads": lambda method, generator, norm, gan: (
         method == "cut" and generator in ("unet", "bottleneck")
     ),
-    "wgan-gp and r1 need": lambda method, generator, norm, gan: (
+    "for wgan-gp and r1": lambda method, generator, norm, gan: (
         gan == "wgan-gp" and norm in ("batch", "whitening")
     ),
 }
