@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -103,9 +103,7 @@ def _pairs_in_files(root: Path, pairs: Pairing) -> Layout:
     train, test, val = (_if_there(root / name) for name in ("train", "test", "val"))
     if not train and (test or val):
         raise UsageError(
-            "training images apart from the test images",
-            f"{root} with {'test' if test else 'val'} but without train",
-            f"move the training images into {root / 'train'}",
+            f"training images in {root / 'train'}", "only test images", "put training images there"
         )
     if not test:
         test, val = val, None
@@ -156,6 +154,12 @@ def list_images(folder: Path) -> tuple[Path, ...]:
         and path.is_file()
     )
     return tuple(sorted(found, key=lambda path: path.relative_to(folder).parts))
+
+
+def stamps(folder: Path, files: Iterable[Path]) -> list[tuple[str, int, int]]:
+    """Name, size and time of change of every one of ``files``: what tells whether ``folder`` changed."""
+    stats = ((str(file.relative_to(folder)), file.stat()) for file in files)
+    return [(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats]
 
 
 def evenly(items: Sequence[T], count: int) -> list[T]:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import ast
 import dataclasses
-import hashlib
 import inspect
 import json
 import shutil
@@ -23,10 +22,10 @@ from pathlib import Path
 from typing import Any
 
 from hwan.config import Config, to_dict
-from hwan.data.folders import list_images, locate
+from hwan.data.folders import list_images, locate, stamps
 from hwan.data.samples import TASKS
 from hwan.errors import TrainingDiverged
-from hwan.files import read_json
+from hwan.files import digest, read_json
 from hwan.imaging.pixels import save
 from hwan.study.claim import Cell, Claim, Measurement, Scale, Variant, vary
 from hwan.training import run as training_run
@@ -80,16 +79,20 @@ class Job:
     def training_key(self) -> str:
         """Hash of everything that determines the training."""
         scale, device = self.settings.scale, self.settings.device
-        data = _files(self.settings.data) if self.on_own_data else [self.variant.task, DATA_VERSION]
+        data: list[Any] = [self.variant.task, DATA_VERSION]
+        if self.on_own_data:
+            data = [s for folder in self.settings.data for s in stamps(folder, list_images(folder))]
         sizes = [scale.size, scale.train, scale.test]
-        return _hash([TRAINING_VERSION, changed_options(self.config), data, sizes, device])
+        options = changed_options(self.config)
+        return digest([TRAINING_VERSION, options, data, sizes, device])[:16]
 
     def key(self) -> str:
         """Hash of everything that determines the measurement."""
         code = ast.dump(ast.parse(textwrap.dedent(inspect.getsource(self.claim.measure))))
         fields = dataclasses.asdict(self.settings.scale).items()
         scale = {FIRST_NAMES.get(name, name): value for name, value in fields}
-        return _hash([self.training_key(), self.claim.version, code, scale, self.needs_training])
+        known = [self.training_key(), self.claim.version, code, scale, self.needs_training]
+        return digest(known)[:16]
 
     @property
     def training(self) -> Path:
@@ -238,16 +241,3 @@ def read_cell(job: Job) -> dict[str, Any]:
     """What ``run`` left of ``job``; ``pictures`` are pairs of title and path."""
     cell: dict[str, Any] = read_json(job.folder / "cell.json")
     return cell | {"pictures": [(title, job.folder / file) for title, file in cell["pictures"]]}
-
-
-def _files(data: tuple[Path, ...]) -> list[Any]:
-    """Name, size and time of every picture."""
-    return [
-        [str(file.relative_to(folder)), file.stat().st_size, file.stat().st_mtime_ns]
-        for folder in data
-        for file in list_images(folder)
-    ]
-
-
-def _hash(values: Any) -> str:
-    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
