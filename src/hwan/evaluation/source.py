@@ -69,4 +69,4 @@ def known_options(tested: EvaluationSource) -> dict[str, str]:
             "data.size": str(min(spec.size)),
             **{f"generator.{key}": str(value) for key, value in asdict(spec.generator).items()},
         }
-    return options(tested)
+    return {name: str(value) for name, value in options(tested).items()}

@@ -33,9 +33,8 @@ def gradient_noise(cell: Cell, count: int) -> tuple[float, int]:
     for n in range(count):
         one = forward(training, batch(images, config.data, config.train.seed, n, 1))
         objective = torch.stack(list(group.objective(one).values())).sum()
-        gradient = torch.cat(
-            [g.flatten() for g in torch.autograd.grad(objective, weights)]
-        ).double()
+        gradients = torch.autograd.grad(objective, weights)
+        gradient = torch.cat([g.flatten() for g in gradients]).double()
         total = total.to(gradient) + gradient
         squares += float(gradient.square().sum())
     mean = float((total / count).square().sum())

@@ -21,7 +21,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hwan.config import Config, to_dict
+from hwan.config import Config
+from hwan.config.applicability import options
 from hwan.data.folders import list_images, locate, stamps
 from hwan.data.samples import TASKS
 from hwan.errors import TrainingDiverged
@@ -83,8 +84,8 @@ class Job:
         if self.on_own_data:
             data = [s for folder in self.settings.data for s in stamps(folder, list_images(folder))]
         sizes = [scale.size, scale.train, scale.test]
-        options = changed_options(self.config)
-        return digest([TRAINING_VERSION, options, data, sizes, device])[:16]
+        changed = changed_options(self.config)
+        return digest([TRAINING_VERSION, changed, data, sizes, device])[:16]
 
     def key(self) -> str:
         """Hash of everything that determines the measurement."""
@@ -159,8 +160,7 @@ def train(job: Job, data: tuple[Path, ...]) -> dict[str, Any]:
     with _locked(job.settings, job.training.name):
         if not job.training.is_dir():
             _train(job, data)
-    done: dict[str, Any] = read_json(job.training / "done.json")
-    return done
+    return dict(read_json(job.training / "done.json"))
 
 
 def _train(job: Job, data: tuple[Path, ...]) -> None:
@@ -225,16 +225,10 @@ def task_folder(variant: Variant, settings: Settings) -> Path:
 
 def changed_options(config: Config) -> dict[str, Any]:
     """Every option by its dotted name that is not at its default: a new option changes no key."""
-
-    def flat(values: dict[str, Any]) -> dict[str, Any]:
-        return {
-            f"{section}.{name}": value
-            for section, inner in values.items()
-            for name, value in (inner.items() if isinstance(inner, dict) else [("", inner)])
-        }
-
-    defaults = flat(to_dict(Config()))
-    return {n: value for n, value in flat(to_dict(config)).items() if value != defaults[n]}
+    values, defaults = options(config), options(Config())
+    changed = {name: value for name, value in values.items() if value != defaults[name]}
+    # The method was first hashed as "method.", so it still is.
+    return {name if "." in name else f"{name}.": value for name, value in changed.items()}
 
 
 def read_cell(job: Job) -> dict[str, Any]:

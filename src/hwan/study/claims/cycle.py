@@ -48,7 +48,6 @@ CLAIM = Claim(
     english="CycleGAN uses a loss called cycle consistency loss, which computes G and F at once.",
     hypothesis="Both directions are needed: without one direction of the cycle, its way back is lost and "
     "the translation is worse; and G and F must learn from the loss jointly.",
-    docstring=__doc__,
     formula="L_cyc(G, F) = E_x‖F(G(x)) − x‖₁ + E_y‖G(F(y)) − y‖₁",
     source="Zhu et al. 2017, equation 2, and section 5.1.4 (tables 4 and 5: the ablation)",
     variants=variants,
