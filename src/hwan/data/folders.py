@@ -100,7 +100,8 @@ def locate(data: Sequence[Path], pairs: Pairing = "none", swap: bool = False) ->
 
 
 def _pairs_in_files(root: Path, pairs: Pairing) -> Layout:
-    train, test, val = (_if_there(root / name) for name in ("train", "test", "val"))
+    places = (root / name for name in ("train", "test", "val"))
+    train, test, val = (place if place.is_dir() else None for place in places)
     if not train and (test or val):
         raise UsageError(
             f"training images in {root / 'train'}", "only test images", "put training images there"
@@ -133,15 +134,11 @@ def _one_folder(root: Path, paired: bool) -> Layout:
         f"{role}_{side.lower()}": ImageFolder(folder)
         for role in ROLES
         for side in "AB"
-        if (folder := _if_there(root / f"{role}{side}"))
+        if (folder := root / f"{role}{side}").is_dir()
     }
     if paired:
         found = {"truth_a": found.get("test_a"), "truth_b": found.get("test_b"), **found}
     return Layout(**found)
-
-
-def _if_there(folder: Path) -> Path | None:
-    return folder if folder.is_dir() else None
 
 
 def list_images(folder: Path) -> tuple[Path, ...]:

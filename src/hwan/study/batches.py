@@ -57,11 +57,8 @@ def held(config: Config, size: int) -> float:
             kept[key] = tensor
         return tensor
 
-    side = config.data.size
-    real = [
-        torch.empty(size, channels, side, side, device=meta)
-        for channels in (config.data.channels_a, config.data.channels_b)
-    ]
+    side, channels = config.data.size, (config.data.channels_a, config.data.channels_b)
+    real = [torch.empty(size, n, side, side, device=meta) for n in channels]
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
         images = training.method(*real)
         group = next(p for p in training.method.groups if p.name == "generators")

@@ -7,10 +7,9 @@ again: whoever edits it measures that claim anew.
 
 from __future__ import annotations
 
-import dataclasses
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -185,10 +184,7 @@ def each_value(
 
 def vary(config: Config, **sections: Any) -> Config:
     """``config`` with some options changed: ``vary(config, loss={"identity": 0.5}, method="gan")``."""
-    changes = {
-        name: dataclasses.replace(getattr(config, name), **value)
-        if isinstance(value, dict)
-        else value
-        for name, value in sections.items()
-    }
-    return dataclasses.replace(config, **changes)
+    for name, value in sections.items():
+        if isinstance(value, dict):
+            sections[name] = replace(vars(config)[name], **value)
+    return replace(config, **sections)

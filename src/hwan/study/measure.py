@@ -42,7 +42,6 @@ class Outputs:
 @torch.no_grad()
 def outputs(cell: Cell, direction: str = "ab") -> Outputs:
     """The cell's test images, each translated by itself (cropped to a size the networks take)."""
-    assert cell.run is not None
 
     def translated(images: Tensor, direction: str) -> Tensor:
         net = trained(cell, direction)
