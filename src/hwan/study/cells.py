@@ -37,7 +37,7 @@ DATA_VERSION = 1  # raise when the embedded tasks draw other pictures
 FIRST_NAMES = {"discriminator_filters": "judge_filters", "discriminator_layers": "judge_layers"}
 
 
-class Stopped(Exception):
+class Stopped(KeyboardInterrupt):
     """Ctrl-C stopped a training; its state is saved."""
 
 
