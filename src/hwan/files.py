@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import json
 import math
@@ -60,6 +61,11 @@ def read_json(path: Path) -> Any:
         raise UsageError(f"a readable file at {path}", error.strerror, "check the path") from error
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"JSON in {path}", error, "correct the file, or restore it") from error
+
+
+def digest(value: Any) -> str:
+    """A hash of ``value``, which JSON can hold; the order of a dictionary's names does not count."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
 def write_csv(path: Path, rows: Iterable[Sequence[object]]) -> None:

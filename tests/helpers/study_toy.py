@@ -42,7 +42,7 @@ def measure(cell: Cell) -> Measurement:
 
 CLAIM = Claim(
     name="toy", note="장난감 <b>", english="A toy & no more", hypothesis="Nothing.",
-    docstring="A toy.\n\nNone.", formula="a < b", source="nobody", variants=variants, measure=measure,
+    formula="a < b", source="nobody", variants=variants, measure=measure,
     figures={"SSIM": "against the truth", "L1": "share of the range", "absent": "never measured"},
     predictions=(
         Prediction("sure", "SSIM", "a", ">", -2), Prediction("never", "absent", "a", ">", 0),

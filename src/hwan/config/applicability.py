@@ -65,10 +65,10 @@ RULES: tuple[Rule, ...] = (
 """When options are read that not every configuration reads. One without a rule is always read."""
 
 
-def options(config: Config) -> dict[str, str]:
+def options(config: Config) -> dict[str, Any]:
     """Every option by its dotted name."""
     return {
-        f"{section}.{key}" if key else section: str(inner)
+        f"{section}.{key}" if key else section: inner
         for section, value in asdict(config).items()
         for key, inner in (value.items() if isinstance(value, dict) else [("", value)])
     }
@@ -81,7 +81,7 @@ def unread(config: Config, base: Config) -> dict[str, str]:
     return {
         name: what
         for name, what, is_read in RULES
-        if own[name] not in (before[name], "0", "0.0", "False") and not is_read(config)
+        if own[name] not in (before[name], 0) and not is_read(config)
     }
 
 

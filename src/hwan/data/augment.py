@@ -10,6 +10,7 @@ from typing import TypeVar
 
 import numpy as np
 import torch
+from numpy.random import Generator
 from torch import Tensor
 from torch.nn.functional import affine_grid, grid_sample
 
@@ -45,9 +46,7 @@ def fit_and_crop(pixels: Pixels, config: DataConfig) -> Pixels:
     return centre_crop(fit(pixels, config), config.size)
 
 
-def augment(
-    pixels: Crop, config: DataConfig, pixel_format: PixelFormat, rng: np.random.Generator
-) -> Crop:
+def augment(pixels: Crop, config: DataConfig, pixel_format: PixelFormat, rng: Generator) -> Crop:
     """A random window of ``config.size``, mirrored, turned and changed in colour as the options say.
 
     Two images of one shape with equally seeded ``rng`` are changed in the same way, so pairs stay pairs.

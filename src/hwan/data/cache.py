@@ -6,16 +6,16 @@ flips of the first. Here nothing random is ever cached.)
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
+from math import inf
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -26,13 +26,12 @@ from torch import Tensor
 
 from hwan.config import DataConfig, PixelFormat
 from hwan.data.augment import fit
-from hwan.data.folders import ImageFolder, list_images
+from hwan.data.folders import ImageFolder, list_images, stamps
 from hwan.errors import UsageError, require
-from hwan.files import cache_root, read_json
+from hwan.files import cache_root, digest, read_json
 from hwan.imaging.pixels import DTYPES, Picture
 
 VERSION = 2  # raise when the bytes written for the same images and settings would change
-DAY = 86400
 
 
 @dataclass(frozen=True)
@@ -98,26 +97,17 @@ def open_cache(source: ImageFolder, config: DataConfig, pixel_format: PixelForma
         "no image file",
         "put JPEG, PNG, WebP, BMP, TIFF, GIF or NPY files there",
     )
-    place = cache_root() / _key(files, source, config, pixel_format)
+    folder, kind = str(source.folder.resolve()), asdict(pixel_format)
+    settings = (VERSION, folder, source.view, config.resized, config.fit, kind)
+    place = cache_root() / digest([settings, stamps(source.folder, files)])[:32]
     if not place.is_dir():
-
-        def read(file: Path) -> tuple[Picture, bool] | UsageError:
-            try:
-                picture = source.read(file, pixel_format)
-            except UsageError as error:
-                return error
-            small = min(picture.pixels.shape[:2]) < config.resized
-            return replace(picture, pixels=fit(picture.pixels, config)), small
-
-        _make(place, source.folder, files, read, DTYPES[pixel_format.depth].name)
+        _make(place, source, files, config, pixel_format)
         delete_unused(place.parent, keep=place)
     (place / "index.json").touch()  # the time of its last use, for ``delete_unused``
     index = Index(**read_json(place / "index.json"))
     if config.strict and index.broken:
         raise UsageError(
-            "only readable images, with data.strict",
-            index.broken[0],
-            "replace or remove it, or leave --data.strict out",
+            "only readable images", index.broken[0], "replace it, or leave --data.strict out"
         )
     if not index.shapes:
         raise UsageError(
@@ -131,36 +121,31 @@ def open_cache(source: ImageFolder, config: DataConfig, pixel_format: PixelForma
     return Cache(flat, [0, *ends[:-1]], index)
 
 
-def _key(
-    files: Sequence[Path], source: ImageFolder, config: DataConfig, pixel_format: PixelFormat
-) -> str:
-    folder, view, kind = str(source.folder.resolve()), source.view, asdict(pixel_format)
-    settings = (VERSION, folder, view, config.resized, config.fit, kind)
-    stats = [
-        (str(file.relative_to(source.folder)), stat.st_size, stat.st_mtime_ns)
-        for file, stat in ((file, file.stat()) for file in files)
-    ]
-    return hashlib.sha256(json.dumps([settings, stats]).encode()).hexdigest()[:32]
-
-
 def _make(
     place: Path,
-    folder: Path,
+    source: ImageFolder,
     files: Sequence[Path],
-    read: Callable[[Path], tuple[Picture, bool] | UsageError],
-    dtype: str,
+    config: DataConfig,
+    pixel_format: PixelFormat,
 ) -> None:
     """Decode ``files`` in threads into a temporary folder, then rename it to ``place``."""
+
+    def read(file: Path) -> tuple[Picture, bool] | UsageError:
+        try:
+            picture = source.read(file, pixel_format)
+        except UsageError as error:
+            return error
+        small = min(picture.pixels.shape[:2]) < config.resized
+        return replace(picture, pixels=fit(picture.pixels, config)), small
+
     place.parent.mkdir(parents=True, exist_ok=True)
     index, enlarged, notes = Index([], [], []), 0, Counter[str]()
-    with TemporaryDirectory(
-        prefix=".part-", dir=place.parent, ignore_cleanup_errors=True
-    ) as temporary:
-        part = Path(temporary)
+    with TemporaryDirectory(prefix=".part-", dir=place.parent, ignore_cleanup_errors=True) as made:
+        part = Path(made)
         with ThreadPoolExecutor() as pool, (part / "pixels.bin").open("wb") as out:
             # Pillow lets other threads run while it decodes and resizes.
             for file, result in zip(files, pool.map(read, files), strict=True):
-                name = str(file.relative_to(folder))
+                name = str(file.relative_to(source.folder))
                 if isinstance(result, UsageError):
                     index.broken.append(f"{name}: {result.received}")
                     continue
@@ -170,6 +155,7 @@ def _make(
                 index.shapes.append(picture.pixels.shape)
                 index.names.append(name)
                 out.write(np.ascontiguousarray(picture.pixels).data)
+        dtype = DTYPES[pixel_format.depth].name
         whole = replace(index, enlarged=enlarged, dtype=dtype, notes=dict(notes))
         (part / "index.json").write_text(json.dumps(asdict(whole)), encoding="utf-8")
         try:
@@ -185,17 +171,10 @@ def size_limit() -> int:
     Raises ``UsageError`` where that is no number above 0.
     """
     given = os.environ.get("HWAN_CACHE_GB", "50")
-    try:
-        size = float(given)
-    except ValueError:
-        size = 0.0
-    require(
-        0 < size < float("inf"),
-        "a number of gigabytes above 0 in HWAN_CACHE_GB",
-        repr(given),
-        "give 50, say",
-    )
-    return int(size * 1e9)
+    with suppress(ValueError):
+        if 0 < float(given) < inf:
+            return int(float(given) * 1e9)
+    raise UsageError("a number of gigabytes above 0 in HWAN_CACHE_GB", repr(given), "give 50, say")
 
 
 def delete_unused(root: Path, keep: Path) -> None:
@@ -211,7 +190,7 @@ def delete_unused(root: Path, keep: Path) -> None:
             if not folder.name.startswith(".part-"):
                 size = (folder / "pixels.bin").stat().st_size
                 caches.append(((folder / "index.json").stat().st_mtime, folder, size))
-            elif time.time() - folder.stat().st_mtime > DAY:
+            elif time.time() - folder.stat().st_mtime > 86400:  # a day
                 shutil.rmtree(folder, ignore_errors=True)
     total, limit = sum(size for _, _, size in caches), size_limit()
     for _, folder, size in sorted(caches):

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import os
-import statistics
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 
 from hwan.config import PixelFormat
 from hwan.data.folders import ImageFolder, Layout, list_images
@@ -17,7 +17,6 @@ from hwan.errors import UsageError
 from hwan.imaging.pixels import inspect
 
 DEPTHS = {"8": "8 bit", "16": "16 bit", "float": "float"}
-TRAINED_ON = ("train", "paired")
 SHOWN = 5
 """How many examples of one kind are listed."""
 
@@ -154,7 +153,7 @@ def check(layout: Layout) -> Findings:
     leaks, crossed = [], []
     for holder in holders.values():
         group = tuple(path for _, _, path in holder)
-        if 0 < sum(kind in TRAINED_ON for kind, _, _ in holder) < len(group):
+        if 0 < sum(kind in ("train", "paired") for kind, _, _ in holder) < len(group):
             leaks.append(group)
         if 0 < sum(side == "A" for _, side, _ in holder) < len(group):
             crossed.append(group)
@@ -188,17 +187,14 @@ def describe(findings: Findings) -> str:
     """The findings as text for a person, the problems last."""
     lines = [line for folder in findings.folders for line in _describe_folder(folder)]
     for title, groups in (
-        ("in training and in validation, test or truth", findings.leaks),
-        ("in A and in B", findings.crossed),
+        ("the same image in training and in validation, test or truth", findings.leaks),
+        ("the same image in A and in B", findings.crossed),
+        ("truth without a test image", [(path,) for path in findings.unmatched]),
     ):
         if groups:
-            lines += [f"the same image {title}: {len(groups)}", *_listed(map(_equal, groups))]
-    if findings.unmatched:
-        lines += [f"truth without a test image: {len(findings.unmatched)}"]
-        lines += _listed(map(str, findings.unmatched))
-    if findings.clean:
-        return "\n".join([*lines, "no problems"])
-    return "\n".join([*lines, "problems", *(f"  {problem}" for problem in findings.problems)])
+            lines += [f"{title}: {len(groups)}", *_listed(map(_equal, groups))]
+    problems = [f"  {problem}" for problem in findings.problems]
+    return "\n".join([*lines, "problems" if problems else "no problems", *problems])
 
 
 def _describe_folder(folder: Folder) -> Iterator[str]:
@@ -208,9 +204,7 @@ def _describe_folder(folder: Folder) -> Iterator[str]:
         sides = [min(look.size) for look in looks]
         formats = [f"{x.pixel_format.channels} x {DEPTHS[x.pixel_format.depth]}" for x in looks]
         yield f"  sizes: {_histogram(f'{w}x{h}' for w, h in (look.size for look in looks))}"
-        yield (
-            f"  shorter side: {min(sides)} to {max(sides)} pixels, median {statistics.median(sides):g}"
-        )
+        yield f"  shorter side: {min(sides)} to {max(sides)} pixels, median {median(sides):g}"
         yield f"  modes: {_histogram(look.mode for look in looks)}"
         if set(formats) != {f"3 x {DEPTHS['8']}"}:
             yield f"  channels and depth: {_histogram(formats)}"
@@ -224,13 +218,11 @@ def _describe_folder(folder: Folder) -> Iterator[str]:
     if folder.broken:
         yield f"  broken: {len(folder.broken)}"
         yield from _listed((f"{broken.path}: {broken.reason}" for broken in folder.broken), "    ")
-    if folder.duplicates:
-        yield (
-            f"  duplicates: {_count(folder.redundant, 'redundant file')}, "
-            f"in {_count(len(folder.duplicates), 'group')} of equal pixels"
-        )
-        groups = ([p.relative_to(folder.path) for p in group] for group in folder.duplicates)
-        yield from _listed(map(_equal, groups), "    ")
+    if duplicates := folder.duplicates:
+        redundant, groups = _count(folder.redundant, "redundant file"), len(duplicates)
+        yield f"  duplicates: {redundant}, in {_count(groups, 'group')} of equal pixels"
+        named = ([path.relative_to(folder.path) for path in group] for group in duplicates)
+        yield from _listed(map(_equal, named), "    ")
 
 
 def _histogram(values: Iterable[str]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -101,12 +101,11 @@ def locate(data: Sequence[Path], pairs: Pairing = "none", swap: bool = False) ->
 
 
 def _pairs_in_files(root: Path, pairs: Pairing) -> Layout:
-    train, test, val = (_if_there(root / name) for name in ("train", "test", "val"))
+    places = (root / name for name in ("train", "test", "val"))
+    train, test, val = (place if place.is_dir() else None for place in places)
     if not train and (test or val):
         raise UsageError(
-            "training images apart from the test images",
-            f"{root} with {'test' if test else 'val'} but without train",
-            f"move the training images into {root / 'train'}",
+            f"training images in {root / 'train'}", "only test images", "put training images there"
         )
     if not test:
         test, val = val, None
@@ -136,15 +135,11 @@ def _one_folder(root: Path, paired: bool) -> Layout:
         f"{role}_{side.lower()}": ImageFolder(folder)
         for role in ROLES
         for side in "AB"
-        if (folder := _if_there(root / f"{role}{side}"))
+        if (folder := root / f"{role}{side}").is_dir()
     }
     if paired:
         found = {"truth_a": found.get("test_a"), "truth_b": found.get("test_b"), **found}
     return Layout(**found)
-
-
-def _if_there(folder: Path) -> Path | None:
-    return folder if folder.is_dir() else None
 
 
 def list_images(folder: Path) -> tuple[Path, ...]:
@@ -157,6 +152,12 @@ def list_images(folder: Path) -> tuple[Path, ...]:
         and path.is_file()
     )
     return tuple(sorted(found, key=lambda path: path.relative_to(folder).parts))
+
+
+def stamps(folder: Path, files: Iterable[Path]) -> list[tuple[str, int, int]]:
+    """Name, size and time of change of every one of ``files``: what tells whether ``folder`` changed."""
+    stats = ((str(file.relative_to(folder)), file.stat()) for file in files)
+    return [(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats]
 
 
 def evenly(items: Sequence[T], count: int) -> list[T]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.random import Generator, default_rng
 from PIL import Image, ImageDraw, ImageFilter
 
 from hwan.data.scenes import reduced
@@ -37,15 +38,13 @@ def _mix(under: Any, over: Any, share: Any) -> Any:
     return under + (over - under) * np.clip(share, 0, 1)
 
 
-def _noise(rng: np.random.Generator, n: int, down: int, across: int) -> Any:
+def _noise(rng: Generator, n: int, down: int, across: int) -> Any:
     """Smooth noise in about [-1, 1], (n, n, 1), from ``down`` x ``across`` random values."""
     coarse = Image.fromarray(rng.uniform(-1, 1, (down, across)).astype(np.float32))
     return np.asarray(coarse.resize((n, n), Image.Resampling.BICUBIC))[..., None]
 
 
-def _sky(
-    rng: np.random.Generator, y: Any, x: Any, horizon: float, sun: Any, tints: Any, night: bool
-) -> Any:
+def _sky(rng: Generator, y: Any, x: Any, horizon: float, sun: Any, tints: Any, night: bool) -> Any:
     """Gradient, clouds, and the sun, or the moon and the stars: (n, n, 3) in [0, 1]."""
     n, radius = len(y), rng.uniform(0.05, 0.08)
     away = np.hypot(x - sun[0], y - sun[1])
@@ -110,7 +109,7 @@ def landscape(seed: int, size: int, night: bool) -> Pixels:
     """
     if seed < 0 or not 16 <= size <= 1024:
         raise ValueError(f"landscape wants a seed >= 0 and a size in 16..1024, not {seed}, {size}")
-    rng = np.random.default_rng(seed)
+    rng = default_rng(seed)
     n = 3 * size  # drawn larger, then averaged: smooth edges
     y, x = (np.mgrid[:n, :n].astype(np.float32) / n)[..., None]
     season = [np.array(c) + rng.integers(-12, 13, 3) for c in SEASONS[rng.integers(len(SEASONS))]]

@@ -19,12 +19,12 @@ import torch
 from jaxtyping import Shaped
 from torch import Tensor
 
-from hwan.config import DataConfig
+from hwan.config import DataConfig, PixelFormat
 from hwan.data.augment import augment
+from hwan.data.cache import Cache
 from hwan.data.sets import TrainingSet
 
 DOMAIN_A, DOMAIN_B, PAIRS, PAIRED = 0, 1, 2, 3  # each is drawn in an order of its own
-AHEAD = 2  # batches prepared while the network works, to begin with
 
 
 @dataclass(frozen=True)
@@ -61,11 +61,8 @@ def batch(
     Both images of a pair are numbered and cropped by one seed, that of ``pairs``.
     """
 
-    def crops(side: int) -> Tensor:
-        cache = (data.a, data.b)[side]
-        pixel_format = (config.format_a, config.format_b)[side]
-        domain = pairs if data.match else (DOMAIN_A, DOMAIN_B)[side]
-        found = []
+    def crops(side: int, cache: Cache, pixel_format: PixelFormat) -> Tensor:
+        domain, found = pairs if data.match else side, []
         for n in range(start, start + size):
             i = _pick(seed, domain, n, len(data.match or cache))
             image = cache[data.match[i][side] if data.match else i]
@@ -74,7 +71,8 @@ def batch(
         return torch.stack(found) if cache.resident else torch.from_numpy(np.stack(found))
 
     paired = batch(data.paired, config, seed, start, size, PAIRED) if data.paired else None
-    return Batch(crops(0), crops(1), paired)
+    a = crops(DOMAIN_A, data.a, config.format_a)
+    return Batch(a, crops(DOMAIN_B, data.b, config.format_b), paired)
 
 
 def stream(
@@ -104,7 +102,7 @@ def stream(
         return made.mapped(Tensor.pin_memory) if pinned else made
 
     threads = workers or os.cpu_count() or 1
-    ahead, begun = AHEAD, start
+    ahead, begun = 2, start  # batches prepared while the network works, to begin with
     with ThreadPoolExecutor(threads) as pool:
         waiting: deque[Future[Batch]] = deque()
         while True:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.random import Generator, default_rng
 from PIL import Image
 
 from hwan.data.landscape import landscape
@@ -24,6 +25,7 @@ from hwan.data.webtoon import LUMA, to_bytes, webtoon
 from hwan.imaging.pixels import Pixels
 
 Scene = Callable[[bool], Pixels]  # one scene as A (False) or as B (True)
+Render = Callable[[Pixels, bool], Pixels]  # a photograph as A or as B shows it
 Scenes = tuple[Iterator[Scene], Iterator[Scene], Iterator[Scene]]
 """Endless scenes: to train on in A, in B, and to test with."""
 
@@ -59,7 +61,7 @@ def _palette(photo: Pixels) -> tuple[Any, Any]:
     return colours.mean(0), np.cov(colours.T) + 1e-4 * np.eye(3)
 
 
-def _recolour(photo: Pixels, like: Pixels, rng: np.random.Generator) -> Pixels:
+def _recolour(photo: Pixels, like: Pixels, rng: Generator) -> Pixels:
     """The photograph in the palette of another, with random scale, mirroring, tint and gamma.
 
     The linear Monge-Kantorovich map of Pitié and Kokaram 2007, "The linear Monge-Kantorovitch
@@ -85,17 +87,11 @@ def _coloured(photo: Pixels, colour: bool) -> Pixels:
 
 
 def _crop(sides: Scene, window: tuple[slice, slice], size: int, in_b: bool) -> Pixels:
-    pixels = sides(in_b)[window]
-    return pixels if len(pixels) == size else reduced(pixels, size)
+    return reduced(sides(in_b)[window], size)
 
 
 def _crops(
-    names: tuple[str, ...],
-    window: int,
-    size: int,
-    rng: np.random.Generator,
-    recolour: bool,
-    render: Callable[[Pixels, bool], Pixels],
+    names: tuple[str, ...], window: int, size: int, rng: Generator, recolour: bool, render: Render
 ) -> Iterator[Scene]:
     """Endless crops of ``window`` pixels, reduced to ``size``, of the photographs as ``render`` shows them.
 
@@ -127,7 +123,7 @@ def webtoons(size: int, seed: int) -> Scenes:
     which vary from crop to crop, so a generator with instance norm, which cannot see the mean colour of
     its input, cannot learn this task well; one without a norm can.
     """
-    rng_a, rng_b, rng_test = np.random.default_rng(seed).spawn(3)
+    rng_a, rng_b, rng_test = default_rng(seed).spawn(3)
     return (
         _crops(PHOTOS_A, size, size, rng_a, True, _drawn),
         _crops(PHOTOS_B, size, size, rng_b, True, _drawn),
@@ -141,7 +137,7 @@ def colours(size: int, seed: int) -> Scenes:
     Any photograph takes any of four palettes, so its grey does not tell its colours. The test shows
     other photographs in the same palettes.
     """
-    rng, rng_test = np.random.default_rng(seed).spawn(2)
+    rng, rng_test = default_rng(seed).spawn(2)
     window = min(max(size, WINDOW), LARGEST)
     a, b = tee(_crops(PALETTES, window, size, rng, True, _coloured))
     return a, b, _crops(PHOTOS_TEST, window, size, rng_test, True, _coloured)
@@ -150,12 +146,11 @@ def colours(size: int, seed: int) -> Scenes:
 def drawings(draw: Callable[[int, int, bool], Pixels], size: int, seed: int) -> Scenes:
     """Scenes that ``draw`` makes of a seed, a size and a domain; all different."""
 
-    def scenes(spawned: np.random.SeedSequence) -> Iterator[Scene]:
-        rng = np.random.default_rng(spawned)
+    def scenes(rng: Generator) -> Iterator[Scene]:
         while True:
             yield partial(draw, int(rng.integers(2**63)), size)
 
-    a, b, test = map(scenes, np.random.SeedSequence(seed).spawn(3))
+    a, b, test = map(scenes, default_rng(seed).spawn(3))
     return a, b, test
 
 

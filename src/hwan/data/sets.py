@@ -183,15 +183,12 @@ def pair(a: Cache, b: Cache, folder: Path, suffixes: bool = False) -> Match:
 
 
 def _by_name(cache: Cache, suffixes: bool) -> dict[Path, int]:
-    numbers: dict[Path, int] = {}
-    for i, name in enumerate(cache.index.names):
+    numbers, names = dict[Path, int](), cache.index.names
+    for i, name in enumerate(names):
         key = Path(name) if suffixes else Path(name).with_suffix("")
         first = numbers.setdefault(key, i)
         require(
-            first == i,
-            "each name once in a domain, for pairs by name",
-            f"{cache.index.names[first]} and {name}",
-            "rename or remove one",
+            first == i, "each name once in a domain", f"{names[first]} and {name}", "rename one"
         )
     return numbers
 

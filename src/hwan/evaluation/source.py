@@ -77,7 +77,7 @@ def known_options(source: EvaluationSource) -> dict[str, str]:
             "data.size": str(min(spec.size)),
             **{f"generator.{key}": str(value) for key, value in asdict(spec.generator).items()},
         }
-    return options(source)
+    return {name: str(value) for name, value in options(source).items()}
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ from jaxtyping import Float
 from PIL import Image
 from torch import Tensor, nn
 
-from hwan.config.methods import record_of
 from hwan.config import Precision
+from hwan.config.methods import record_of
 from hwan.errors import UsageError, require
 from hwan.files import read_json
 from hwan.imaging.codecs import to_pil

@@ -34,9 +34,8 @@ def gradient_noise(cell: Cell, count: int) -> tuple[float, int]:
     for n in range(count):
         one = forward(training, batch(images, config.data, config.train.seed, n, 1))
         objective = summed(group.losses(one))
-        gradient = torch.cat(
-            [g.flatten() for g in torch.autograd.grad(objective, weights)]
-        ).double()
+        gradients = torch.autograd.grad(objective, weights)
+        gradient = torch.cat([g.flatten() for g in gradients]).double()
         total = total.to(gradient) + gradient
         squares += float(gradient.square().sum())
     mean = float((total / count).square().sum())
@@ -59,11 +58,8 @@ def held(config: Config, size: int) -> float:
             kept[key] = tensor
         return tensor
 
-    side = config.data.size
-    real = [
-        torch.empty(size, channels, side, side, device=meta)
-        for channels in (config.data.channels_a, config.data.channels_b)
-    ]
+    side, channels = config.data.size, (config.data.channels_a, config.data.channels_b)
+    real = [torch.empty(size, n, side, side, device=meta) for n in channels]
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
         images = training.method(*real)
         group = next(p for p in training.method.groups if p.name == "generators")

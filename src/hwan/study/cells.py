@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import ast
 import dataclasses
-import hashlib
 import inspect
 import json
 import shutil
@@ -22,11 +21,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hwan.config import Config, to_dict
-from hwan.data.folders import list_images, locate
+from hwan.config import Config
+from hwan.config.applicability import options
+from hwan.data.folders import list_images, locate, stamps
 from hwan.data.samples import TASKS
 from hwan.errors import TrainingDiverged
-from hwan.files import read_json
+from hwan.files import digest, read_json
 from hwan.imaging.pixels import save
 from hwan.study.claim import Cell, Claim, Measurement, Scale, Variant, vary
 from hwan.training import run as training_run
@@ -38,7 +38,7 @@ DATA_VERSION = 1  # raise when the embedded tasks draw other pictures
 FIRST_NAMES = {"discriminator_filters": "judge_filters", "discriminator_layers": "judge_layers"}
 
 
-class Stopped(Exception):
+class Stopped(KeyboardInterrupt):
     """Ctrl-C stopped a training; its state is saved."""
 
 
@@ -81,16 +81,20 @@ class Job:
     def training_key(self) -> str:
         """Hash of everything that determines the training."""
         scale, device = self.settings.scale, self.settings.device
-        data = _files(self.settings.data) if self.on_own_data else [self.variant.task, DATA_VERSION]
+        data: list[Any] = [self.variant.task, DATA_VERSION]
+        if self.on_own_data:
+            data = [s for folder in self.settings.data for s in stamps(folder, list_images(folder))]
         sizes = [scale.size, scale.train, scale.test]
-        return _hash([TRAINING_VERSION, changed_options(self.config), data, sizes, device])
+        changed = changed_options(self.config)
+        return digest([TRAINING_VERSION, changed, data, sizes, device])[:16]
 
     def key(self) -> str:
         """Hash of everything that determines the measurement."""
         code = ast.dump(ast.parse(textwrap.dedent(inspect.getsource(self.claim.measure))))
         fields = dataclasses.asdict(self.settings.scale).items()
         scale = {FIRST_NAMES.get(name, name): value for name, value in fields}
-        return _hash([self.training_key(), self.claim.version, code, scale, self.needs_training])
+        known = [self.training_key(), self.claim.version, code, scale, self.needs_training]
+        return digest(known)[:16]
 
     @property
     def training(self) -> Path:
@@ -157,8 +161,7 @@ def train(job: Job, data: tuple[Path, ...]) -> dict[str, Any]:
     with _locked(job.settings, job.training.name):
         if not job.training.is_dir():
             _train(job, data)
-    done: dict[str, Any] = read_json(job.training / "done.json")
-    return done
+    return dict(read_json(job.training / "done.json"))
 
 
 def _train(job: Job, data: tuple[Path, ...]) -> None:
@@ -223,32 +226,13 @@ def task_folder(variant: Variant, settings: Settings) -> Path:
 
 def changed_options(config: Config) -> dict[str, Any]:
     """Every option by its dotted name that is not at its default: a new option changes no key."""
-
-    def flat(values: dict[str, Any]) -> dict[str, Any]:
-        return {
-            f"{section}.{name}": value
-            for section, inner in values.items()
-            for name, value in (inner.items() if isinstance(inner, dict) else [("", inner)])
-        }
-
-    defaults = flat(to_dict(Config()))
-    return {n: value for n, value in flat(to_dict(config)).items() if value != defaults[n]}
+    values, defaults = options(config), options(Config())
+    changed = {name: value for name, value in values.items() if value != defaults[name]}
+    # The method was first hashed as "method.", so it still is.
+    return {name if "." in name else f"{name}.": value for name, value in changed.items()}
 
 
 def read_cell(job: Job) -> dict[str, Any]:
     """What ``run`` left of ``job``; ``pictures`` are pairs of title and path."""
     cell: dict[str, Any] = read_json(job.folder / "cell.json")
     return cell | {"pictures": [(title, job.folder / file) for title, file in cell["pictures"]]}
-
-
-def _files(data: tuple[Path, ...]) -> list[Any]:
-    """Name, size and time of every picture."""
-    return [
-        [str(file.relative_to(folder)), file.stat().st_size, file.stat().st_mtime_ns]
-        for folder in data
-        for file in list_images(folder)
-    ]
-
-
-def _hash(values: Any) -> str:
-    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]

@@ -7,9 +7,9 @@ again: whoever edits it measures that claim anew.
 
 from __future__ import annotations
 
-import dataclasses
+import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -124,8 +124,6 @@ class Claim:
     """Their translation."""
     hypothesis: str
     """The sentence that is tested."""
-    docstring: str
-    """The docstring of the claim's file: its title, an empty line, and the theory."""
     formula: str
     source: str
     """Who says so."""
@@ -145,8 +143,9 @@ class Claim:
 
     @property
     def theory(self) -> str:
-        """Why the hypothesis should hold."""
-        return " ".join(self.docstring.partition("\n\n")[2].split())
+        """Why the hypothesis should hold: what the claim's file says below its title."""
+        text = sys.modules[self.measure.__module__].__doc__ or ""
+        return " ".join(text.partition("\n\n")[2].split())
 
 
 def base(scale: Scale) -> Config:
@@ -171,20 +170,21 @@ def base(scale: Scale) -> Config:
 
 
 def each_value(
-    scale: Scale, option: str, about: Mapping[str, str], trained: tuple[str, ...]
-) -> tuple[Variant, ...]:
+    option: str, about: Mapping[str, str], trained: tuple[str, ...]
+) -> Callable[[Scale], tuple[Variant, ...]]:
     """A variant for every value, by what it is ``about``, of one option of the generators; the others
     than ``trained`` are measured untrained only."""
-    configs = {value: vary(base(scale), generator={option: value}) for value in about}
-    return tuple(Variant(v, about[v], config, v in trained) for v, config in configs.items())
+
+    def variants(scale: Scale) -> tuple[Variant, ...]:
+        configs = {value: vary(base(scale), generator={option: value}) for value in about}
+        return tuple(Variant(v, about[v], config, v in trained) for v, config in configs.items())
+
+    return variants
 
 
 def vary(config: Config, **sections: Any) -> Config:
     """``config`` with some options changed: ``vary(config, loss={"identity": 0.5}, method="gan")``."""
-    changes = {
-        name: dataclasses.replace(getattr(config, name), **value)
-        if isinstance(value, dict)
-        else value
-        for name, value in sections.items()
-    }
-    return dataclasses.replace(config, **changes)
+    for name, value in sections.items():
+        if isinstance(value, dict):
+            sections[name] = replace(vars(config)[name], **value)
+    return replace(config, **sections)

@@ -40,39 +40,34 @@ def first_gradient(net: nn.Module, images: Tensor, seed: int) -> float:
 def signal(net: nn.Module, images: Tensor) -> list[float]:
     """The root mean square of what comes in and of what each convolution is given, in the network's
     order, then of what comes out of the last one."""
-    sizes: list[float] = []
-
-    def before(_: nn.Module, given: tuple[Tensor, ...]) -> None:
-        sizes.append(_rms(given[0]))
-
-    convolutions = [layer for layer in net.modules() if isinstance(layer, CONVOLUTIONS)]
-    hooks = [layer.register_forward_pre_hook(before) for layer in convolutions]
-    hooks.append(convolutions[-1].register_forward_hook(lambda _, __, out: sizes.append(_rms(out))))
-    net(images)
-    for hook in hooks:
-        hook.remove()
-    return sizes
-
-
-def _rms(x: Tensor) -> float:
-    return float(x.square().mean().sqrt())
+    seen = _given(net, images, CONVOLUTIONS)
+    last, value = seen[-1]
+    values = [*(x for _, x in seen), last(value)]
+    return [float(x.square().mean().sqrt()) for x in values]
 
 
 def flat_share(net: nn.Module, images: Tensor, slope: float) -> float:
     """The share of all values given to the network's activations at which their slope is below ``slope``."""
-    flat: list[Tensor] = []
+    flat = []
+    for layer, value in _given(net, images, tuple({type(make()) for make in ACTIVATIONS.values()})):
+        out = layer(value.requires_grad_() * 1)  # some work in place
+        (slopes,) = torch.autograd.grad(out.sum(), [value])
+        flat.append((slopes.abs() < slope).flatten())
+    return float(torch.cat(flat).float().mean())
+
+
+@torch.no_grad()
+def _given(
+    net: nn.Module, images: Tensor, kinds: tuple[type[nn.Module], ...]
+) -> list[tuple[nn.Module, Tensor]]:
+    """Every layer of these ``kinds`` with a copy of what the network gives it, in the network's order."""
+    found: list[tuple[nn.Module, Tensor]] = []
 
     def before(layer: nn.Module, given: tuple[Tensor, ...]) -> None:
-        with torch.enable_grad():
-            value = given[0].detach().clone().requires_grad_()
-            out = type(layer).forward(layer, value * 1)  # not through hooks; some work in place
-            (slopes,) = torch.autograd.grad(out.sum(), [value])
-        flat.append((slopes.abs() < slope).flatten())
+        found.append((layer, given[0].clone()))
 
-    kinds = tuple({type(make()) for make in ACTIVATIONS.values()})
     hooks = [m.register_forward_pre_hook(before) for m in net.modules() if isinstance(m, kinds)]
-    with torch.no_grad():
-        net(images)
+    net(images)
     for hook in hooks:
         hook.remove()
-    return float(torch.cat(flat).float().mean())
+    return found

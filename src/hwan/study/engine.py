@@ -54,11 +54,8 @@ def make(work: Sequence[Job], processes: int, resume: bool) -> Iterator[Done]:
     rest = [job for job in work if job not in reused]
     made = ((job, run(job)) for job in rest) if processes == 1 else _in_parallel(rest, processes)
     finished = chain(((job, 0.0) for job in reused), made)
-    try:
-        for count, (job, seconds) in enumerate(finished, 1):
-            yield Done(job, count, len(work), count <= len(reused), seconds)
-    except Stopped:
-        raise KeyboardInterrupt from None
+    for count, (job, seconds) in enumerate(finished, 1):
+        yield Done(job, count, len(work), count <= len(reused), seconds)
 
 
 def _in_parallel(work: Sequence[Job], processes: int) -> Iterator[tuple[Job, float]]:

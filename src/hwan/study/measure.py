@@ -42,17 +42,18 @@ class Outputs:
 @torch.no_grad()
 def outputs(cell: Cell, direction: str = "ab") -> Outputs:
     """The cell's test images, each translated by itself (cropped to a size the networks take)."""
-    assert cell.run is not None
+
+    def translated(images: Tensor, direction: str) -> Tensor:
+        net = trained(cell, direction)
+        return torch.cat([net(image[None].to(cell.device)) for image in images]).cpu()
+
     real, truth = held_out(cell, direction), held_out_truths(cell, direction)
-    net = trained(cell, direction)
-    fake = torch.cat([net(image[None].to(cell.device)) for image in real]).cpu()
-    back = None
-    if (cell.run / f"generator_{direction[::-1]}").is_dir():
-        way_back = trained(cell, direction[::-1])
-        back = torch.cat([way_back(image[None].to(cell.device)) for image in fake]).cpu()
-    # A one-way method's other test folder is never read for translating; for variety it is.
-    target = truth if len(cell.config.directions) == 1 else held_out(cell, direction[::-1])
-    return Outputs(real, fake, truth, back, fake if target is None else target)
+    fake = translated(real, direction)
+    if len(cell.config.directions) == 1:
+        # The other test folder is not read: the truth stands for the real pictures.
+        return Outputs(real, fake, truth, None, fake if truth is None else truth)
+    other = direction[::-1]
+    return Outputs(real, fake, truth, translated(fake, other), held_out(cell, other))
 
 
 def held_out(cell: Cell, direction: str = "ab") -> Tensor:

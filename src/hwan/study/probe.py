@@ -26,9 +26,8 @@ def in_memory(images: TrainingSet, count: int, change: Change = list) -> Trainin
         pictures = change([cache[n] for n in range(min(count, len(cache)))])
         sizes = np.cumsum([0, *(p.size for p in pictures)])
         flat = np.concatenate([p.ravel() for p in pictures])
-        shapes = [(p.shape[0], p.shape[1], p.shape[2]) for p in pictures]
         names = cache.index.names[: len(pictures)]
-        return Cache(flat, [int(n) for n in sizes], Index(shapes, names, [], 0))
+        return Cache(flat, sizes.tolist(), Index([p.shape for p in pictures], names, []))
 
     return TrainingSet(held(images.a), held(images.b))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from itertools import accumulate, zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -39,12 +40,10 @@ def write_study(
     for result in results:
         name = result.claim.name
         write_json(folder / f"{name}.json", as_json(result))
-        pictures = sheet(result)
-        if pictures is not None:
+        if (pictures := sheet(result)) is not None:
             save(pictures, folder / f"{name}.png")
         write_atomic(folder / f"{name}.md", markdown(result).encode())
-    contents = index(results, command.replace("NAME", "all"))
-    write_atomic(folder / "README.md", contents.encode())
+    write_atomic(folder / "README.md", index(results, command.replace("NAME", "all")).encode())
     write_page(results, out / "study.html")
     return results
 
@@ -91,12 +90,7 @@ def markdown(result: Result) -> str:
     claim, verdict = result.claim, result.verdict
     head = ["variant", *claim.figures]
     rows = [f"{name} ({', '.join(title for title, _ in own)})" for name, own in strips(result)]
-    pictures = [
-        f"![the variants' pictures]({claim.name}.png)",
-        "",
-        f"Rows, seed 0: {'; '.join(rows)}.",
-        "",
-    ]
+    pictures = f"![the variants' pictures]({claim.name}.png)\n\nRows, seed 0: {'; '.join(rows)}.\n"
     lines = [
         f"# {claim.name}: {verdict.word}", "", f"> {claim.note}", ">", f"> {claim.english}", "",
         f"**Tested:** {claim.hypothesis}", "", f"**Theory.** {claim.theory}", "",
@@ -106,7 +100,7 @@ def markdown(result: Result) -> str:
         "", f"Mean ± sd over {result.seeds} seeds.", "",
         *(f"* {name}: {about}" for name, about in result.about.items()), "",
         *(f"* *{name}*: {meaning}" for name, meaning in claim.figures.items()), "",
-        *(pictures if rows else []),
+        *([pictures] if rows else []),
         "| prediction | rule | effect | interval | outcome |", "|---|---|---|---|---|",
         *(
             f"| {c.prediction.text} | `{c.prediction.rule()}` | {c.effect} | {c.interval} | {c.outcome} |"
@@ -143,12 +137,11 @@ def sheet(result: Result) -> Pixels | None:
     rows = [[decode(file).pixels for _, file in own] for _, own in strips(result)]
     if not rows:
         return None
-    heights = [max(p.shape[0] for p in row) + GAP for row in rows]
-    columns = range(max(map(len, rows)))
-    widths = [max(row[i].shape[1] for row in rows if i < len(row)) + GAP for i in columns]
+    heights = [max(len(picture) for picture in row) + GAP for row in rows]
+    columns = zip_longest(*rows, fillvalue=np.empty((0, 0, 3)))
+    widths = [max(picture.shape[1] for picture in column) + GAP for column in columns]
     canvas = np.full((sum(heights), sum(widths), 3), 255, np.uint8)
-    for n, row in enumerate(rows):
-        for i, pixels in enumerate(row):
-            y, x = sum(heights[:n]), sum(widths[:i])
-            canvas[y : y + pixels.shape[0], x : x + pixels.shape[1]] = pixels
+    for y, row in zip(accumulate(heights, initial=0), rows, strict=False):
+        for x, picture in zip(accumulate(widths, initial=0), row, strict=False):
+            canvas[y : y + len(picture), x : x + picture.shape[1]] = picture
     return canvas

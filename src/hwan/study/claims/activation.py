@@ -9,17 +9,14 @@ variance of the weights makes up for that.
 from __future__ import annotations
 
 from hwan.config import Config
-from hwan.study.claim import Cell, Claim, Measurement, Prediction, Scale, Variant, each_value, vary
+from hwan.study.claim import Cell, Claim, Measurement, Prediction, each_value, vary
 
 DEPTHS = (1, 2, 4, 8, 16, 32)  # layers: a convolution and the activation after it
 GAINS = {"sigmoid": 1.0, "tanh": 5 / 3, "relu": 2**0.5, "leaky": (2 / 1.04) ** 0.5}
+ABOUT = {name: f"{name} after every norm of the generators" for name in GAINS}
 TRAINED = ("sigmoid", "tanh", "relu")
 FLAT = 0.05  # a slope below this hardly passes a gradient on
-
-
-def variants(scale: Scale) -> tuple[Variant, ...]:
-    about = {name: f"{name} after every norm of the generators" for name in GAINS}
-    return each_value(scale, "activation", about, TRAINED)
+variants = each_value("activation", ABOUT, TRAINED)
 
 
 def bare(config: Config) -> Config:
@@ -69,7 +66,6 @@ CLAIM = Claim(
     "ReLU is used in place of sigmoid.",
     hypothesis="Each sigmoid or tanh layer shrinks a change of the input, and the gradient, until nothing "
     "is left; ReLU and leaky ReLU keep both. Trained networks are better with ReLU.",
-    docstring=__doc__,
     formula="σ′ = σ(1 − σ) ≤ 1/4;   tanh′ = 1 − tanh² ≤ 1;   relu′ ∈ {0, 1};   leaky′ ∈ {0.2, 1}",
     source="Glorot, Bengio 2010, section 3; Glorot, Bordes, Bengio 2011; He et al. 2015 (rectifiers), section 2.2",
     variants=variants,

@@ -93,7 +93,6 @@ CLAIM = Claim(
     "changed and the label is not. A very common method.",
     hypothesis="With few pictures, crops and flips drawn anew each time keep the discriminator from "
     "memorising the pictures and improve translations; drawn once and then kept, they do nothing.",
-    docstring=__doc__,
     formula="D's gap = E_known[D(y)] − E_new[D(y)]   (0: D knows the domain; > 0: it knows the pictures)",
     source="Karras et al. 2020 (ADA), section 2; Zhao et al. 2020 (DiffAugment), section 3; Zhu et al. "
     "2017, appendix 7.1; keras.io, CycleGAN: map(preprocess_train_image), then cache()",

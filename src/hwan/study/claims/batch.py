@@ -65,7 +65,6 @@ CLAIM = Claim(
     "bundle and the whole of the data? It is ambiguous.)",
     hypothesis="For the same number of images seen, more frequent updates give a better result; memory "
     "grows with the images in one pass, and a full batch in parts takes no more than one part.",
-    docstring=__doc__,
     formula="E|g_B − g|² = tr(Σ)/B;   |g_B − g| / |g| ≈ √(S/B)  with the noise scale  S = tr(Σ)/|g|²",
     source="Robbins, Monro 1951; Bottou, Curtis, Nocedal 2018, section 3.3; McCandlish et al. 2018, "
     "equation 2.9; Zhu et al. 2017, appendix 7.1, take 1",

@@ -81,7 +81,6 @@ CLAIM = Claim(
     "generators made are given to the discriminator too: learning old and new together is more stable.",
     hypothesis="A discriminator that sees only fresh fakes forgets old ones, and training swings; a pool "
     "makes training steadier at less memory and time than several discriminators.",
-    docstring=__doc__,
     formula="L(D) = E_y[(D(y) − 1)²] + E_{x, t ≤ now}[D(G_t(x))²]",
     source="Shrivastava et al. 2017, section 2.3; Zhu et al. 2017, section 4 (50 images)",
     variants=variants,

@@ -9,7 +9,7 @@ without a pattern only because they start equal (ICNR).
 
 from __future__ import annotations
 
-from hwan.study.claim import Cell, Claim, Measurement, Prediction, Scale, Variant, each_value, vary
+from hwan.study.claim import Cell, Claim, Measurement, Prediction, each_value, vary
 
 ABOUT = {
     "transposed": "transposed convolution, kernel 3, step 2: the papers'",
@@ -19,10 +19,7 @@ ABOUT = {
 }
 TRAINED = ("transposed", "nearest", "shuffle")
 MIDDLE = 8  # pixels: inside all that a border reaches
-
-
-def variants(scale: Scale) -> tuple[Variant, ...]:
-    return each_value(scale, "up", ABOUT, TRAINED)
+variants = each_value("up", ABOUT, TRAINED)
 
 
 def measure(cell: Cell) -> Measurement:
@@ -70,7 +67,6 @@ CLAIM = Claim(
     "them.)",
     hypothesis="A transposed convolution leaves a checkerboard in its output, strongest before training and "
     "weaker after it; resizing and then convolving does not.",
-    docstring=__doc__,
     formula="x = c:  y(2i) = c·w₁,  y(2i+1) = c·(w₀ + w₂)  in one dimension;   after a resize  y = c·(w₀ + w₁ + w₂)",
     source="Odena, Dumoulin, Olah 2016 (Deconvolution and checkerboard artifacts); Aitken et al. 2017 (ICNR)",
     variants=variants,

@@ -49,7 +49,6 @@ CLAIM = Claim(
     "in. So a constraint is added: x can be restored from y' far enough to be recognised.",
     hypothesis="Without a cycle a generator's outputs are alike and do not show which input they came from; "
     "the cycle loss makes them distinguishable, whatever the generator.",
-    docstring=__doc__,
     formula="L_GAN(G, D) = E_y[log D(y)] + E_x[log(1 − D(G(x)))] sees G(x) only;  if G(x) = G(x′), then "
     "|F(G(x)) − x| + |F(G(x′)) − x′| ≥ |x − x′|",
     source="Zhu et al. 2017, sections 1 and 3.2; Goodfellow 2016 (NIPS tutorial), section 5.1.1",

@@ -74,7 +74,6 @@ CLAIM = Claim(
     english="The gradient of the old GAN loss goes flat from some moment on, so LSGANs are used (?).",
     hypothesis="Where the discriminator is sure of a fake, the minimax loss has next to no gradient, while "
     "the non-saturating form and least squares have one; in training the minimax gradient dies away.",
-    docstring=__doc__,
     formula="∂/∂l log(1 − σ(l)) = −σ(l);   ∂/∂l (−log σ(l)) = σ(l) − 1;   ∂/∂d (d − 1)² = 2(d − 1)",
     source="Goodfellow et al. 2014, section 3; Mao et al. 2017, section 3.2 (LSGAN)",
     variants=variants,

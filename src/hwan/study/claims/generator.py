@@ -94,7 +94,6 @@ CLAIM = Claim(
     "it has no bottleneck, so it takes much memory, and it has fewer parameters than one would think.",
     hypothesis="Among generators with equally many weights, the ResNet keeps more detail than an "
     "encoder-decoder with a bottleneck, and holds more memory while training.",
-    docstring=__doc__,
     formula="activations ≈ Σ H_i W_i C_i;   weights ≈ Σ 9 C_i C_{i+1}",
     source="Zhu et al. 2017, appendix 7.2 (Johnson et al. 2016); Isola et al. 2017, section 3.2.1",
     variants=variants,

@@ -46,7 +46,6 @@ CLAIM = Claim(
     "are subtracted.",
     hypothesis="With the identity loss a generator returns a picture that is already in its target domain "
     "unchanged, above all its colours; without it, colours are free to change.",
-    docstring=__doc__,
     formula="L_idt(G, F) = E_y[‖G(y) − y‖₁] + E_x[‖F(x) − x‖₁]",
     source="Zhu et al. 2017, section 5.2 and figure 9",
     variants=variants,

@@ -58,7 +58,6 @@ CLAIM = Claim(
     "vanishing and exploding gradients: the choice of the first values.)",
     hypothesis="Without a norm the paper's N(0, 0.02) lets the signal die, and weights scaled by each "
     "layer's width do not; with instance norm all initialisers are equally good.",
-    docstring=__doc__,
     formula="Var(out) = n_in · Var(w) · E[in²];   Xavier Var(w) = 2/(n_in + n_out);   Kaiming Var(w) = "
     "2/n_in;   with skips and Var(F(x)) ≈ Var(x):  Var(x_d) ≈ 2^d · Var(x₀)",
     source="Glorot, Bengio 2010, equation 12; He et al. 2015 (rectifiers), equation 10; Saxe et al. 2014; "

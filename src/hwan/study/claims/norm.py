@@ -103,7 +103,6 @@ CLAIM = Claim(
     hypothesis="Batch norm (and whitening) make an image's output depend on the other images of its batch, "
     "the more so the smaller the batch, and translate differently than they trained; instance, group and "
     "layer norm do not. Instance norm removes the contrast. Whitening costs more than batch norm.",
-    docstring=__doc__,
     formula="y = (x − μ_S) / √(σ_S² + ε),  S = batch: (B, H, W); instance: (H, W); group: (C/G, H, W); "
     "layer: (C, H, W)",
     source="Ioffe and Szegedy 2015; Ulyanov et al. 2016; Wu and He 2018, figure 2; Huang et al. 2018",

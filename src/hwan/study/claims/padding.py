@@ -8,7 +8,7 @@ response differs as far from the border as the layers' windows reach.
 
 from __future__ import annotations
 
-from hwan.study.claim import Cell, Claim, Measurement, Prediction, Scale, Variant, each_value, vary
+from hwan.study.claim import Cell, Claim, Measurement, Prediction, each_value, vary
 
 ABOUT = {
     "zero": "zeros beyond the border",
@@ -18,10 +18,7 @@ ABOUT = {
 }
 TRAINED = ("zero", "reflect")
 RING = 2  # pixels
-
-
-def variants(scale: Scale) -> tuple[Variant, ...]:
-    return each_value(scale, "padding", ABOUT, TRAINED)
+variants = each_value("padding", ABOUT, TRAINED)
 
 
 def measure(cell: Cell) -> Measurement:
@@ -59,7 +56,6 @@ CLAIM = Claim(
     "(zero padding, reflection padding, replication padding).",
     hypothesis="What fills the border has a meaning: a network sees zeros as an edge in a picture that has "
     "none, and the border of its output suffers; reflection and replication make no such edge.",
-    docstring=__doc__,
     formula="y(p) = Σₖ w(k)·x̃(p+k).  x = c:  y = c·Σₖ w(k) inside;  with zeros y = c·Σ w(k) over the k inside",
     source="Islam, Jia, Bruce 2020 (How much position information do convolutional neural networks "
     "encode?); Zhu et al. 2017, appendix 7.2, takes reflection",

@@ -53,7 +53,6 @@ CLAIM = Claim(
     "rather well. (But pix2pix needs pairs.)",
     hypothesis="Where grey leaves the colour open, L1 alone gives pale colours; with the GAN loss they are "
     "as strong as the true ones. Pairs teach better than the same pictures unpaired.",
-    docstring=__doc__,
     formula="arg min_c E[|y − c| given x] = median(y given x);   G* = arg min_G max_D L_cGAN(G, D) + λ L_L1(G)",
     source="Isola et al. 2017, section 4.2 and figure 7 (narrower colours under L1); equation 4",
     variants=variants,

@@ -68,7 +68,6 @@ CLAIM = Claim(
     "picture.)",
     hypothesis="A ResNet puts a new texture on a thing and leaves its outline; a generator with a narrow "
     "bottleneck changes the outline too, and damages everything that should have stayed.",
-    docstring=__doc__,
     formula="a pixel p that is to change has changed if |G(x)(p) − y(p)| < ⅓ |x(p) − y(p)|,  y the true picture",
     source="Zhu et al. 2017, section 6 (cat to dog; 'tasks that require geometric changes')",
     variants=variants,

@@ -69,7 +69,6 @@ CLAIM = Claim(
     "the vanishing is solved and optimisation becomes possible.",
     hypothesis="In a plain deep network the first layer's gradient vanishes or explodes; with skips it "
     "stays about the same at every depth, and a deep network learns.",
-    docstring=__doc__,
     formula="∂L/∂x₀ = ∂L/∂x_d · Π_l (1 + ∂F_l/∂x_l)   against   ∂L/∂x_d · Π_l ∂F_l/∂x_l",
     source="He et al. 2015 (ResNet), equation 1; He et al. 2016 (Identity mappings), equation 5; Yang et "
     "al. 2019 (A mean field theory of batch normalization)",
