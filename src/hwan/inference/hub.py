@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType
 
 from hwan.errors import UsageError
 from hwan.files import write_atomic
@@ -24,21 +25,21 @@ def download(repo_id: str, revision: str | None = None, token: str | None = None
 
     Raises ``UsageError`` without the hub extra, and where it cannot be had.
     """
-    hub = need("huggingface_hub", "hub", "the model hub")
-    with _refusals(
+    with _hub(
         f"a generator folder, or a repository of the hub (user/name), at {repo_id}",
         "check the name, the network and, for a private one, the token",
-    ):
-        return Path(
-            hub.snapshot_download(repo_id, revision=revision, token=token, allow_patterns=FILES)
-        )
+    ) as hub:
+        path = hub.snapshot_download(repo_id, revision=revision, token=token, allow_patterns=FILES)
+        return Path(path)
 
 
 @contextmanager
-def _refusals(expected: str, fix: str) -> Iterator[None]:
-    """Raise ``UsageError`` for no such name or repository, no access, no network."""
+def _hub(expected: str, fix: str) -> Iterator[ModuleType]:
+    """huggingface_hub. Raises ``UsageError`` without it, and for no such name or repository, no access, no
+    network."""
+    hub = need("huggingface_hub", "hub", "the model hub")
     try:
-        yield
+        yield hub
     except (OSError, ValueError) as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise UsageError(expected, reason, fix) from error
@@ -50,11 +51,10 @@ def upload(folder: Path, repo_id: str, private: bool | None, token: str | None) 
     A model card that is there stays as it is. Raises ``UsageError`` without the hub extra, and where
     the hub refuses.
     """
-    hub = need("huggingface_hub", "hub", "the model hub")
-    with _refusals(
+    with _hub(
         f"the hub to take the generator as {repo_id}",
         "check the name, the network and the token (hf auth login)",
-    ):
+    ) as hub:
         address = hub.create_repo(repo_id, private=private, token=token, exist_ok=True)
         described = hub.file_exists(repo_id, README, token=token)
         hub.upload_folder(
