@@ -8,7 +8,7 @@ from pathlib import Path
 
 from hwan.config import PixelFormat
 from hwan.data.folders import list_images
-from hwan.errors import UsageError, require
+from hwan.errors import require
 from hwan.imaging.codecs import WRITERS
 from hwan.imaging.pixels import RGB, suffix_for
 
@@ -46,20 +46,22 @@ def plan_outputs(
         "none",
         "name them after the run: hwan translate RUN IMAGES --out DIR",
     )
-    pairs: list[tuple[Path, Path]] = []
+    named: list[tuple[Path, Path, Path]] = []  # source, target of its own suffix, of the right one
     for item in inputs:
         require(item.exists(), "an image file or a folder", f"{item}: not there", "check the path")
         files = list_images(item) if item.is_dir() else (item,)
         require(bool(files), "a folder with images in it", f"{item}: none", "check the folder")
         base = item if item.is_dir() else item.parent
-        pairs += [(file, out / file.relative_to(base)) for file in files]
-    endings = [suffix or suffix_for(pixel_format, _written(target)) for _, target in pairs]
-    uses = Counter(t.with_suffix(end) for (_, t), end in zip(pairs, endings, strict=True))
+        for file in files:
+            target = out / file.relative_to(base)
+            own = target.suffix if target.suffix.lower() in WRITERS else ".png"
+            short = target.with_suffix(suffix or suffix_for(pixel_format, own))
+            named.append((file, target, short))
+    uses = Counter(short for *_, short in named)
     sources: dict[Path, Path] = {}
-    for (source, target), ending in zip(pairs, endings, strict=True):
-        final = target.with_suffix(ending)
-        if uses[final] > 1 and target.suffix != ending:
-            final = target.with_name(target.name + ending)
+    for source, target, short in named:
+        full = uses[short] > 1 and target.suffix != short.suffix
+        final = target.with_name(target.name + short.suffix) if full else short
         require(
             final not in sources,
             "inputs that each have a name of their own",
@@ -72,20 +74,16 @@ def plan_outputs(
     return planned
 
 
-def _written(target: Path) -> str:
-    return target.suffix if target.suffix.lower() in WRITERS else ".png"
-
-
 def refuse_replacing(pairs: Sequence[tuple[Path, Path]], overwrite: bool) -> None:
     """Raise ``UsageError`` for a target that is a source, or (without ``overwrite``) is there."""
     sources = {source.resolve() for source, _ in pairs}
     for _, target in pairs:
-        if target.resolve() in sources or (target.exists() and not overwrite):
-            raise UsageError(
-                "an output folder without a file of this name: a translation does not replace a file",
-                f"{target} is there already",
-                "give another --out, or --overwrite for earlier translations",
-            )
+        require(
+            target.resolve() not in sources and (overwrite or not target.exists()),
+            "an output folder without a file of this name: a translation does not replace a file",
+            f"{target} is there already",
+            "give another --out, or --overwrite for earlier translations",
+        )
 
 
 def unfinished(pairs: Iterable[tuple[Path, Path]]) -> list[tuple[Path, Path]]:

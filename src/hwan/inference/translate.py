@@ -14,7 +14,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from hwan.config import Precision
-from hwan.errors import UsageError, require
+from hwan.errors import require
 from hwan.files import read_json
 from hwan.imaging.codecs import to_pil
 from hwan.imaging.pixels import DTYPES, Pixels, decode, to_pixels, to_tensor
@@ -132,15 +132,14 @@ class Translator:
         top, left = (margins(side, self.multiple, self.least)[0] for side in (height, width))
 
         def read(first: int, end: int) -> Tensor:
-            padded = torch.from_numpy(pixels[rows[first:end]][:, columns])[None].to(self.device)
-            return to_tensor(padded, self.spec.range_in)
+            some = torch.from_numpy(pixels[rows[first:end]][:, columns])[None].to(self.device)
+            return to_tensor(some, self.spec.range_in)
 
         made = self.spec.format_out
         out = np.empty((len(rows), width, made.channels), DTYPES[made.depth])
+        padded = FeatureMap(channels, len(rows), len(columns), read)
         done = 0
-        for strip in strips(
-            self.generator, FeatureMap(channels, len(rows), len(columns), read), tile
-        ):
+        for strip in strips(self.generator, padded, tile):
             out[done : done + strip.shape[2]] = to_pixels(strip[..., left : left + width], made)[0]
             done += strip.shape[2]
         return np.ascontiguousarray(out[top : top + height])
@@ -217,9 +216,10 @@ def find_generator(run: Path, direction: str = "") -> Path:
         if direction == "ba"
         else "give the --out of a training; it writes generators from its first tick on",
     )
-    wanted = direction or direction_of(folder.name)
-    if wanted and (own := read_spec(folder).direction) != wanted:
-        raise UsageError(
+    if wanted := direction or direction_of(folder.name):
+        own = read_spec(folder).direction
+        require(
+            own == wanted,
             f"a generator of direction {wanted}",
             f"{folder}, which has direction {own}",
             "give the run folder or the other generator; or give the folder its right name",
@@ -230,9 +230,7 @@ def find_generator(run: Path, direction: str = "") -> Path:
 def is_generator(folder: Path) -> bool:
     """Whether a folder is, or by its config.json means to be, a generator folder."""
     config = folder / CONFIG
-    return (folder / WEIGHTS).is_file() or (
-        config.is_file() and "format" in dict.fromkeys(read_json(config))
-    )
+    return (folder / WEIGHTS).is_file() or (config.is_file() and "format" in read_json(config))
 
 
 def load(

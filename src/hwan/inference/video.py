@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -93,23 +94,19 @@ def translate_video(
     ``smooth`` of frames that are translated in strips.
     """
     av = need("av", "video", "video")
-    translate = _smoothly(translator) if smooth else translator.batch
+    spec, translate = translator.spec, _smoothly(translator) if smooth else translator.batch
     size = 1 if smooth else batch
     with part_of(video.target) as part:
         try:
             with av.open(str(video.source)) as source, av.open(str(part), "w") as target:
                 writer = _Writer(av, target, video.target.suffix.lower(), source)
-                waiting: list[tuple[Any, Bytes]] = []  # for one batch
-                for packet in source.demux(source.streams.video[0], *source.streams.audio):
-                    if packet.stream.type == "audio":
-                        writer.copy(packet)
-                        continue
-                    for frame in packet.decode():
-                        waiting.append((frame, upright(frame)))
-                        if len(waiting) == size:
-                            yield from _translated(translator, translate, waiting, writer)
-                            waiting = []
-                yield from _translated(translator, translate, waiting, writer)
+                frames = _frames(source, writer)
+                while some := list(islice(frames, size)):
+                    pictures = [decode(upright(frame), spec.format_in).pixels for frame in some]
+                    for frame, made in zip(some, translate(pictures), strict=True):
+                        shown = for_display(made, spec.format_out)
+                        writer.write(frame, shown.repeat(3, 2) if shown.shape[2] == 1 else shown)
+                        yield
                 writer.end()
         except (av.FFmpegError, ValueError) as error:  # ValueError: a codec not of the container
             raise UsageError(
@@ -119,18 +116,14 @@ def translate_video(
             ) from error
 
 
-def _translated(
-    translator: Translator,
-    translate: Callable[[Sequence[Pixels]], list[Pixels]],
-    frames: list[tuple[Any, Bytes]],
-    writer: _Writer,
-) -> Iterator[None]:
-    decoded = [decode(pixels, translator.spec.format_in).pixels for _, pixels in frames]
-    made = translate(decoded) if decoded else []
-    for (frame, _), pixels in zip(frames, made, strict=True):
-        shown = for_display(pixels, translator.spec.format_out)
-        writer.write(frame, shown.repeat(3, 2) if shown.shape[2] == 1 else shown)
-        yield
+def _frames(source: Any, writer: _Writer) -> Iterator[Any]:
+    """The decoded frames; the sound between them goes to ``writer``."""
+    for packet in source.demux(source.streams.video[0], *source.streams.audio):
+        if packet.stream.type == "audio":
+            if packet.dts is not None:  # else the end
+                writer.copy(packet)
+        else:
+            yield from packet.decode()
 
 
 def upright(frame: Any) -> Bytes:
@@ -169,18 +162,14 @@ class _Writer:
 
     def __init__(self, av: Any, target: Any, suffix: str, source: Any) -> None:
         self.av, self.target = av, target
-        self.codec, self.options = CODECS.get(suffix, H264)
         self.video = source.streams.video[0]
-        self.stream = target.add_stream(
-            self.codec, rate=self.video.average_rate or 25, options=self.options
-        )
+        codec, options = CODECS.get(suffix, H264)
+        self.stream = target.add_stream(codec, self.video.average_rate or 25, options=options)
         self.sounds = {s.index: target.add_stream_from_template(s) for s in source.streams.audio}
         self.waiting: list[Any] = []  # sound that came before the picture's size was known
         self.started = False
 
     def copy(self, packet: Any) -> None:
-        if packet.dts is None:
-            return
         packet.stream = self.sounds[packet.stream.index]
         if self.started:
             self.target.mux(packet)
@@ -205,9 +194,7 @@ class _Writer:
             interpolation=EXACT,
         )
         frame.pts, frame.time_base = shot.pts, shot.time_base
-        self.target.mux(stream.encode(frame))
-        for packet in self.waiting:
-            self.target.mux(packet)
+        self.target.mux([*stream.encode(frame), *self.waiting])
         self.waiting = []
 
     def end(self) -> None:
