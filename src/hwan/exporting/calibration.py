@@ -41,12 +41,9 @@ def crops(data: Sequence[Path], spec: GeneratorSpec) -> Float[Tensor, "n c s s"]
         except UsageError:
             continue  # `hwan data check` reports broken files
         found.append(torch.from_numpy(centre_crop(fit(pixels, config), side).copy()))
-    if len(found) < 8:
-        raise UsageError(
-            "8 images or more to calibrate on",
-            f"{len(found)} readable in {', '.join(map(str, data))}",
-            "give the training's data set, or a folder of images of the kind it will see",
-        )
+    received = f"{len(found)} readable in {', '.join(map(str, data))}"
+    fix = "give the training's data set, or a folder of images of the kind it will see"
+    require(len(found) >= 8, "8 images or more to calibrate on", received, fix)
     return to_tensor(torch.stack(found), spec.range_in)
 
 

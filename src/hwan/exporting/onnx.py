@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from hwan import __version__
-from hwan.errors import Failure, UsageError
+from hwan.errors import Failure, require
 from hwan.exporting.graph import OPSET, around
 from hwan.exporting.parity import (
     CHECK,
@@ -26,7 +26,7 @@ from hwan.exporting.parity import (
     write_export,
 )
 from hwan.exporting.precision import to_fp16, to_int8
-from hwan.imaging.pixels import DTYPES, FULL, to_unit
+from hwan.imaging.pixels import DTYPES, FULL, from_unit, to_unit
 from hwan.inference.hub import licence
 from hwan.inference.padding import padded_side
 from hwan.inference.translate import Translator
@@ -56,19 +56,14 @@ def export_onnx(
     onnx, *_ = (need(n, "onnx", "export to ONNX") for n in ("onnx", "onnxruntime", "onnxscript"))
     net, spec = load_generator(folder)
     check_exportable(spec)
+    expected = "images like those that an int8 generator will see"
+    fix = "add --data DIR, the training's data set or a folder of images"
+    require(precision != "int8" or bool(data), expected, "no --data", fix)
     pictures = None
-    if precision == "int8" and not data:
-        raise UsageError(
-            "images like those that an int8 generator will see",
-            "no --data",
-            "add --data DIR, the training's data set or a folder of images",
-        )
     if data:
-        from hwan.exporting.calibration import (
-            crops,  # it reads data sets, which serving does without
-        )
+        from hwan.exporting import calibration  # it reads data sets, which serving does without
 
-        pictures = crops(data, spec)
+        pictures = calibration.crops(data, spec)
     proto = trace(net, spec)
     if precision == "fp16":
         proto = to_fp16(proto)
@@ -90,18 +85,19 @@ def export_onnx(
 
 def check_exportable(spec: GeneratorSpec) -> None:
     """Raise ``UsageError`` for a generator that no fixed graph can be."""
-    if spec.generator.norm_record.whitens and spec.generator.test_batch_statistics:
-        raise UsageError(
-            "a norm that ONNX has operators for (whitening by the image's statistics has none)",
-            "norm whitening with generator.test_batch_statistics",
-            "train without generator.test_batch_statistics",
-        )
-    if spec.generator.test_dropout:
-        raise UsageError(
-            "a generator that gives one translation of an image",
-            "generator.test_dropout, which gives another each time",
-            'set "test_dropout": false in the folder\'s config.json',
-        )
+    config = spec.generator
+    require(
+        not (config.norm_record.whitens and config.test_batch_statistics),
+        "a norm that ONNX has operators for (whitening by the image's statistics has none)",
+        "norm whitening with generator.test_batch_statistics",
+        "train without generator.test_batch_statistics",
+    )
+    require(
+        not config.test_dropout,
+        "a generator that gives one translation of an image",
+        "generator.test_dropout, which gives another each time",
+        'set "test_dropout": false in the folder\'s config.json',
+    )
 
 
 def example(spec: GeneratorSpec) -> Tensor:
@@ -212,12 +208,9 @@ def same_pixels(translator: Translator, run: Callable[[Tensor], Tensor]) -> None
     One level's difference is a rounding at the edge between two; it may be in one pixel of a hundred.
     """
     spec, (multiple, least) = translator.spec, translator.spec.generator.sizes
-    dtype = DTYPES[spec.depth_in]
     draw = np.random.default_rng(0)
     for height, width in ((1, 2), (least + 1, least + multiple), (3 * least - 1, 2 * least + 3)):
-        shape = (height, width, spec.channels_in)
-        low, high = spec.range_in if spec.depth_in == "float" else (0, FULL[dtype] + 1)
-        pixels = draw.uniform(low, high, shape).astype(dtype)
+        pixels = from_unit(draw.random((height, width, spec.channels_in)), spec.format_in)
         expected = to_unit(translator.pixels(pixels), spec.format_out)
         got = to_unit(run(torch.from_numpy(pixels)[None])[0].numpy(), spec.format_out)
         level = 1e-4 if spec.depth_out == "float" else 1.001 / FULL[DTYPES[spec.depth_out]]

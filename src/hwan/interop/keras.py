@@ -44,16 +44,15 @@ def load_generator(
     layers = _choose(path, models, direction)
     parts: dict[str, list[Layer]] = {kind: [] for kind in KINDS}
     for name in sorted(layers, key=_number):
-        kinds = [kind for kind in KINDS if kind in name]
-        if not kinds:
+        kind = next((kind for kind in KINDS if kind in name), "")
+        if not kind:
             raise _strange(path, f"a layer {name} with weights")
-        parts[kinds[0]].append(layers[name])
+        parts[kind].append(layers[name])
     ups, convs, norms = parts.values()
     blocks, odd = divmod(len(convs) - len(ups) - 2, 2)
     if blocks < 0 or odd or len(norms) != len(convs) - 1 + len(ups):
-        raise _strange(
-            path, f"{len(convs)} convolutions, {len(ups)} transposed ones, {len(norms)} norms"
-        )
+        found = f"{len(convs)} convolutions, {len(ups)} transposed ones, {len(norms)} norms"
+        raise _strange(path, found)
     stem, head = convs[0]["kernel"].shape, convs[-1]["kernel"].shape
     config = GeneratorConfig(
         filters=stem[3],
@@ -74,7 +73,7 @@ def load_generator(
     shapes = [tuple(t.shape) for t in run]
     if shapes != [tuple(t.shape) for t in own.values()]:
         raise _strange(path, f"layers of shapes {', '.join(map(str, shapes[:4]))} ...")
-    if not all(bool(t.isfinite().all()) for t in run):
+    if not all(t.isfinite().all() for t in run):
         raise _strange(path, "NaN or infinite weights")
     net.load_state_dict(dict(zip(own, run, strict=True)))
     return net.eval().requires_grad_(False), config, stem[2], head[3]
@@ -88,16 +87,15 @@ def _kernel(conv: Layer) -> Tensor:
 def _read(path: Path) -> tuple[dict[str, dict[str, Layer]], Description]:
     """The layers with weights of every model in a file, and the layers its configuration lists."""
     h5py = need("h5py", "keras-weights", "reading Keras' weights")
-    config, source = "", io.BytesIO()
+    config = ""
     try:
+        data = path.read_bytes()
         if zipfile.is_zipfile(path):
             with zipfile.ZipFile(path) as archive:
                 config = archive.read("config.json").decode()
-                source = io.BytesIO(archive.read("model.weights.h5"))
-        else:
-            source = io.BytesIO(path.read_bytes())
+                data = archive.read("model.weights.h5")
         found: dict[str, np.ndarray[Any, Any]] = {}
-        with h5py.File(source, "r") as file:
+        with h5py.File(io.BytesIO(data), "r") as file:
 
             def keep(name: str, item: Any) -> None:
                 if isinstance(item, h5py.Dataset) and item.dtype.kind == "f":
@@ -109,9 +107,8 @@ def _read(path: Path) -> tuple[dict[str, dict[str, Layer]], Description]:
         described = json.loads(config)["config"].get("layers", []) if config else []
         description = [(str(item["class_name"]), dict(item["config"])) for item in described]
     except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
-        raise UsageError(
-            f"a file Keras saved at {path}", error, "save it again: model.save_weights(...)"
-        ) from error
+        fix = "save it again: model.save_weights(...)"
+        raise UsageError(f"a file Keras saved at {path}", error, fix) from error
     models: dict[str, dict[str, Layer]] = {}
     for path_inside, value in found.items():
         parts = [part for part in re.split(r"[/\\]", path_inside) if part not in BETWEEN]

@@ -59,10 +59,10 @@ def make_app(
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        lanes = [asyncio.create_task(batcher.work()) for _ in range(batcher.lanes)]
+        tasks = [asyncio.create_task(batcher.work()) for _ in range(batcher.lanes)]
         yield
-        for lane in lanes:
-            lane.cancel()
+        for task in tasks:
+            task.cancel()
 
     app = FastAPI(
         title="hwan",
@@ -184,11 +184,12 @@ class _Door:
                 self.measures.request(message["status"], time.perf_counter() - began)
             await send(message)
 
+        app = self.app
         try:
             self.batcher.check_room()
         except Refused as refusal:
-            return await _reply(refusal)(scope, receive, sent)
-        return await self.app(scope, receive, sent)
+            app = _reply(refusal)
+        await app(scope, receive, sent)
 
 
 async def _answer(request: Request, error: Exception) -> JSONResponse:
@@ -210,9 +211,6 @@ async def _answer(request: Request, error: Exception) -> JSONResponse:
 
 
 def _reply(refusal: Refused) -> JSONResponse:
-    error = {
-        "expected": refusal.expected,
-        "received": str(refusal.received)[:500],
-        "fix": refusal.fix,
-    }
+    received = str(refusal.received)[:500]
+    error = {"expected": refusal.expected, "received": received, "fix": refusal.fix}
     return JSONResponse({"error": error}, refusal.status, refusal.headers)

@@ -135,8 +135,8 @@ class Batcher:
                 if isinstance(result, Exception):
                     job.done.set_exception(result)
                 else:
-                    done = Done(result, began - job.since, worked, network, len(batch))
-                    job.done.set_result(done)
+                    waited = began - job.since
+                    job.done.set_result(Done(result, waited, worked, network, len(batch)))
 
     async def _next(self) -> tuple[list[_Job], int, bool]:
         """The oldest job and a lane's share of those that fit it; their pixels; and whether it has the
@@ -144,17 +144,17 @@ class Batcher:
         async with self._choosing:
             until, left = 0.0, None
             while True:
-                same = self._same()
-                if same:
+                if same := self._same():
                     until = until or time.perf_counter() + self.limits.wait_ms / 1000
                     left = until - time.perf_counter()
                     if len(same) >= self.limits.batch or not self._uploading or left <= 0:
                         break
-                await self._wait(left)
+                self._arrived.clear()
+                with suppress(asyncio.TimeoutError):
+                    await asyncio.wait_for(self._arrived.wait(), left)
             # A share, even where the other lanes are busy now: they will be back for theirs soon.
-            share = math.ceil(len(same) / self.lanes)
+            batch = same[: math.ceil(len(same) / self.lanes)]
             alone = self._running == 0 and len(same) == 1
-            batch = same[:share]
             self._jobs = [job for job in self._jobs if job not in batch]
             pixels = len(batch) * math.prod(batch[0].size)
             self._running += 1
@@ -171,8 +171,3 @@ class Batcher:
         most = min(self.limits.batch, max(room, 0 if self._running else 1))
         fits = (j for j in self._jobs if j.model is first.model and j.size == first.size)
         return list(islice(fits, most))
-
-    async def _wait(self, seconds: float | None) -> None:
-        self._arrived.clear()
-        with suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(self._arrived.wait(), seconds)

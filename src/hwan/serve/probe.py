@@ -14,7 +14,7 @@ from hwan.errors import UsageError, require
 from hwan.imaging.codecs import NPY, TIFF
 from hwan.inference.padding import padded_side
 from hwan.serve.limits import Limits
-from hwan.serve.refusals import too_large
+from hwan.serve.refusals import Refused
 
 # What a stranger's file may be opened as. Pillow reads forty more formats, one of which (EPS) starts
 # another program.
@@ -39,15 +39,13 @@ def probe(data: bytes, channels: int) -> tuple[int, int]:
                 with Image.open(io.BytesIO(data), formats=FORMATS) as file:
                     shape = file.height, file.width
     except Image.DecompressionBombError as error:  # Pillow's own bound, far above any of ours
-        raise too_large(
-            "an image whose pixels fit in memory", error, "send a smaller one"
-        ) from error
+        expected = "an image whose pixels fit in memory"
+        raise Refused(413, expected, error, "send a smaller one") from error
     except Exception as error:  # a broken header is reported by a dozen types of error
-        raise UsageError(
-            "a PNG, JPEG, WebP, BMP, GIF, TIFF or NPY file",
-            "bytes that are none of these, or a broken header" if data else "no bytes",
-            "send the file's bytes as the body, or as the one file of a form",
-        ) from error
+        expected = "a PNG, JPEG, WebP, BMP, GIF, TIFF or NPY file"
+        found = "bytes that are none of these, or a broken header" if data else "no bytes"
+        fix = "send the file's bytes as the body, or as the one file of a form"
+        raise UsageError(expected, found, fix) from error
     require(min(shape) > 0, "a picture with pixels", shape, "send another file")
     return shape
 
@@ -82,7 +80,8 @@ def padded_size(size: tuple[int, int], config: GeneratorConfig, limits: Limits) 
     height, width = (padded_side(side, *config.sizes) for side in size)
     if max(math.prod(size), height * width) > limits.pixels:
         padded = "" if size == (height, width) else f", padded {width} x {height}"
-        raise too_large(
+        raise Refused(
+            413,
             f"an image of at most {limits.pixels} pixels, once padded to what the network takes",
             f"{size[1]} x {size[0]}{padded}",
             "send a smaller one, or start the server with a larger --limits.pixels",

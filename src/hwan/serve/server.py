@@ -109,9 +109,9 @@ def serve(
     threads = threads or cores
     models = {}
     for name, folder in find_models(runs).items():
-        models[name] = load_model(name, folder, device, threads)
-        warm(models[name])
-        print(f"{name}: {models[name].engine}", file=sys.stderr, flush=True)
+        models[name] = model = load_model(name, folder, device, threads)
+        warm(model)
+        print(f"{name}: {model.engine}", file=sys.stderr, flush=True)
     lanes = threads if all(model.lane for model in models.values()) else 1
     app = make_app(models, limits, token, lanes)
     config = uvicorn.Config(
@@ -133,11 +133,9 @@ def serve(
     try:
         socket = config.bind_socket()
     except SystemExit:  # uvicorn has logged why
-        raise UsageError(
-            "an address to listen at (--host, --port) that is free",
-            f"{host}:{port}",
-            "give another port; 0 takes a free one",
-        ) from None
+        expected = "an address to listen at (--host, --port) that is free"
+        fix = "give another port; 0 takes a free one"
+        raise UsageError(expected, f"{host}:{port}", fix) from None
     socket.listen(1024)  # before the line below says that clients may connect
     bound, shown = socket.getsockname()[1], f"[{host}]" if ":" in host else host
     print(f"http://{shown}:{bound}/  (interface: /openapi.json; Ctrl-C stops)", flush=True)
