@@ -29,8 +29,9 @@ from hwan.config.recipes import cyclegan
 from hwan.config.speed import PLAIN
 from hwan.runtime import pick_device
 from hwan.training.estimate import noise_batches
-from hwan.training.loop import Training, stepper
+from hwan.training.loop import choose_step
 from hwan.training.plan import settled
+from hwan.training.state import Training
 
 STEPS = 8
 CHECKED = ("batched, fused", "default", "recorded", "bf16, default", "bf16, recorded", "fp16, default",
@@ -45,14 +46,17 @@ def curve(config: Config, device: torch.device) -> list[dict[str, float]]:
     ]
     training = Training(config, device)
     training.method.train()
-    take, found = stepper(training), []
+    take, found = choose_step(training), []
     try:
         for n, micro in enumerate(batches):
             torch.cuda.set_sync_debug_mode("error" if n > 4 else "default")
             found.append(take(micro, 2e-4))
     finally:
         torch.cuda.set_sync_debug_mode("default")
-    return [{name: float(value) for name, value in losses.items()} for losses in found]
+    return [
+        {name: float(value) for group in losses.values() for name, value in group.items()}
+        for losses in found
+    ]
 
 
 def correct(size: int, device: torch.device) -> Iterator[str]:
@@ -79,7 +83,7 @@ def correct(size: int, device: torch.device) -> Iterator[str]:
 def profile(size: int, device: torch.device) -> str:
     """Which kernels the time of five default steps goes to."""
     config = cyclegan(size)
-    take, micro = stepper(Training(config, device)), noise_batches(config)
+    take, micro = choose_step(Training(config, device)), noise_batches(config)
     for _ in range(5):
         take(micro, 1e-4)
     activities = [torch.profiler.ProfilerActivity.CPU, torch.profiler.ProfilerActivity.CUDA]

@@ -26,7 +26,8 @@ from hwan.data.folders import locate
 from hwan.data.loader import batch, stream
 from hwan.data.sets import open_set, to_device
 from hwan.runtime import pick_device
-from hwan.training.loop import Training, stepper
+from hwan.training.loop import choose_step
+from hwan.training.state import Training
 
 
 def timed(work: Any) -> tuple[float, Any]:
@@ -43,7 +44,7 @@ def measure(config: Config, layout: Any, steps: int, device: torch.device) -> di
         cold, _ = timed(lambda: open_set(layout, config))
         warm, data = timed(lambda: open_set(layout, config))
         made, _ = timed(lambda: [batch(data, config.data, 0, n, 1) for n in range(200)])
-        take = stepper(Training(config, device))
+        take = choose_step(Training(config, device))
         there = to_device(data, config, device)
         batches = stream(there, config.data, 0, 0, 1, pinned=device.type == "cuda")
         for one in islice(batches, 6):

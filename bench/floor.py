@@ -27,7 +27,8 @@ from bench.step import configured
 from hwan.config import Config, SpeedConfig
 from hwan.runtime import pick_device
 from hwan.training.estimate import trial_batches
-from hwan.training.loop import Training, step
+from hwan.training.state import Training
+from hwan.training.steps.eager import step
 
 GROUPS = {
     "convolution": "convolutions",

@@ -30,14 +30,15 @@ from hwan.config.recipes import RECIPES
 from hwan.data.cache import open_cache
 from hwan.data.folders import locate
 from hwan.data.loader import Batch
-from hwan.evaluation.evaluate import run_data
+from hwan.evaluation.source import run_data
 from hwan.imaging.pixels import save, to_tensor
 from hwan.metrics.health import dependence, inversion
 from hwan.metrics.health_limits import Finding, findings
 from hwan.nets.folder import load_generator
 from hwan.training.health import due, measure
-from hwan.training.loop import Training, step
 from hwan.training.samples import EXAMINED, PROBES, Samples
+from hwan.training.state import Training
+from hwan.training.steps.eager import step
 
 MARKS = {"bad": "*", "watch": "+", "good": "", "unknown": "?"}
 

@@ -22,9 +22,10 @@ from hwan.config import Config, SpeedConfig
 from hwan.config.recipes import cut, cyclegan, gan, pix2pix, small
 from hwan.config.speed import PLAIN
 from hwan.runtime import pick_device
-from hwan.training.estimate import need, noise_batches
-from hwan.training.loop import Training, stepper
+from hwan.training.estimate import noise_batches, step_cost
+from hwan.training.loop import choose_step
 from hwan.training.plan import resized, total
+from hwan.training.state import Training
 
 
 def sized(config: Config, speed: SpeedConfig | None = None, batch: int = 1) -> Config:
@@ -58,7 +59,7 @@ CASES = {
 def child(name: str, device: torch.device) -> int:
     """Train three steps here; bytes at most."""
     config = CASES[name]()
-    take = stepper(Training(config, device))
+    take = choose_step(Training(config, device))
     for _ in range(3):
         take(noise_batches(config), 1e-4)
     return torch.cuda.max_memory_allocated(device) if device.type == "cuda" else peak_rss()
@@ -81,7 +82,7 @@ def main() -> None:
         run = subprocess.run(command, check=True, capture_output=True, text=True)
         held = int(run.stdout.split()[-1])
         config = CASES[name]()
-        needed = need(config)
+        needed = step_cost(config)
         # On a card what PyTorch allocated is compared, without the context.
         predicted = needed.peak if device.type == "cuda" else total(config, needed, device)
         data[name] = {"predicted": predicted, "held": held}

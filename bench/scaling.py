@@ -18,10 +18,11 @@ import torch
 from bench.common import interleaved, machine, report
 from hwan.config.recipes import RECIPES
 from hwan.runtime import pick_device, pick_precision
-from hwan.training.estimate import need, noise_batches
-from hwan.training.graph import WARM
-from hwan.training.loop import Training, stepper
+from hwan.training.estimate import noise_batches, step_cost
+from hwan.training.loop import choose_step
 from hwan.training.plan import settled, total
+from hwan.training.state import Training
+from hwan.training.steps.cuda_graph import EAGER_STEPS
 
 
 def main() -> None:
@@ -40,7 +41,7 @@ def main() -> None:
     device, base = pick_device(given.device), RECIPES[given.recipe]()
     base = settled(base, pick_precision(base.train.precision, device))
     speed = dataclasses.replace(base.speed, **dict.fromkeys(given.on, True))  # type: ignore[arg-type]
-    untimed = WARM + 1 if speed.cuda_graph else 1
+    untimed = EAGER_STEPS + 1 if speed.cuda_graph else 1
     rows, data, rate = [], [], 0.0
     for size in given.sizes:
         for batch in given.batches:
@@ -50,7 +51,7 @@ def main() -> None:
                 train=dataclasses.replace(base.train, batch=batch),
                 speed=speed,
             )
-            needed = need(config)
+            needed = step_cost(config)
             held = total(config, needed, device)
             row = [
                 f"{size}x{size}",
@@ -64,7 +65,7 @@ def main() -> None:
                 rows.append([*row, "time", "", ""])
             else:
                 torch.compiler.reset()  # which gives up on a network after some shapes
-                take, micro = stepper(Training(config, device)), noise_batches(config)
+                take, micro = choose_step(Training(config, device)), noise_batches(config)
                 one = {"step": lambda t=take, m=micro: t(m, 1e-4)}
                 seconds = interleaved(one, 3, 1, device, warm=untimed)["step"].median
                 rate = needed.flop / seconds

@@ -15,14 +15,16 @@ import numpy as np
 
 from hwan import config as configs
 from hwan.cli.tables import print_table
-from hwan.config import Config
 from hwan.data.folders import Layout
-from hwan.evaluation.distributions import Sample, compare
-from hwan.evaluation.evaluate import PAIRED, Side, figures, readings, run_data, sides, translation
+from hwan.evaluation.distributions import compare, sample
+from hwan.evaluation.evaluate import measure_pair, pair_measures
 from hwan.evaluation.feature_networks import pick_features
-from hwan.evaluation.results import FIGURES, WORDS, shown
+from hwan.evaluation.images import readable_images, translation_path
+from hwan.evaluation.results import WORDS, shown
+from hwan.evaluation.source import DirectionData, direction_data, run_data
 from hwan.imaging.pixels import Pixels, decode, resize
 from hwan.metrics.features import Features
+from hwan.metrics.records import METRICS
 from hwan.metrics.sliced import side_for
 
 
@@ -43,24 +45,21 @@ def planted(outputs: list[Pixels]) -> dict[str, list[Pixels]]:
     }
 
 
-def measure(run: Path, side: Side, config: Config, features: Features | None) -> None:
-    kind = side.format_out
-    names = [name for name, _ in readings(side.test, side.format_in)]
-    outputs = [decode(translation(run, side, name), kind).pixels for name in names]
-    assert side.reals
-    real = [picture for _, picture in readings(side.reals, kind)]
+def measure(run: Path, data: DirectionData, features: Features | None) -> None:
+    kind = data.format_out
+    names = [name for name, _ in readable_images(data.test, data.format_in)]
+    outputs = [decode(translation_path(run, data, name), kind).pixels for name in names]
+    assert data.reals
+    real = [picture for _, picture in readable_images(data.reals, kind)]
     finest = side_for([min(picture.shape[:2]) for picture in real])
-    reals = Sample(len(real), kind, features, finest)
-    for picture in real:
-        reals.add(picture)
+    reals = sample(real, len(real), kind, features, finest)
     samples, paired = {}, {}
     for failure, pictures in planted(outputs).items():
-        samples[failure] = Sample(len(pictures), kind, features, finest)
+        samples[failure] = sample(pictures, len(pictures), kind, features, finest)
         found = []
         for name, picture in zip(names, pictures, strict=True):
-            samples[failure].add(picture)
-            if (truth := side.truth_of(name)) is not None:
-                found.append(figures(PAIRED, picture, truth, kind))
+            if (truth := data.truth_of(name)) is not None:
+                found.append(measure_pair(pair_measures(), picture, truth, kind))
         paired[failure] = {
             metric: float(np.nanmean([one[metric] for one in found]))
             for metric in (found[0] if found else {})
@@ -70,11 +69,11 @@ def measure(run: Path, side: Side, config: Config, features: Features | None) ->
         failure: {
             metric: shown(metric, value)
             for metric, value in {**table[failure], **paired[failure]}.items()
-            if metric in FIGURES
+            if metric in METRICS
         }
         for failure in table
     }
-    print_table(f"{run.name}, {WORDS[side.direction]}", texts)
+    print_table(f"{run.name}, {WORDS[data.direction]}", texts)
 
 
 def main() -> None:
@@ -87,8 +86,8 @@ def main() -> None:
     config = configs.load(given.run / "config.json")
     layout: Layout = run_data(given.run)
     features, _ = pick_features(given.features, layout, config)
-    for side in sides(layout, config):
-        measure(given.run, side, config, features)
+    for data in direction_data(layout, config):
+        measure(given.run, data, features)
 
 
 if __name__ == "__main__":

@@ -34,8 +34,9 @@ from hwan.config import (
 from hwan.config.speed import PLAIN
 from hwan.data.loader import Batch
 from hwan.runtime import pick_device
-from hwan.training.graph import WARM
-from hwan.training.loop import Training, stepper
+from hwan.training.loop import choose_step
+from hwan.training.state import Training
+from hwan.training.steps.cuda_graph import EAGER_STEPS
 
 FUSED = dataclasses.replace(PLAIN, batched=True, fused_adam=True)
 VARIANTS: dict[str, tuple[str, SpeedConfig]] = {
@@ -77,7 +78,7 @@ def ours(given: argparse.Namespace, name: str, device: torch.device) -> Callable
     tf32 = torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
     noise = torch.randint(256, (given.batch, given.size, given.size, 3)).byte()
     micro = [Batch(noise, noise.flip(0))]
-    take = stepper(training)
+    take = choose_step(training)
 
     def once() -> None:
         set_tf32(*tf32)  # global, and other variants are made in between
@@ -147,7 +148,7 @@ def main() -> None:
     works |= {name: ours(given, name, device) for name in names}
     for name, work in list(works.items()):
         try:
-            for _ in range(WARM + 1 if cuda else 1):  # by then a recorded step is recorded
+            for _ in range(EAGER_STEPS + 1 if cuda else 1):  # by then a recorded step is recorded
                 work()
         except RuntimeError as error:  # the others are still to be known
             print(f"{name} left out: {type(error).__name__}: {str(error)[:200]}", flush=True)

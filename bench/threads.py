@@ -24,7 +24,8 @@ STEP = """
 import time, torch
 from hwan.data.loader import Batch
 from hwan.config.recipes import small
-from hwan.training.loop import Training, step
+from hwan.training.state import Training
+from hwan.training.steps.eager import step
 training, noise = Training(small(), torch.device("cpu")), torch.randint(256, (1, 64, 64, 3)).byte()
 for i in range(13):
     if i == 3:

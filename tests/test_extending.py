@@ -28,9 +28,12 @@ from hwan.config import Config, GeneratorConfig, LossConfig
 from hwan.config.applicability import unread
 from hwan.config.recipes import RECIPES, recipe
 from hwan.errors import UsageError
-from hwan.evaluation.evaluate import evaluate, run_data, summarise
+from hwan.evaluation.evaluate import evaluate
+from hwan.evaluation.results import summarise
 from hwan.evaluation.run_page import write_run_report
+from hwan.evaluation.source import run_data
 from hwan.training import run as runs
+from hwan.training.recorder import Interrupted, LogRow
 
 assert Path(hwan.__file__).is_relative_to(Path.cwd()), hwan.__file__
 torch.set_num_threads(1)
@@ -40,7 +43,7 @@ base = tiny.config(ticks=2)
 
 def train(config, out, resume=False):
     events = list(runs.train(config, data, Path(out), "cpu", resume))
-    losses = [event.losses for event in events if isinstance(event, runs.LogRow)]
+    losses = [event.losses for event in events if isinstance(event, LogRow)]
     assert losses
     return str(losses[-1])
 
@@ -73,10 +76,10 @@ assert recipe("tether").directions == ("ab", "ba")
 tether = replace(base, method="tether", loss=LossConfig(l1=2.0))
 stopped = False
 for event in runs.train(tether, data, Path("method"), "cpu"):
-    if isinstance(event, runs.LogRow) and not stopped:
+    if isinstance(event, LogRow) and not stopped:
         signal.raise_signal(signal.SIGINT)
         stopped = True
-assert isinstance(event, runs.Interrupted), event
+assert isinstance(event, Interrupted), event
 assert "l1_a" in train(tether, "method", resume=True)
 rows = list(evaluate(Path("method"), run_data(Path("method")), "cpu"))
 assert {row.direction for row in rows} == {"ab", "ba"}
@@ -114,7 +117,7 @@ def test_the_page_works_as_written(tmp_path: Path) -> None:
     ignore = shutil.ignore_patterns("__pycache__")
     shutil.copytree(Path(hwan.__file__).parent, tmp_path / "src" / "hwan", ignore=ignore)
     sections = PAGE.read_text(encoding="utf-8").split("\n## ")[1:]
-    assert len(sections) >= 4
+    assert len(sections) >= 5
     for section in sections:
         edited = apply(section, tmp_path)
         assert len(edited) <= 2, f"{section.splitlines()[0]} edits {sorted(edited)}"

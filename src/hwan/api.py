@@ -16,9 +16,9 @@ from hwan.errors import Stopped, UsageError, nearest, require
 from hwan.evaluation import evaluate as testing
 from hwan.evaluation.distributions import distributions
 from hwan.evaluation.feature_networks import find_lpips, find_palettes, pick_features
-from hwan.evaluation.results import Summary
+from hwan.evaluation.results import Summary, summarise, write_results
 from hwan.evaluation.run_page import write_run_report
-from hwan.evaluation.source import read_source
+from hwan.evaluation.source import data_folders, read_source, run_data
 from hwan.exporting import Parity, export_onnx, export_program, onnx_engine
 from hwan.exporting.parity import ExportPrecision
 from hwan.files import read_json
@@ -31,6 +31,7 @@ from hwan.metrics.features import Resizing
 from hwan.runtime import pick_device
 from hwan.training import run as training
 from hwan.training.progress import track, watch
+from hwan.training.recorder import Interrupted
 from hwan.training.samples import measure_test_health
 from hwan.training.tensorboard import record
 from hwan.web.bundle import export_web
@@ -77,10 +78,10 @@ def train(
     if not resume:
         warn_unread(config, "hwan.train")
     if resume and not images:
-        images = testing.data_folders(out)
+        images = data_folders(out)
     events = training.train(config, images, out, device, resume)
     events = record(events, out) if tensorboard else events
-    stops = (event for event in events if isinstance(event, training.Interrupted))
+    stops = (event for event in events if isinstance(event, Interrupted))
     if stop := watch(events) if progress else next(stops, None):
         raise Stopped(stop.images, stop.total, out)
     report(out)
@@ -92,7 +93,7 @@ def report(run: AnyPath) -> Path:
 
     ``evaluate`` writes the page with the test's figures and pictures; this one is without them.
     """
-    return write_run_report(Path(run), testing.run_data(Path(run)))
+    return write_run_report(Path(run), run_data(Path(run)))
 
 
 def evaluate(
@@ -115,7 +116,7 @@ def evaluate(
     """
     run, images = Path(run), _paths(data)
     _known(resizing=(resizing, Resizing))
-    layout, source = testing.run_data(run, images, pairs, swap), read_source(run)
+    layout, source = run_data(run, images, pairs, swap), read_source(run)
     total = testing.count(layout, source)
     # What may be refused comes before what takes minutes.
     place = str(pick_device(device))
@@ -134,8 +135,8 @@ def evaluate(
         protocol["LPIPS, SHA-256 of AlexNet"] = weights
     health = measure_test_health(run, layout, device)
     thumbs = testing.real_thumbs(layout, source)
-    summaries = testing.summarise(rows, thumbs, sets, left_out, protocol, health)
-    testing.write_results(rows, summaries, run / "evaluation")
+    summaries = summarise(rows, thumbs, sets, left_out, protocol, health)
+    write_results(rows, summaries, run / "evaluation")
     write_run_report(run, layout, rows, summaries)
     return summaries
 

@@ -22,6 +22,7 @@ from hwan.config import save
 from hwan.errors import Stopped, UsageError
 from hwan.files import read_json
 from hwan.training import run as training
+from hwan.training.recorder import Interrupted
 
 DOORS: dict[str, Callable[..., Any]] = {
     "train": api.train,
@@ -134,7 +135,7 @@ def test_a_stop_is_raised_and_resume_knows_the_data(
 ) -> None:
     data = tiny.write_data(tmp_path / "data", n=2, size=34)
     train = training.train
-    monkeypatch.setattr(training, "train", lambda *args: iter([training.Interrupted(3, 8)]))
+    monkeypatch.setattr(training, "train", lambda *args: iter([Interrupted(3, 8)]))
     with pytest.raises(Stopped, match=r"stopped after 3 of 8 images.*saved") as stop:
         hwan.train(tiny.config(), data, tmp_path / "run", progress=progress)
     assert isinstance(stop.value, KeyboardInterrupt)

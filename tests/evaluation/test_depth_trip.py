@@ -19,7 +19,9 @@ from hwan.data.check import check, describe
 from hwan.data.folders import ImageFolder, locate
 from hwan.errors import UsageError
 from hwan.evaluation import evaluate as test
+from hwan.evaluation.results import OURS, summarise
 from hwan.evaluation.run_page import write_run_report
+from hwan.evaluation.source import run_data
 from hwan.imaging.pixels import decode
 from hwan.inference.batch import translate_files
 from hwan.inference.outputs import plan_outputs
@@ -119,19 +121,19 @@ def test_it_is_translated_by_the_command(run: Path, tmp_path: Path) -> None:
 
 
 def test_it_is_evaluated_and_reported(run: Path) -> None:
-    layout = test.run_data(run)
+    layout = run_data(run)
     rows = list(test.evaluate(run, layout, "cpu"))
     assert len(rows) == 8
     assert {path.suffix for path in (run / "evaluation").rglob("*.*")} == {".tiff"}
-    summaries = test.summarise(rows)
-    assert set(summaries["ab"].systems) == {test.OURS, "mean picture", "Reinhard"}
+    summaries = summarise(rows)
+    assert set(summaries["ab"].systems) == {OURS, "mean picture", "Reinhard"}
     assert all(0 < s["l1"] < 1 for d in summaries.values() for s in d.systems.values())
     # The metric is of the file as written: a share of Hounsfield's 3000.
     own = decode(run / "evaluation/ab/0.tif.tiff", DATA.format_b).pixels
     true = decode(run.parent / "data/truthB/0.npy", DATA.format_b)
     first = next(r for r in rows if (r.direction, r.name) == ("ab", "0.tif"))
     expected = np.abs(own - true.pixels).mean() / 3000
-    assert first.figures[test.OURS]["l1"] == pytest.approx(expected, rel=1e-4)
+    assert first.figures[OURS]["l1"] == pytest.approx(expected, rel=1e-4)
     assert write_run_report(run, layout, rows, summaries).is_file()
 
 

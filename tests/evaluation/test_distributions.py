@@ -18,9 +18,10 @@ from hwan.cli.main import main
 from hwan.data.folders import ImageFolder, Layout, locate
 from hwan.evaluation import feature_networks
 from hwan.evaluation.distributions import distributions
-from hwan.evaluation.evaluate import OURS, ImageRow, evaluate, run_data, summarise
+from hwan.evaluation.evaluate import evaluate
 from hwan.evaluation.feature_networks import find_palettes, pick_features
-from hwan.evaluation.results import REAL, Distribution
+from hwan.evaluation.results import OURS, REAL, Distribution, ImageRow, summarise
+from hwan.evaluation.source import run_data
 from hwan.imaging.pixels import save
 from hwan.metrics.features import Features
 from hwan.metrics.selfnet import train_selfnet

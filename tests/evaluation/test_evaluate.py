@@ -19,17 +19,11 @@ import tiny
 from browser import chromium, opened
 from hwan.data.folders import ImageFolder, Layout, locate
 from hwan.errors import UsageError
-from hwan.evaluation.evaluate import (
-    OURS,
-    ImageRow,
-    count,
-    evaluate,
-    run_data,
-    summarise,
-    write_results,
-)
+from hwan.evaluation.evaluate import count, evaluate
+from hwan.evaluation.results import OURS, ImageRow, summarise, write_results
 from hwan.evaluation.run_page import write_run_report
-from hwan.evaluation.verdict import judge
+from hwan.evaluation.source import run_data
+from hwan.evaluation.verdict import overall_verdict
 from hwan.imaging.pixels import decode, save
 from hwan.inference.translate import load
 from runs import make_run
@@ -126,7 +120,7 @@ def test_a_translator_that_knows_the_task_beats_every_baseline(tmp_path: Path, d
         assert summary.systems["input as it is"]["ssim"] < 0.1
         assert 0 < summary.cycle_l1 < 0.2  # tanh twice
         assert 0.5 < summary.diversity <= 1
-    text, verdict = judge(summaries)
+    text, verdict = overall_verdict(summaries)
     assert verdict == "good"
     assert "Better than every baseline by 2 of 2 leading figures" in text
     assert "A to B: hwan's SSIM 0." in text
@@ -147,7 +141,7 @@ def test_leaving_the_input_as_it_is_wins_where_the_truth_is_the_input(
     summaries = summarise(rows)
     assert summaries["ab"].beaten is False
     assert summaries["ba"].beaten is True
-    text, verdict = judge(summaries)
+    text, verdict = overall_verdict(summaries)
     assert verdict == "mixed"
     assert "does not beat the best baseline, input as it is (1.000)" in text
 
@@ -163,7 +157,7 @@ def test_a_constant_generator_is_seen_in_diversity_and_loses(tmp_path: Path, dat
     for summary in summaries.values():
         assert summary.diversity == pytest.approx(0, abs=1e-6)
         assert summary.beaten is False
-    assert judge(summaries)[1] == "bad"
+    assert overall_verdict(summaries)[1] == "bad"
 
 
 def test_without_truth_nothing_is_claimed(tmp_path: Path, data: Path) -> None:
@@ -175,9 +169,9 @@ def test_without_truth_nothing_is_claimed(tmp_path: Path, data: Path) -> None:
     for summary in summaries.values():
         assert (summary.systems, summary.beaten) == ({}, None)
         assert summary.cycle_l1 > 0
-    assert judge(summaries)[1] == "none"
-    assert judge({})[1] == "none"
-    assert "Not tested yet" in judge({})[0]
+    assert overall_verdict(summaries)[1] == "none"
+    assert overall_verdict({})[1] == "none"
+    assert "Not tested yet" in overall_verdict({})[0]
 
 
 def test_truth_for_some_images_counts_only_those(tmp_path: Path, data: Path) -> None:
@@ -226,7 +220,7 @@ def test_a_truth_of_another_size_is_refused(tmp_path: Path, data: Path) -> None:
     run = make_run(tmp_path / "run", data)
     with pytest.raises(UsageError) as caught:
         measured(run)
-    assert "a truth has the size of its test image" in str(caught.value)
+    assert "a truth of the size of its test image" in str(caught.value)
     assert "0001.png: (30, 40), translated (40, 40)" in str(caught.value)
 
 
@@ -263,7 +257,7 @@ def test_another_data_set_may_be_given(tmp_path: Path, data: Path) -> None:
     assert run_data(run).train_a == ImageFolder(data / "trainA")
     assert run_data(run, [other]).train_a == ImageFolder(other / "trainA")
     shutil.rmtree(data)
-    with pytest.raises(UsageError, match=r"--data is a folder\n  received: .*data"):
+    with pytest.raises(UsageError, match=r"a folder for --data\n  received: .*data"):
         run_data(run)
 
 

@@ -13,6 +13,7 @@ import torch
 from PIL import Image
 
 from hwan.config import Config, DataConfig, DiscriminatorConfig, GeneratorConfig, TrainConfig
+from hwan.methods.base import GroupedLosses
 
 
 @contextmanager
@@ -24,6 +25,11 @@ def two_threads() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+def numbers(losses: GroupedLosses) -> dict[str, float]:
+    """A step's losses by name alone, as numbers."""
+    return {name: float(x.detach()) for group in losses.values() for name, x in group.items()}
 
 
 def close(got: list[dict[str, float]], expected: list[dict[str, float]]) -> None:

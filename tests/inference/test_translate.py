@@ -200,7 +200,7 @@ def test_find_generator(tmp_path: Path) -> None:
     for junk in (tmp_path / "junk", tmp_path / "nowhere", folder / "config.json"):
         with pytest.raises(UsageError, match="a run folder with a trained generator"):
             find_generator(junk)
-    with pytest.raises(UsageError, match="one-way"):
+    with pytest.raises(UsageError, match="a run folder with a trained generator"):
         find_generator(tmp_path / "junk", "ba")
 
 

@@ -15,6 +15,7 @@ from hwan.config import (
     LossConfig,
     TrainConfig,
 )
+from hwan.methods.base import summed
 from hwan.methods.cyclegan import CycleGAN
 from hwan.methods.losses import l1, lsgan_discriminator, lsgan_generator
 from hwan.methods.pool import Pool
@@ -137,7 +138,7 @@ def test_each_loss_is_what_its_name_says() -> None:
     cyclegan = method(LossConfig(cycle_a=10, cycle_b=5, identity=0.5)).train()
     with torch.no_grad():
         images = cyclegan(torch.randn(1, 3, 32, 32), torch.randn(1, 3, 32, 32))
-        losses = cyclegan.generator_loss(images)
+        losses = cyclegan.groups[0].losses(images)
     # Close, not equal: made in one call with others, a convolution may round otherwise.
     g, f = cyclegan.generator_ab, cyclegan.generator_ba
     torch.testing.assert_close(images["idt_a"], f(images["real_a"]), rtol=1e-4, atol=1e-5)
@@ -159,12 +160,17 @@ def test_identity_off_makes_no_identity_images_and_frees_the_channels() -> None:
     assert "idt_a" not in images
     assert images["fake_b"].shape[1] == 3
     assert images["rec_a"].shape[1] == 1
-    assert set(grey_to_colour.generator_loss(images)) == {"gan_ab", "gan_ba", "cycle_a", "cycle_b"}
+    assert set(grey_to_colour.groups[0].losses(images)) == {
+        "gan_ab",
+        "gan_ba",
+        "cycle_a",
+        "cycle_b",
+    }
 
 
 def test_the_discriminators_turn_leaves_the_generators_alone() -> None:
     cyclegan = method().train()
     images = cyclegan(torch.randn(1, 3, 32, 32), torch.randn(1, 3, 32, 32))
-    sum(cyclegan.discriminator_loss(images).values()).backward()  # type: ignore[union-attr]
+    summed(cyclegan.groups[1].losses(images)).backward()  # type: ignore[no-untyped-call]
     assert all(p.grad is None for p in cyclegan.generator_ab.parameters())
     assert all(p.grad is not None for p in cyclegan.adversarial_b.parameters())

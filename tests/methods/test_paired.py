@@ -18,12 +18,15 @@ from hwan.config.recipes import RECIPES
 from hwan.data.check import check
 from hwan.data.folders import locate
 from hwan.errors import UsageError
-from hwan.evaluation.evaluate import evaluate, run_data, summarise
+from hwan.evaluation.evaluate import evaluate
+from hwan.evaluation.results import summarise
 from hwan.evaluation.run_page import write_run_report
+from hwan.evaluation.source import run_data
 from hwan.methods.cut import CUT
 from hwan.methods.losses import l1
 from hwan.training import run as runs
-from hwan.training.loop import Training
+from hwan.training.recorder import LogRow, Note
+from hwan.training.state import Training
 
 
 def small(method: str, data: dict[str, Any], loss: dict[str, Any] | None = None) -> Config:
@@ -49,7 +52,7 @@ def sides(root: Path, n: int = 5) -> Path:
 
 def trip(config: Config, data: Path, out: Path) -> dict[str, Any]:
     events = list(runs.train(config, [data], out, "cpu"))
-    assert any(isinstance(event, runs.LogRow) for event in events)
+    assert any(isinstance(event, LogRow) for event in events)
     rows = list(evaluate(out, run_data(out), "cpu"))
     summaries = summarise(rows)
     page = write_run_report(out, run_data(out), rows, summaries).read_text(encoding="utf-8")
@@ -76,9 +79,7 @@ def test_pix2pix_on_two_folders_by_name(tmp_path: Path) -> None:
     (data / "trainB" / "0003.png").unlink()
     config = small("pix2pix", {"pairs": "names"})
     notes = [
-        e.text
-        for e in runs.train(config, [data], tmp_path / "a", "cpu")
-        if isinstance(e, runs.Note)
+        e.text for e in runs.train(config, [data], tmp_path / "a", "cpu") if isinstance(e, Note)
     ]
     assert any("1 images have no partner" in note for note in notes)
     found = trip(config, data, tmp_path / "b")
@@ -114,14 +115,14 @@ def test_pairs_beside_unpaired_images_add_their_l1(tmp_path: Path) -> None:
         (data / f"test{name}").rename(data / f"paired{name}")
     config = small("cyclegan", {}, {"paired": 4.0})
     events = list(runs.train(config, [data], tmp_path / "run", "cpu"))
-    rows = [event for event in events if isinstance(event, runs.LogRow)]
-    assert {"paired_a", "paired_b"} <= set(rows[-1].losses)
-    assert any("6 pairs beside" in e.text for e in events if isinstance(e, runs.Note))
+    rows = [event for event in events if isinstance(event, LogRow)]
+    assert {"paired_a", "paired_b"} <= set(rows[-1].losses["generators"])
+    assert any("6 pairs beside" in e.text for e in events if isinstance(e, Note))
     method = Training(config, torch.device("cpu")).method
     images = [torch.rand(1, 3, 32, 32) * 2 - 1 for _ in range(4)]
     with torch.no_grad():
         made = method(*images)
-        losses = method.generator_loss(made)
+        losses = method.groups[0].losses(made)
     assert float(losses["paired_b"]) == pytest.approx(
         4 * float(l1(made["paired_fake_b"], images[3]))
     )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import io
 import re
-from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -16,10 +15,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from browser import chromium, opened
 from hwan.report import page as module
 from hwan.report.chart import Curves, plot
-from hwan.report.page import (
+from hwan.report.format import format_number
+from hwan.report.page import render, write
+from hwan.report.sections import (
     Charts,
     Check,
     Checks,
@@ -29,95 +29,9 @@ from hwan.report.page import (
     Frames,
     Gallery,
     Report,
-    Section,
     Table,
-    format_number,
-    render,
-    write,
 )
-
-NASTY = "\"><script>alert(1)</script><img src=x onerror=alert(2)>{{ 7 * 7 }}'.png"
-
-
-def page_of(*sections: Section) -> str:
-    return render(Report("Title", "Summary", "none", sections))
-
-
-def flat(side: int, level: int) -> np.ndarray:
-    return np.full((side, side, 3), level, np.uint8)
-
-
-def photos(count: int, side: int = 256, seed: int = 0) -> list[np.ndarray]:
-    """Pictures about as hard to compress as busy photographs, (side, side, 3)."""
-    rng, size = np.random.default_rng(seed), 1024
-    frequency = np.hypot(np.fft.fftfreq(size)[:, None], np.fft.fftfreq(size)) + 1 / size
-    waves = np.fft.ifft2(np.fft.fft2(rng.normal(size=(3, size, size))) / frequency**1.5).real
-    waves /= waves.std(axis=(1, 2), keepdims=True)
-    light, colour = waves[0], waves[1:]
-    field = np.stack([light, light + colour[0] / 4, light + colour[1] / 4], axis=2)
-    field = np.clip(128 + 45 * field, 0, 255).astype(np.uint8)
-    corners = rng.integers(0, size - side, (count, 2))
-    return [field[y : y + side, x : x + side] for y, x in corners]
-
-
-def full(name: str = "horse.png", count: int = 3) -> Report:
-    """A report with every section, ``name`` wherever the caller has a say."""
-    steps = [(1000.0 * i, 90.0 / (i + 1)) for i in range(20)]
-    named = [(f"{name} {i}", flat(96, 40 * i)) for i in range(5)]
-    return Report(
-        name,
-        f"First {name}.\n\nSecond.",
-        "good",
-        (
-            Table(
-                name,
-                (name, "FID"),
-                ((name, 12.5), ("b", None)),
-                name,
-                {"FID": "low"},
-                {"FID": 1},
-                {name: name},
-            ),
-            Curves(name, {name: tuple(steps)}, name, name, False, name, (20.0, name)),
-            Charts(name, (Curves(name, {name: tuple(steps)}, smooth=5, note=name),), name),
-            Checks(
-                name,
-                (
-                    Check(
-                        name,
-                        name,
-                        name,
-                        ((name, 0.1, "bad"), (name, 0.9, "good")),
-                        name,
-                        Curves(name, {name: tuple(steps)}, threshold=(20.0, name)),
-                    ),
-                    Check(name, name, name, ((name, float("nan"), "unknown"),)),
-                ),
-                name,
-            ),
-            Frames(name, tuple(named), name, (name, name)),
-            Compare(
-                name,
-                tuple(
-                    CompareItem(
-                        f"{name} {i}",
-                        flat(160, 0),
-                        flat(160, 255),
-                        flat(160, 99),
-                        name,
-                        {name: float(-abs(i - 3)), "other": float("nan")},
-                    )
-                    for i in range(count)
-                ),
-                name,
-            ),
-            Facts(name, {name: name}, name),
-            Facts(name, {f"data.{i}": name for i in range(13)}, name),
-            Gallery(name, tuple(named), name),
-        ),
-        {name: name},
-        (name,),
-    )
+from report_pages import NASTY, full, page_of, photos
 
 
 class Tags(HTMLParser):
@@ -415,126 +329,3 @@ def test_a_file_name_that_is_not_utf8_can_be_written(tmp_path: Path) -> None:
 
 def test_a_page_is_the_same_each_time() -> None:
     assert render(full()) == render(full())
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with chromium() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def example(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write(full(NASTY, count=26), tmp_path_factory.mktemp("report") / "r.html")
-
-
-@pytest.mark.parametrize("width", [390, 1280])
-@pytest.mark.parametrize("javascript", [True, False])
-def test_nothing_sticks_out(browser: Any, example: Path, width: int, javascript: bool) -> None:
-    with opened(browser, example, width, javascript=javascript, dark=javascript) as page:
-        page.on("dialog", lambda dialog: pytest.fail(dialog.message))
-        assert page.evaluate("document.documentElement.scrollWidth") == width
-        assert page.evaluate(
-            "[...document.images].every((i) => i.getBoundingClientRect().right <= innerWidth)"
-        )
-
-
-def test_the_two_colour_schemes_differ(browser: Any, example: Path) -> None:
-    look = "getComputedStyle(document.body).backgroundColor"
-    with opened(browser, example) as light, opened(browser, example, dark=True) as dark:
-        assert light.evaluate(look) != dark.evaluate(look)
-
-
-def test_the_scrubber_shows_one_frame_at_a_time(browser: Any, example: Path) -> None:
-    with opened(browser, example) as page:
-        frames, scrubber = page.locator(".frames figure"), page.locator(".frames input")
-        assert [f.is_visible() for f in frames.all()] == [False] * 4 + [True]
-        scrubber.focus()
-        page.keyboard.press("Home")
-        page.keyboard.press("ArrowRight")
-        assert [f.is_visible() for f in frames.all()] == [False, True, False, False, False]
-        assert page.locator(".frames output").inner_text() == f"{NASTY} 1"
-        assert scrubber.get_attribute("aria-valuetext") == f"{NASTY} 1"
-
-
-def test_frames_play_to_the_end(browser: Any, example: Path) -> None:
-    with opened(browser, example) as page:
-        play, scrubber = page.locator(".frames button"), page.locator(".frames input")
-        scrubber.fill("3")
-        play.click()
-        assert play.inner_text() == "Pause"
-        play.filter(has_text="Play").wait_for()
-        assert scrubber.input_value() == "4"
-
-
-def test_the_slider_moves_by_keyboard_pointer_and_all_at_once(browser: Any, example: Path) -> None:
-    with opened(browser, example) as page:
-        stage = page.locator(".stage").first
-        slider = stage.locator("input")
-        edge = "(e) => getComputedStyle(e.querySelector('.before')).clipPath"
-        start = stage.evaluate(edge)
-        slider.focus()
-        page.keyboard.press("ArrowRight")
-        assert slider.input_value() == "51"
-        assert stage.evaluate(edge) != start
-        box = stage.bounding_box()
-        page.mouse.move(box["x"] + box["width"] * 0.5, box["y"] + 20)
-        page.mouse.down()
-        page.mouse.move(box["x"] + box["width"] * 0.2, box["y"] + 20)
-        page.mouse.up()
-        page.mouse.move(box["x"] + box["width"] * 0.9, box["y"] + 20)
-        assert slider.input_value() == "20"
-        page.get_by_role("button", name="All after").click()
-        values = page.locator(".stage input").evaluate_all("(all) => all.map((i) => i.value)")
-        assert set(values) == {"0"}
-
-
-def test_long_lists_unfold(browser: Any, example: Path) -> None:
-    with opened(browser, example) as page:
-        last = page.locator(".compare figure").last
-        assert not last.is_visible()
-        page.get_by_role("button", name="Show all 26").click()
-        assert last.is_visible()
-
-
-def names(page: Any) -> list[str]:
-    figures = page.locator(".compare figure").all()
-    return [figure.get_attribute("data-name") for figure in figures if figure.is_visible()]
-
-
-def test_test_images_are_sorted_by_a_figure_and_found_by_name(browser: Any, example: Path) -> None:
-    with opened(browser, example) as page:
-        assert names(page)[:2] == [f"{NASTY} 0", f"{NASTY} 1"]
-        page.locator(".compare .sort").select_option(index=1)  # the first figure, high to low
-        assert names(page)[0] == f"{NASTY} 3"
-        page.locator(".compare .sort").select_option(index=2)
-        assert names(page)[0] == f"{NASTY} 25"
-        page.locator(".compare .sort").select_option(index=3)  # nan everywhere: as they were
-        assert names(page)[:2] == [f"{NASTY} 0", f"{NASTY} 1"]
-        page.locator(".compare .find").fill("png 25")
-        assert names(page) == [f"{NASTY} 25"]  # beyond the first 24, which are shown at first
-        page.locator(".compare .find").fill("")
-        assert len(names(page)) == 24
-
-
-def test_the_plot_reads_out_under_the_pointer(browser: Any, example: Path) -> None:
-    with opened(browser, example) as page:
-        for section in (".curves", ".charts"):
-            plot_, cell = (page.locator(f"{section} {x}") for x in (".plot", ".legend tbody td"))
-            plot_.scroll_into_view_if_needed()
-            box = plot_.bounding_box()
-            page.mouse.move(box["x"] + 1, box["y"] + 50)
-            assert cell.last.inner_text() == "90"
-            page.mouse.move(0, 0)
-            assert cell.last.inner_text() == ""
-
-
-def test_without_javascript_everything_is_there(browser: Any, example: Path) -> None:
-    with opened(browser, example, javascript=False) as page:
-        pictures = page.locator("img").all()
-        assert len(pictures) == 5 + 26 * 3 + 5
-        assert all(picture.is_visible() for picture in pictures)
-        before, after = (page.locator(f".stage .{k} img").first for k in ("before", "after"))
-        left, right = before.bounding_box(), after.bounding_box()
-        assert left["x"] + left["width"] <= right["x"]
-        assert not page.locator("input, button").first.is_visible()

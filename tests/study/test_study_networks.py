@@ -23,7 +23,7 @@ from hwan.study.claims import batch as batch_claim
 from hwan.study.depth import bare_stack, first_gradient, flat_share, signal
 from hwan.study.measure import by_frequency, chroma, phases, untrained
 from hwan.study.probe import in_memory, steps
-from hwan.training.loop import Training, forward, parameters
+from hwan.training.state import Training, forward
 
 CONFIG = base(SMALL)
 TOY = dataclasses.replace(SMALL, images=10, train=6, test=3)
@@ -170,7 +170,7 @@ def gradients(data: Path, count: int) -> tuple[Tensor, int]:
         losses = group.objective(forward(training, batch(images, CONFIG.data, 0, n, 1)))
         training.method.zero_grad()
         torch.autograd.backward(torch.stack(list(losses.values())).sum())
-        rows.append(torch.cat([p.grad.flatten() for p in parameters(group) if p.grad is not None]))
+        rows.append(torch.cat([p.grad.flatten() for p in group.parameters if p.grad is not None]))
     return torch.stack(rows).double(), images.epoch
 
 
@@ -192,7 +192,7 @@ def test_a_batchs_gradient_is_the_mean_of_its_images(hills: Path) -> None:
     group = next(p for p in training.method.groups if p.name == "generators")
     images = open_set(locate([hills]), CONFIG)
     losses = group.objective(forward(training, batch(images, CONFIG.data, 0, 0, 3)))
-    found = torch.autograd.grad(torch.stack(list(losses.values())).sum(), parameters(group))
+    found = torch.autograd.grad(torch.stack(list(losses.values())).sum(), group.parameters)
     together = torch.cat([g.flatten() for g in found]).double()
     assert torch.linalg.norm(together - rows.mean(0)) < 1e-4 * torch.linalg.norm(together)
 

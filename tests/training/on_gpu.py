@@ -26,9 +26,11 @@ from hwan.data.sets import open_set, to_device
 from hwan.errors import UsageError
 from hwan.inference.translate import load
 from hwan.training import loop as loops
-from hwan.training import run
-from hwan.training.loop import Training, stepper
-from hwan.training.plan import choices, pictures
+from hwan.training import recorder, run
+from hwan.training.loop import choose_step
+from hwan.training.plan import choices, resident_images
+from hwan.training.recorder import LogRow
+from hwan.training.state import Training
 from hwan.training.state_file import load_state
 from tiny import close
 
@@ -69,7 +71,7 @@ def curve(
         begun = {**training.scaler.state_dict(), "scale": scale, "growth_interval": 2}
         training.scaler.load_state_dict(begun)
     training.method.train()
-    take, found = stepper(training), []
+    take, found = choose_step(training), []
     for n, one in enumerate(noise(config)):
         micro = [one.mapped(Tensor.pin_memory) if device == CARD else one] * config.train.accumulate
         waited = gpu.waits()
@@ -77,8 +79,8 @@ def curve(
         assert gpu.waits() == waited, "the step waits for the card"
         found.append(losses)
     if scale:
-        found[-1]["scale"] = torch.tensor(training.scaler.get_scale())
-    return [{name: float(value) for name, value in losses.items()} for losses in found]
+        found[-1]["scaler"] = {"scale": torch.tensor(training.scaler.get_scale())}
+    return [tiny.numbers(losses) for losses in found]
 
 
 CASES: dict[str, dict[str, Any]] = {
@@ -142,7 +144,7 @@ def test_a_recorded_step_is_launched_once() -> None:
     for graph in (False, True):
         wanted = config(speed={"cuda_graph": graph})
         training = Training(wanted, CARD)
-        take = stepper(training)
+        take = choose_step(training)
         micro = noise(wanted)[:1]
         for _ in range(5):
             take(micro, 2e-4)
@@ -151,7 +153,7 @@ def test_a_recorded_step_is_launched_once() -> None:
         # The graph; two images, two pools' draws, two learning rates and every loss's copy.
         counts[graph] = gpu.launches() - begun
         if graph:
-            assert counts[graph] <= 7 + len(losses)
+            assert counts[graph] <= 7 + len(tiny.numbers(losses))
     assert counts[False] > 100
 
 
@@ -233,12 +235,10 @@ def test_a_training_waits_for_the_card_only_to_tell_of_it(
             yield status
 
     monkeypatch.setattr(run, "loop", watched)
-    monkeypatch.setattr(run, "LOG_ROWS", 1)
+    monkeypatch.setattr(recorder, "LOG_ROWS", 1)
     data = [tiny.write_data(tmp_path / "data")]
     wanted = config(train={"epochs": 2, "ticks": 1}, speed={"data": place})
-    rows = [
-        x for x in run.train(wanted, data, tmp_path / "run", "cuda") if isinstance(x, run.LogRow)
-    ]
+    rows = [x for x in run.train(wanted, data, tmp_path / "run", "cuda") if isinstance(x, LogRow)]
     assert len(rows) == 1
     assert len(found) == 12
     assert len(set(found)) == 1
@@ -247,10 +247,10 @@ def test_a_training_waits_for_the_card_only_to_tell_of_it(
 def test_plan_counts_the_pictures_that_lie_on_the_card(tmp_path: Path) -> None:
     data = [tiny.write_data(tmp_path / "data")]
     there = to_device(open_set(locate(data), config()), config(), CARD)
-    assert pictures(config(), data, CARD) == there.a.flat.nbytes + there.b.flat.nbytes
-    assert pictures(config(), data, CPU) == pictures(config(), [], CARD) == 0
+    assert resident_images(config(), data, CARD) == there.a.flat.nbytes + there.b.flat.nbytes
+    assert resident_images(config(), data, CPU) == resident_images(config(), [], CARD) == 0
     turned = config(data={"rotate": 5.0}, speed={"data": "device"})
-    assert pictures(turned, data, CARD) == 0
+    assert resident_images(turned, data, CARD) == 0
     with pytest.raises(UsageError, match=r"cropped and mirrored.*\n.*rotate 5"):
         to_device(open_set(locate(data), turned), turned, CARD)
     asked, more = choices(config(), CARD, 1e15)[0], choices(config(), CARD, 1e15, 1e9)[0]
@@ -265,7 +265,7 @@ def test_a_stopped_training_on_the_card_goes_on_to_the_same_weights(
     wanted = config(speed={"cuda_graph": graph}, train={"epochs": 2, "ticks": 2})
     assert len(list(run.train(wanted, data, tmp_path / "whole", "cuda"))) > 12
     stopped = run.train(wanted, data, tmp_path / "parts", "cuda")
-    assert any(isinstance(event, run.LogRow) and event.images == 8 for event in stopped)
+    assert any(isinstance(event, LogRow) and event.images == 8 for event in stopped)
     del stopped  # as a kill does, two images after the state at the sixth
     assert list(run.train(wanted, data, tmp_path / "parts", "cuda", resume=True))
     whole, parts = (load_state(tmp_path / name / "state", CPU)[0] for name in ("whole", "parts"))

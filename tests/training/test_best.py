@@ -18,13 +18,16 @@ from hwan.config import Config
 from hwan.data.folders import locate
 from hwan.data.sets import open_set, open_validation
 from hwan.errors import UsageError
-from hwan.evaluation.evaluate import BEST, OURS, evaluate, run_data, summarise
+from hwan.evaluation.evaluate import evaluate
+from hwan.evaluation.results import BEST, OURS, summarise
+from hwan.evaluation.source import run_data
 from hwan.nets import build_generator
 from hwan.nets.folder import GeneratorSpec, load_generator, save_generator
-from hwan.training import run as runs
+from hwan.training import recorder
 from hwan.training.best import ValidationFigures, ranked
-from hwan.training.loop import Training
-from hwan.training.run import LogRow, train
+from hwan.training.recorder import LogRow
+from hwan.training.run import train
+from hwan.training.state import Training
 from runs import NET, fill, make_run
 
 
@@ -99,7 +102,7 @@ def test_a_stopped_training_goes_on_to_the_same_best(
         def begin() -> None:
             for event in train(config(), [data], cut, "cpu"):
                 if isinstance(event, LogRow) and event.tick and event.images >= 6:
-                    broken.setattr(runs, "save_state", fail)  # ranked, but its state is lost
+                    broken.setattr(recorder, "save_state", fail)  # ranked, but its state is lost
 
         with pytest.raises(Cut):
             begin()
@@ -190,7 +193,7 @@ def test_wrong_choices_are_refused_before_training(tmp_path: Path, data: Path) -
     for cut, text in (
         (config(), "folders valA and valB"),
         (config(val=0.001), "at least 2 images"),
-        (config("fid", val=0.5), "weights hwan does not download"),
+        (config("fid", val=0.5), "which hwan does not download"),
     ):
         with pytest.raises(UsageError, match=text):
             list(train(cut, [data], tmp_path / "run", "cpu"))

@@ -28,7 +28,8 @@ from hwan.config import (
 from hwan.data.loader import Batch
 from hwan.interop.reference import reference_name
 from hwan.nets import build_discriminator, build_generator
-from hwan.training.loop import Training, loop
+from hwan.training.loop import loop
+from hwan.training.state import Training
 from shared import SHARED
 
 SMALL = Path(__file__).parent / "golden"

@@ -14,9 +14,9 @@ from hwan.config import Config, LossConfig, SpeedConfig
 from hwan.config.recipes import cyclegan, cyclegan_keras, pix2pix, small
 from hwan.config.speed import PLAIN
 from hwan.training import plan as planning
-from hwan.training.estimate import need
-from hwan.training.loop import Training
+from hwan.training.estimate import step_cost
 from hwan.training.plan import choices, length, total, words
+from hwan.training.state import Training
 
 CPU = torch.device("cpu")
 
@@ -48,16 +48,16 @@ def test_the_arithmetic_is_the_papers_networks() -> None:
     judging = 4 * (2 * first + 3 * judged)
     for speed, first_layers in stems.items():
         config = dataclasses.replace(cyclegan(128), speed=speed)
-        assert need(config).flop == passes + first_layers + fooling + judging
+        assert step_cost(config).flop == passes + first_layers + fooling + judging
 
 
 def test_memory_is_weights_moments_gradients_and_activations() -> None:
     base = tiny.config(pool=0)
-    found = need(base)
+    found = step_cost(base)
     weights = 4 * sum(p.numel() for p in Training(base, CPU).method.parameters())
     assert found.kept == pytest.approx(4 * weights, rel=0.05)
     more = {
-        b: need(dataclasses.replace(base, train=dataclasses.replace(base.train, batch=b)))
+        b: step_cost(dataclasses.replace(base, train=dataclasses.replace(base.train, batch=b)))
         for b in (2, 3)
     }
     assert more[3].peak - more[2].peak == pytest.approx(more[2].peak - found.peak, rel=0.02)
@@ -65,7 +65,7 @@ def test_memory_is_weights_moments_gradients_and_activations() -> None:
     checkpointing = dataclasses.replace(
         cyclegan(128), speed=SpeedConfig(gradient_checkpointing=True)
     )
-    few, all_ = need(checkpointing), need(cyclegan(128))
+    few, all_ = step_cost(checkpointing), step_cost(cyclegan(128))
     assert few.peak - few.kept < 0.5 * (all_.peak - all_.kept)
     assert all_.flop < few.flop < 1.4 * all_.flop
 
@@ -117,7 +117,7 @@ def test_memory_is_weights_moments_gradients_and_activations() -> None:
     ],
 )
 def test_every_method_can_be_counted(config: Config) -> None:
-    found = need(config)
+    found = step_cost(config)
     assert 0 < found.kept < found.peak
     assert found.flop > 0
 
@@ -152,7 +152,7 @@ def test_norms_over_the_batch_keep_it(norm: Any) -> None:
 def test_the_larger_batch_that_is_proposed_fits(batch: int) -> None:
     """Also where the estimate from a batch of one is a little too low."""
     larger = dataclasses.replace(small(), train=dataclasses.replace(small().train, batch=batch))
-    room = total(larger, need(larger), CPU)
+    room = total(larger, step_cost(larger), CPU)
     assert choices(small(), CPU, room)[-1].config.train.batch == batch
     found = choices(small(), CPU, room - 1)[-1]
     assert found.config.train.batch == batch // 2
@@ -171,7 +171,7 @@ def test_words_and_lengths(tmp_path: Any) -> None:
 def test_the_command_says_memory_time_and_what_fits(
     tmp_path: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(planning, "PATIENCE", 1.0)
+    monkeypatch.setattr(planning, "TIMING_SECONDS", 1.0)
     data = tiny.write_data(tmp_path / "data")
     options = ["--data", str(data), "--generator.filters", "4", "--device", "cpu"]
     assert main(["plan", "small", *options, "--memory", "2"]) == 0

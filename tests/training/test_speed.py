@@ -21,10 +21,11 @@ from hwan.data.loader import Batch
 from hwan.errors import UsageError
 from hwan.methods.pool import Pool
 from hwan.nets.fast import convs
-from hwan.training import loop as loops
-from hwan.training.branches import divides
-from hwan.training.graph import recorded
-from hwan.training.loop import Training, loop
+from hwan.training import state as states
+from hwan.training.loop import loop
+from hwan.training.state import Training
+from hwan.training.steps.cuda_graph import graph_step
+from hwan.training.steps.parallel_halves import has_parallel_halves
 from tiny import close, two_threads
 
 CPU = torch.device("cpu")
@@ -60,10 +61,10 @@ def curve(config: Config, fakes: bool = False, batch: int = 1) -> list[dict[str,
             batches = [Batch(x.a, x.b, x) for x in batches]
         found = [s.losses for s in loop(training, iter(batches), STEPS * batch)]
     else:  # a recorder that does again what it was given, by Python
-        take = recorded(training, record=lambda work: work, aside=lambda work: work())
+        take = graph_step(training, record=lambda work: work, on_side_stream=lambda work: work())
         training.method.train()
         found = [take([one], config.train.lr) for one in noise(STEPS, batch)]
-    return [{name: float(value) for name, value in losses.items()} for losses in found]
+    return [tiny.numbers(losses) for losses in found]
 
 
 @pytest.mark.usefixtures("in_double", "forms_everywhere")
@@ -98,8 +99,8 @@ def test_halves_side_by_side_keep_the_losses_and_give_the_same_bits_again(
             plain, speed=dataclasses.replace(PLAIN, batched=True, parallel_halves=True)
         )
         training = Training(fast, CPU)
-        assert divides(training)
-        assert not divides(Training(plain, CPU))
+        assert has_parallel_halves(training)
+        assert not has_parallel_halves(Training(plain, CPU))
         found = curve(fast)
         assert torch.get_num_threads() == 2
         close(found, curve(plain))
@@ -116,7 +117,7 @@ def test_halves_give_one_curve_a_seed(discriminator: dict[str, Any], precision: 
         base = config(SpeedConfig(), precision=precision)
         judge = dataclasses.replace(base.discriminator, **discriminator)
         base = dataclasses.replace(base, discriminator=judge)
-        assert divides(Training(base, CPU))
+        assert has_parallel_halves(Training(base, CPU))
         first = single_curve(base)
         assert all(single_curve(base) == first for _ in range(5))
 
@@ -124,7 +125,7 @@ def test_halves_give_one_curve_a_seed(discriminator: dict[str, Any], precision: 
 def single_curve(config: Config) -> list[dict[str, float]]:
     training = Training(config, CPU)
     found = [s.losses for s in loop(training, iter(noise(STEPS)), STEPS)]
-    return [{name: float(value) for name, value in losses.items()} for losses in found]
+    return [tiny.numbers(losses) for losses in found]
 
 
 @pytest.mark.usefixtures("in_double", "forms_everywhere")
@@ -133,7 +134,7 @@ def test_all_defaults_together_keep_the_losses(method: str) -> None:
     """Two at a time can go wrong where each alone does not: fused Adam takes gradients as they lie."""
     with two_threads():
         training = Training(config(SpeedConfig(), method), CPU)
-        assert divides(training) == (method == "cyclegan")
+        assert has_parallel_halves(training) == (method == "cyclegan")
         close(curve(config(SpeedConfig(), method)), curve(config(PLAIN, method)))
 
 
@@ -151,7 +152,7 @@ def test_the_defaults_batch_the_calls_of_a_network(monkeypatch: pytest.MonkeyPat
         seen: list[int] = []
         for net in training.method.generators.values():
             net.register_forward_hook(lambda _net, images, _out: seen.append(len(images[0])))
-        loops.forward(training, noise(1)[0])
+        states.forward(training, noise(1)[0])
         assert len(seen) == calls
         assert sum(seen) == 6
 
@@ -187,7 +188,7 @@ def test_checkpointing_forgets_and_says_where_it_cannot() -> None:
         held.clear()
         training.method.generator_ab.checkpointing = checkpointing
         with torch.autograd.graph.saved_tensors_hooks(keep, lambda x: x):
-            loops.forward(training, noise(1)[0])
+            states.forward(training, noise(1)[0])
         kept[checkpointing] = sum(held)
     assert kept[True] < kept[False]
     base = config(SpeedConfig(gradient_checkpointing=True))
@@ -198,7 +199,7 @@ def test_checkpointing_forgets_and_says_where_it_cannot() -> None:
 
 
 def test_a_recorded_step_needs_cuda_and_nothing_decided_on_the_host() -> None:
-    with pytest.raises(UsageError, match="records CUDA work"):
+    with pytest.raises(UsageError, match=r"a CUDA device for speed\.cuda_graph"):
         Training(config(SpeedConfig(cuda_graph=True)), CPU)
 
 
@@ -250,12 +251,13 @@ def test_the_pool_shows_and_keeps_what_its_rule_says() -> None:
 
 
 PATHS = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "helpers")]
+INHERITED = [path for path in [os.environ.get("PYTHONPATH", "")] if path]
 COMPILED = """
 import dataclasses, json
 import test_speed as t
 from hwan.imaging.pixels import to_tensor
 from torch._dynamo.utils import counters
-t.loops.to_tensor = lambda x, limits: to_tensor(x, limits).double()
+t.states.to_tensor = lambda x, limits: to_tensor(x, limits).double()
 found = t.curve(t.config(dataclasses.replace(t.PLAIN, compile=True)))
 t.close(found, t.curve(t.config(t.PLAIN)))
 print(json.dumps(dict(counters["stats"])))
@@ -267,7 +269,7 @@ def test_a_compiled_step_keeps_the_losses_too() -> None:
     """In a process of its own: here the checks of shapes would be compiled with the networks."""
     done = subprocess.run(
         [sys.executable, "-c", COMPILED],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(PATHS)},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([*PATHS, *INHERITED])},
         capture_output=True,
         text=True,
         check=False,

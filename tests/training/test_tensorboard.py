@@ -15,7 +15,7 @@ import tiny
 from hwan.errors import UsageError
 from hwan.training import run as runs
 from hwan.training import tensorboard as board
-from hwan.training.run import Event, Interrupted, LogRow
+from hwan.training.recorder import Event, Interrupted, LogRow
 
 
 def written(run: Path) -> dict[str, list[tuple[int, float]]]:
@@ -41,10 +41,11 @@ def test_every_row_is_in_the_event_file(tmp_path: Path) -> None:
     events = list(board.record(runs.train(tiny.config(ticks=2), [data], run, "cpu"), run))
     rows = [event for event in events if isinstance(event, LogRow)]
     found = written(run)
-    for name in rows[0].losses:
-        assert [step for step, _ in found[f"loss/{name}"]] == [row.images for row in rows]
-        values = [value for _, value in found[f"loss/{name}"]]
-        assert values == pytest.approx([row.losses[name] for row in rows], rel=1e-6)
+    for group, name in [(g, name) for g, losses in rows[0].losses.items() for name in losses]:
+        scalars = found[f"loss/{group}/{name}"]
+        assert [step for step, _ in scalars] == [row.images for row in rows]
+        expected = [row.losses[group][name] for row in rows]
+        assert [value for _, value in scalars] == pytest.approx(expected, rel=1e-6)
     for name, value in rows[-1].health.items():
         step, read = found[f"health/{name}"][-1]
         assert step == rows[-1].images

@@ -19,10 +19,12 @@ from hwan.config.speed import PLAIN
 from hwan.data.loader import Batch
 from hwan.errors import TrainingDiverged, UsageError
 from hwan.training import run as runs
-from hwan.training.loop import Training, loop, parameters, step
-from hwan.training.run import Interrupted, LogRow, Note
+from hwan.training.loop import loop
+from hwan.training.recorder import Event, Interrupted, LogRow, Note
 from hwan.training.schedule import Average, lr_factor
+from hwan.training.state import Training
 from hwan.training.state_file import load_state, save_state
+from hwan.training.steps.eager import step
 
 CPU = torch.device("cpu")
 
@@ -57,7 +59,7 @@ def seeded_curve(method: str) -> list[dict[str, str]]:
         config = dataclasses.replace(config, **options)
     training = Training(config, CPU)
     return [
-        {k: float(v).hex() for k, v in status.losses.items()}
+        {k: v.hex() for k, v in tiny.numbers(status.losses).items()}
         for status in loop(training, iter(noise(6)), 6)
     ]
 
@@ -105,7 +107,7 @@ def test_accumulated_batches_equal_one_large_batch() -> None:
     for micro in (small, [large]):
         training = Training(tiny.config(pool=0), CPU)
         training.optimizers = {
-            group.name: cast(Any, torch.optim.SGD(parameters(group), 1.0))
+            group.name: cast(Any, torch.optim.SGD(group.parameters, 1.0))
             for group in training.method.groups
         }
         before = weights(training)
@@ -114,9 +116,7 @@ def test_accumulated_batches_equal_one_large_batch() -> None:
     (moved, losses), (moved_large, losses_large) = found
     assert float(moved.norm()) > 0
     assert float((moved - moved_large).norm() / moved_large.norm()) < 1e-4
-    assert {k: float(v) for k, v in losses.items()} == pytest.approx(
-        {k: float(v) for k, v in losses_large.items()}, rel=1e-4
-    )
+    assert tiny.numbers(losses) == pytest.approx(tiny.numbers(losses_large), rel=1e-4)
 
 
 @pytest.mark.parametrize(("precision", "near"), [("bf16", 0.05), ("fp16", 0.02)])
@@ -129,7 +129,7 @@ def test_mixed_precision_trains_and_stays_near_fp32(precision: Any, near: float)
         statuses = list(loop(training, iter(noise(8)), 8))
         assert not weights(training).equal(before)
         assert all(p.dtype == torch.float32 for p in training.method.parameters())
-        curves[kind] = [float(torch.stack(list(s.losses.values())).sum()) for s in statuses]
+        curves[kind] = [sum(tiny.numbers(s.losses).values()) for s in statuses]
     assert curves[precision] == pytest.approx(curves["fp32"], rel=near)
     assert curves[precision] != curves["fp32"]
 
@@ -156,7 +156,7 @@ def test_the_average_follows_by_its_half_life() -> None:
     assert float(average.networks["g"].weight.detach()) == pytest.approx(1 - 0.5 * 0.25)  # type: ignore[operator]
 
 
-def train(tmp_path: Path, name: str, resume: bool = False, **options: Any) -> list[runs.Event]:
+def train(tmp_path: Path, name: str, resume: bool = False, **options: Any) -> list[Event]:
     data = tmp_path / "data"
     if not data.exists():
         tiny.write_data(data)
@@ -164,7 +164,7 @@ def train(tmp_path: Path, name: str, resume: bool = False, **options: Any) -> li
     return list(runs.train(config, [data], tmp_path / name, "cpu", resume))
 
 
-def losses(run: Path) -> list[tuple[int, dict[str, float]]]:
+def losses(run: Path) -> list[tuple[int, dict[str, dict[str, float]]]]:
     rows = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
     return [(row["images"], row["losses"]) for row in rows]
 
@@ -185,7 +185,7 @@ def test_a_run_folder_holds_what_it_should(tmp_path: Path) -> None:
 def test_a_run_in_use_is_not_written_over(tmp_path: Path) -> None:
     train(tmp_path, "run", epochs=0.2)
     before = (tmp_path / "run" / "log.jsonl").read_bytes()
-    with pytest.raises(UsageError, match="a new run needs a new folder"):
+    with pytest.raises(UsageError, match="a new folder for a new run"):
         train(tmp_path, "run", epochs=0.2)
     assert (tmp_path / "run" / "log.jsonl").read_bytes() == before
     shutil.rmtree(tmp_path / "run" / "state")
@@ -196,8 +196,8 @@ def test_a_run_in_use_is_not_written_over(tmp_path: Path) -> None:
 def test_a_resume_says_which_changed_option_does_not_fit_the_pool(tmp_path: Path) -> None:
     train(tmp_path, "run", epochs=0.5, pool=4)
     for change, told in (
-        ({"size": 64}, "the pool's pictures are 32x32, and data.size is 64"),
-        ({"pool": 1}, "pictures were in the pool, and train.pool is 1"),
+        ({"size": 64}, "the pool's images are 32x32, and data.size is 64"),
+        ({"pool": 1}, "images were in the pool, and train.pool is 1"),
     ):
         config = tiny.config(epochs=1, ticks=3, pool=change.get("pool", 4))
         data = dataclasses.replace(config.data, size=change.get("size", 32))
@@ -340,7 +340,7 @@ def test_a_broken_state_falls_back_to_the_one_before(tmp_path: Path) -> None:
     assert state == {"seen": 1}
     assert "checksum" in note
     (tmp_path / "previous.pt").unlink()
-    with pytest.raises(UsageError, match="holds a training state"):
+    with pytest.raises(UsageError, match="a whole training state in"):
         load_state(tmp_path, CPU)
 
 
@@ -348,7 +348,7 @@ def test_resuming_with_another_network_says_so(tmp_path: Path) -> None:
     train(tmp_path, "run", epochs=0.5)
     config: Config = tiny.config(epochs=0.5, ticks=3)
     wider = dataclasses.replace(config, generator=dataclasses.replace(config.generator, filters=5))
-    with pytest.raises(UsageError, match="networks and options it was saved with"):
+    with pytest.raises(UsageError, match="networks and options that the run was saved with"):
         list(runs.train(wider, [tmp_path / "data"], tmp_path / "run", "cpu", resume=True))
 
 

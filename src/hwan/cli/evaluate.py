@@ -73,9 +73,8 @@ def evaluate(args: list[str]) -> int:
         test(runs[0])
         return 0
     from hwan.evaluation.compare import Entry, groups, write_comparison
-    from hwan.evaluation.evaluate import data_folders
-    from hwan.evaluation.results import FIGURES
-    from hwan.evaluation.source import read_source
+    from hwan.evaluation.source import data_folders, read_source
+    from hwan.metrics.records import METRICS
 
     data, pairs, swap = options["data"], options["pairs"], options["swap"]
     entries = [Entry(r, data_folders(r, data), read_source(r, pairs, swap), {}) for r in runs]
@@ -86,7 +85,7 @@ def evaluate(args: list[str]) -> int:
     out = out or runs[0].resolve().parent / "comparison"
     figures, remarks, page = write_comparison(entries, out)
     for direction, systems in figures.items():
-        texts = {k: {m: v[m].text(m) for m in v if m in FIGURES} for k, v in systems.items()}
+        texts = {k: {m: v[m].text(m) for m in v if m in METRICS} for k, v in systems.items()}
         print_table(f"{direction}: runs side by side", texts)
     print("\n".join(remarks))
     print(f"comparison: {page}")

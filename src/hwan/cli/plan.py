@@ -35,11 +35,13 @@ def plan(args: list[str]) -> int:
     device = pick_device(given.device)
     room = given.memory * 1e9 or planning.memory_of(device)
     config = planning.settled(given.config, pick_precision(given.config.train.precision, device))
-    found = planning.choices(config, device, room, planning.pictures(config, given.data, device))
+    found = planning.choices(
+        config, device, room, planning.resident_images(config, given.data, device)
+    )
     table = Table("options", "memory", f"fits into {room / 1e9:.1f} GB", "GFLOP a step")
     for choice in found:
         fits = "yes" if choice.total <= room else "no"
-        memory, flop = f"{choice.total / 1e9:.2f} GB", f"{choice.need.flop / 1e9:.1f}"
+        memory, flop = f"{choice.total / 1e9:.2f} GB", f"{choice.cost.flop / 1e9:.1f}"
         table.add_row(choice.options, memory, fits, flop)
     console = Console()
     console.print(f"{describe(device)}; {config.train.precision}", highlight=False)

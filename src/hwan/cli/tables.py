@@ -11,8 +11,9 @@ if TYPE_CHECKING:
 
 def print_summaries(summaries: Mapping[str, Summary]) -> None:
     """Print a table for each direction and kind of figure, what was left out, the verdict, and warnings."""
-    from hwan.evaluation.results import FIGURES, OURS, WORDS, shown
+    from hwan.evaluation.results import OURS, WORDS, shown
     from hwan.metrics.health_limits import warnings
+    from hwan.metrics.records import METRICS
 
     for direction, summary in summaries.items():
         parts = ((summary.systems, "against the truth"), (summary.distribution, "as a set"))
@@ -20,7 +21,7 @@ def print_summaries(summaries: Mapping[str, Summary]) -> None:
             texts = {k: {m: shown(m, v) for m, v in f.items()} for k, f in systems.items()}
             print_table(f"{WORDS[direction]}, {kind}", texts)
         alone = {"cycle_l1": summary.cycle_l1, "diversity": summary.diversity}
-        last = ", ".join(f"{FIGURES[k].title} {shown(k, v)}" for k, v in alone.items())
+        last = ", ".join(f"{METRICS[k].title} {shown(k, v)}" for k, v in alone.items())
         print(f"{WORDS[direction]}: {summary.images} test images; {OURS}'s {last}\n")
     every = summaries.values()
     said = [text for s in every for text in s.words] + [t for s in every for t in s.left_out]
@@ -34,10 +35,10 @@ def print_table(title: str, systems: Mapping[str, Mapping[str, str]]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from hwan.evaluation.results import FIGURES
+    from hwan.metrics.records import METRICS
 
     table = Table("", *systems, title=title, title_justify="left")
-    for name, figure in FIGURES.items():
+    for name, figure in METRICS.items():
         cells = [figures.get(name, "-") for figures in systems.values()]
         if set(cells) - {"-"}:
             table.add_row(figure.title, *cells)

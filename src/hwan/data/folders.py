@@ -12,8 +12,9 @@ from hwan.errors import UsageError, require
 from hwan.imaging.codecs import SUFFIXES
 from hwan.imaging.pixels import Picture, decode
 
-View = Literal["whole", "left", "right"]
 T = TypeVar("T")
+
+View = Literal["whole", "left", "right"]
 
 
 ROLES = ("train", "test", "truth", "paired", "val")

@@ -9,14 +9,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from hwan.data.folders import list_images, locate
+from hwan.data.folders import evenly, list_images, locate
 from hwan.errors import UsageError
-from hwan.evaluation.evaluate import Side, sides, translation
+from hwan.evaluation.images import translation_path
 from hwan.evaluation.results import (
     BEST,
     CHOICE,
-    FIGURES,
-    LEADING,
     OURS,
     REAL,
     WORDS,
@@ -25,10 +23,18 @@ from hwan.evaluation.results import (
     columns,
     flat,
 )
-from hwan.evaluation.source import EvaluationSource, GeneratorSource, known_options
+from hwan.evaluation.source import (
+    DirectionData,
+    EvaluationSource,
+    GeneratorSource,
+    direction_data,
+    known_options,
+)
 from hwan.files import write_csv, write_json
 from hwan.imaging.pixels import Pixels, decode, for_display, grid, resize
-from hwan.report.page import Gallery, Report, Section, Table, write
+from hwan.metrics.records import METRICS, leading_metrics
+from hwan.report.page import write
+from hwan.report.sections import Gallery, Report, Section, Table
 
 SHOWN = 8  # test images
 TALL = 128  # pixels of a picture in the comparison
@@ -53,11 +59,10 @@ class Spread:
     runs: int
 
     def text(self, metric: str) -> str:
-        decimals = FIGURES[metric].decimals
+        text = METRICS[metric].text
         if math.isnan(self.mean):
             return "-"
-        sd = "" if math.isnan(self.sd) else f" ± {self.sd:.{decimals}f}"
-        return f"{self.mean:.{decimals}f}{sd}"
+        return text(self.mean) + ("" if math.isnan(self.sd) else f" ± {text(self.sd)}")
 
 
 Figures = dict[str, dict[str, dict[str, Spread]]]
@@ -101,7 +106,7 @@ def _names(runs: Sequence[Path]) -> dict[Path, str]:
     """The shortest ends of the runs' paths that tell them apart."""
     paths = {run: run.resolve() for run in runs}
     if len(set(paths.values())) < len(runs):
-        raise UsageError("runs to compare are different folders", ", ".join(map(str, runs)),
+        raise UsageError("different folders to compare", ", ".join(map(str, runs)),
                          "name each once")  # fmt: skip
     for depth in range(1, 1 + max(len(path.parts) for path in paths.values())):
         names = {run: "/".join(path.parts[-depth:]) for run, path in paths.items()}
@@ -147,29 +152,29 @@ def _spread(values: Sequence[float]) -> Spread:
 
 def remarks(named: Mapping[str, Sequence[Entry]], found: Figures) -> list[str]:
     """What a reader must know: the best by each leading figure, and what makes figures incomparable."""
-    said = []
+    sentences = []
     for direction, systems in found.items():
-        ours = {k: v for k, v in systems.items() if _rank(k, named) == 0}
-        for metric in LEADING:
-            means = {k: v[metric] for k, v in ours.items() if metric in v and v[metric].runs}
-            baseline_outputs = {
-                k: systems[k][metric] for k in baselines(systems)
-                if k not in ours and metric in systems[k] and systems[k][metric].runs
-            }  # fmt: skip
-            if len(means) > 1:
-                sign = 1 if FIGURES[metric].better == "high" else -1
-                top = max(means, key=lambda k: sign * means[k].mean)
-                words = f"{WORDS[direction]}: {top} has the best {FIGURES[metric].title}, "
-                words += means[top].text(metric)
-                best = max(
-                    baseline_outputs, key=lambda k: sign * baseline_outputs[k].mean, default=None
+        for name in leading_metrics():
+            means = {k: v[name] for k, v in systems.items() if name in v and v[name].runs}
+            ours = [system for system in means if _rank(system, named) == 0]
+            others = [system for system in baselines(means) if system not in ours]
+            if len(ours) < 2:
+                continue
+
+            def gain(system: str, name: str = name, means: Mapping[str, Spread] = means) -> float:
+                return METRICS[name].gain(means[system].mean)
+
+            top, baseline = max(ours, key=gain), max(others, key=gain, default=None)
+            words = f"{WORDS[direction]}: {top} has the best {METRICS[name].title}, "
+            words += means[top].text(name)
+            if baseline and gain(baseline) >= gain(top):
+                words += (
+                    f", and does not beat the baseline {baseline} ({means[baseline].text(name)})"
                 )
-                if best and sign * baseline_outputs[best].mean >= sign * means[top].mean:
-                    words += f", and does not beat the baseline {best} ({baseline_outputs[best].text(metric)})"
-                said.append(words + ".")
+            sentences.append(f"{words}.")
     every = [one for runs in named.values() for one in runs]
     if len({one.data for one in every}) > 1:
-        said.append(
+        sentences.append(
             "The runs were tested on different data: a spread over seeds is of the data too, and groups "
             "cannot be compared unless their data are alike."
         )
@@ -178,13 +183,13 @@ def remarks(named: Mapping[str, Sequence[Entry]], found: Figures) -> list[str]:
             one.summaries[direction].protocol for one in every if direction in one.summaries
         ]
         keys = dict.fromkeys(key for protocol in protocols for key in protocol)
-        said += [
+        sentences += [
             f"{WORDS[direction]}: {key} is not the same in every test; figures that depend on it cannot "
             "be compared."
             for key in keys
             if key != CHOICE and len({protocol.get(key) for protocol in protocols}) > 1
         ]
-    return said
+    return sentences
 
 
 def differences(named: Mapping[str, Sequence[Entry]]) -> dict[str, list[str]]:
@@ -201,14 +206,14 @@ def write_comparison(tested: Sequence[Entry], out: Path) -> tuple[Figures, list[
     """Compare and write the three files into ``out``; returns figures, remarks and the page."""
     named = groups(tested)
     found = figures(named)
-    said = remarks(named, found)
+    notes = remarks(named, found)
     differing = differences(named)
     write_json(
         out / "comparison.json",
         {
             "groups": {name: [str(one.run) for one in runs] for name, runs in named.items()},
             "differences": {k: dict(zip(named, v, strict=True)) for k, v in differing.items()},
-            "remarks": said,
+            "remarks": notes,
             "figures": {
                 direction: {
                     system: {metric: vars(spread) for metric, spread in metrics.items()}
@@ -231,8 +236,8 @@ def write_comparison(tested: Sequence[Entry], out: Path) -> tuple[Figures, list[
         rows = tuple((option, *values) for option, values in differing.items())
         sections.append(Table("What differs", ("option", *named), rows))
     sections += [_gallery(direction, named) for direction in found]
-    report = Report("Comparison", "\n\n".join(said), "none", tuple(sections))
-    return found, said, write(report, out / "comparison.html")
+    report = Report("Comparison", "\n\n".join(notes), "none", tuple(sections))
+    return found, notes, write(report, out / "comparison.html")
 
 
 def _table(direction: str, systems: Mapping[str, Mapping[str, Spread]]) -> Table:
@@ -242,9 +247,9 @@ def _table(direction: str, systems: Mapping[str, Mapping[str, Spread]]) -> Table
         for system, metrics in systems.items()
     )
     ends = {"high": "higher is better", "low": "lower is better"}
-    notes = (f"{FIGURES[name].title}: {ends[FIGURES[name].better]}" for name in names)
+    notes = (f"{METRICS[name].title}: {ends[METRICS[name].better]}" for name in names)
     note = "Mean ± standard deviation over seeds. " + "; ".join(notes) + "."
-    titles = tuple(FIGURES[name].title for name in names)
+    titles = tuple(METRICS[name].title for name in names)
     return Table(f"{WORDS[direction]}", ("system", *titles), rows, note)
 
 
@@ -253,35 +258,35 @@ def _gallery(direction: str, named: Mapping[str, Sequence[Entry]]) -> Gallery:
     there = {k: v[0] for k, v in named.items() if direction in v[0].config.directions}
     data = next(iter(there.values())).data
     shown = {name: one for name, one in there.items() if one.data == data}
-    found: list[tuple[Side, Entry]] = []
+    columns_of: list[tuple[DirectionData, Entry]] = []
     for one in shown.values():
         layout = locate(one.data, one.config.data.pairs, one.config.data.swap)
-        found += [(s, one) for s in sides(layout, one.config) if s.direction == direction]
-    side = found[0][0]
+        parts = direction_data(layout, one.config)
+        columns_of += [(part, one) for part in parts if part.direction == direction]
+    first = columns_of[0][0]
+    names = [file.relative_to(first.test.folder) for file in list_images(first.test.folder)]
+    common = [
+        name for name in names
+        if all(translation_path(one.run, part, name).is_file() for part, one in columns_of)
+    ]  # fmt: skip
     pictures = []
-    names = [file.relative_to(side.test.folder) for file in list_images(side.test.folder)]
-    common = [n for n in names if all(translation(t.run, s, n).is_file() for s, t in found)]
-    for name in common[:: max(1, len(common) // SHOWN)][:SHOWN]:
-        row = [
-            for_display(
-                side.test.read(side.test.folder / name, side.format_in).pixels, side.format_in
-            )
-        ]
-        for s, t in found:
-            row.append(
-                for_display(decode(translation(t.run, s, name), s.format_out).pixels, s.format_out)
-            )
-        truth = side.truth_of(name)
-        row += [for_display(truth, side.format_out)] if truth is not None else []
-        pictures.append((str(name), grid([[_small(p) for p in row]])))
-    order = ", ".join(["input", *shown, *(["truth"] if side.truth else [])])
+    for name in evenly(common, SHOWN):
+        source = first.test.read(first.test.folder / name, first.format_in)
+        row = [for_display(source.pixels, first.format_in)]
+        for part, one in columns_of:
+            picture = decode(translation_path(one.run, part, name), part.format_out)
+            row.append(for_display(picture.pixels, part.format_out))
+        truth = first.truth_of(name)
+        row += [for_display(truth, first.format_out)] if truth is not None else []
+        pictures.append((str(name), grid([[_small(cell) for cell in row]])))
+    order = ", ".join(["input", *shown, *(["truth"] if first.truth else [])])
     return Gallery(
         f"{WORDS[direction]}, test images", tuple(pictures), f"From left to right: {order}."
     )
 
 
 def _small(picture: Pixels) -> Pixels:
-    """Of one height and three channels, to stand in a row."""
+    """The picture in one height and three channels, to stand in a row."""
     height, width, channels = picture.shape
     shown = resize(picture, TALL, max(1, round(width * TALL / height)))
     return shown.repeat(3 // channels, axis=2)

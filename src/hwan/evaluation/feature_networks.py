@@ -1,4 +1,4 @@
-"""What a test sees with: the feature network, LPIPS, the colours of label maps; looked for, given or made.
+"""The feature network, LPIPS and the colours of label maps that a test uses: found, given or made.
 
 Nothing is downloaded. Each finder returns what it found and, where that is nothing, a sentence that
 says what was left out and where to put the file.
@@ -16,8 +16,8 @@ from hwan.config import DataConfig, PixelFormat
 from hwan.data.cache import open_cache
 from hwan.data.folders import Layout, evenly
 from hwan.errors import UsageError
-from hwan.evaluation.evaluate import Measure, sides, some_readings
-from hwan.evaluation.source import EvaluationSource
+from hwan.evaluation.images import some_images
+from hwan.evaluation.source import EvaluationSource, direction_data
 from hwan.metrics.baselines import with_channels
 from hwan.metrics.features import (
     ALEXNET,
@@ -29,10 +29,12 @@ from hwan.metrics.features import (
     where_to_put,
 )
 from hwan.metrics.labels import NAMED, find_palette, flat_colours, read_palette, share_named
+from hwan.metrics.metric import Measure
 from hwan.metrics.perceptual import load_lpips
 from hwan.metrics.selfnet import SIDE, self_features, train_selfnet
 
 PICTURES = 1000  # of each domain that the network of hwan's own learns from
+SETS = "FID, KID, precision, recall, density and coverage"
 MAPS = 100  # training pictures whose colours are counted
 
 
@@ -51,34 +53,31 @@ def pick_features(
     if wanted == "self":
         return _self(layout, config.data), ""
     if wanted == "none":
-        return (
-            None,
-            "FID, KID, precision, recall, density and coverage were left out: --features none.",
-        )
+        return None, f"{SETS} were left out: --features none."
     path = find(INCEPTION) if wanted == "auto" else Path(wanted)
     if path is None:
         return None, (
-            "FID, KID, precision, recall, density and coverage were left out: no Inception weights "
-            f"were found. To have them {where_to_put(INCEPTION)}, or give --features FILE; --features "
-            "self trains a small substitute on the data, which is no FID."
+            f"{SETS} were left out: no Inception weights were found. To have them {where_to_put(INCEPTION)}, "
+            "or give --features FILE; --features self trains a small substitute on the data, which is "
+            "no FID."
         )
     return load_inception(path, resizing, device), ""
 
 
 @lru_cache(maxsize=2)
 def _self(layout: Layout, data: DataConfig) -> Features:
-    kind = data.format_b
+    target = data.format_b
     squares = []
-    for source, own in ((layout.train_a, data.format_a), (layout.train_b, kind)):
-        cache = open_cache(source, data, own)
+    for folder, own in ((layout.train_a, data.format_a), (layout.train_b, target)):
+        cache = open_cache(folder, data, own)
         chosen = (cache[i] for i in evenly(range(len(cache)), PICTURES))
         # A of other channels is shown as B's baselines show it.
-        shown = (with_channels(p, kind.channels) for p in chosen)
-        probe = Features("", "", torch.nn.Identity(), SIDE, kind.channels)
-        depth = PixelFormat(kind.channels, own.depth, own.range)
-        squares.append(torch.stack([probe.square(p, depth) for p in shown]))
+        shown = (with_channels(picture, target.channels) for picture in chosen)
+        probe = Features("", "", torch.nn.Identity(), SIDE, target.channels)
+        depth = PixelFormat(target.channels, own.depth, own.range)
+        squares.append(torch.stack([probe.square(picture, depth) for picture in shown]))
     net, _ = train_selfnet(squares[0], squares[1])
-    return self_features(net, kind.channels)
+    return self_features(net, target.channels)
 
 
 def find_lpips(wanted: str, device: str = "cpu") -> tuple[Measure | None, str, str]:
@@ -108,20 +107,20 @@ def find_palettes(wanted: str, layout: Layout, config: EvaluationSource) -> dict
         return {}
     given = None if wanted == "auto" else read_palette(Path(wanted))
     found, named = {}, []
-    for side in sides(layout, config):
-        maps = some_readings(side.trained, side.format_out, MAPS)
+    for data in direction_data(layout, config):
+        maps = some_images(data.trained, data.format_out, MAPS)
         try:
             if given is None:
-                found[side.direction] = find_palette(maps)
+                found[data.direction] = find_palette(maps)
             else:
                 named.append(share_named(*flat_colours(maps), given))
                 if named[-1] >= NAMED:
-                    found[side.direction] = given
+                    found[data.direction] = given
         except UsageError:
             continue
     if given is not None and not found:
         raise UsageError(
-            f"--labels has the colours of {NAMED:.0%} of the flat pixels of a target domain",
+            f"--labels with the colours of {NAMED:.0%} of the flat pixels of a target domain",
             f"{max(named, default=0):.0%} by {wanted}",
             "add the missing colours, or leave --labels out",
         )

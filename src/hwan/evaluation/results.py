@@ -19,7 +19,7 @@ from hwan.files import write_csv, write_json
 from hwan.imaging.pixels import Pixels, to_tensor
 from hwan.metrics.health import diversity
 from hwan.metrics.labels import label_figures
-from hwan.metrics.names import FIGURES as FIGURES
+from hwan.metrics.records import METRICS, leading_metrics
 
 OURS = "hwan"
 BEST = "hwan, best checkpoint"
@@ -29,14 +29,13 @@ NOT_BASELINES = (OURS, BEST, REAL)
 CHOICE = "best checkpoint"
 """In a protocol: how it was chosen."""
 WORDS = {"ab": "A to B", "ba": "B to A"}
-LEADING = ("ssim", "lpips", "class_iou", "kid", "mmd_self", "mmd", "swd")
-"""The figures that words are made of: where hwan does not beat the baselines by one, it is said."""
 
 
 @dataclass(frozen=True)
 class ImageRow:
     """One test image. ``figures[system][metric]`` is empty where no truth is known; so is
-    ``confusion[system]``, of label maps: pixels of true class i taken as j at (i, j)."""
+    ``confusion[system]``, of label maps: pixels of true class i taken as j at (i, j). ``images_seen``:
+    the state of the generator, in images seen in training."""
 
     direction: str
     name: str
@@ -45,6 +44,7 @@ class ImageRow:
     source_small: Pixels
     output_small: Pixels
     confusion: Mapping[str, np.ndarray] = field(default_factory=dict)
+    images_seen: int = 0
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,8 @@ class Summary:
     every baseline's; None where no truth is known. ``distribution``: the figures of whole sets, by
     system and metric, taken as ``protocol`` says. ``left_out``: sentences on what was not measured.
     ``words``: sentences on whether hwan beats the baselines. ``health``: the figures of
-    ``hwan.metrics.health_limits`` for this direction."""
+    ``hwan.metrics.health_limits`` for this direction. ``images_seen``: how many images the generator
+    had seen in training when it was tested (of the best generator ``protocol`` says it)."""
 
     images: int
     systems: dict[str, dict[str, float]]
@@ -76,6 +77,7 @@ class Summary:
     left_out: tuple[str, ...] = ()
     words: tuple[str, ...] = ()
     health: dict[str, float] = field(default_factory=dict)
+    images_seen: int = 0
 
 
 def summarise(
@@ -92,7 +94,7 @@ def summarise(
     on, or (one-way methods) ``reals``, as ``real_thumbs`` reads them.
     """
     if not rows:
-        raise UsageError("the test folders hold readable images", "none",
+        raise UsageError("readable images in the test folders", "none",
                          "`hwan data check` lists broken ones")  # fmt: skip
     inputs = {d: [row.source_small for row in rows if row.direction == d] for d in ("ab", "ba")}
     found = {}
@@ -114,6 +116,7 @@ def summarise(
             (*left_out, *sets.left_out),
             _words(direction, systems) + _words(direction, sets.figures),
             {k: v for k, v in (health or {}).items() if k.endswith(f"_{direction}")},
+            here[0].images_seen,
         )
     return found
 
@@ -138,26 +141,31 @@ def _systems(known: Sequence[ImageRow]) -> dict[str, dict[str, float]]:
     return found
 
 
+def best_baselines(systems: Mapping[str, Mapping[str, float]]) -> dict[str, str]:
+    """The best baseline by each leading metric that hwan and a baseline have."""
+    found = {}
+    for name in leading_metrics():
+        known = {k: s[name] for k, s in systems.items() if not math.isnan(s.get(name, math.nan))}
+        if OURS in known and (others := baselines(known)):
+            found[name] = max(others, key=lambda system: METRICS[name].gain(known[system]))
+    return found
+
+
+def beats(name: str, figures: Mapping[str, float], baseline: Mapping[str, float]) -> bool:
+    """Whether ``figures`` are better than those of ``baseline`` by metric ``name``."""
+    return METRICS[name].gain(figures[name]) > METRICS[name].gain(baseline[name])
+
+
 def _words(direction: str, systems: Mapping[str, Mapping[str, float]]) -> tuple[str, ...]:
-    """For each leading figure: does hwan, and its best checkpoint, beat the best baseline?"""
-    sentences = []
-    for metric in LEADING:
-        figure = FIGURES[metric]
-        values = {k: s[metric] for k, s in systems.items() if not math.isnan(s.get(metric, np.nan))}
-        baseline_outputs = baselines(values)
-        if OURS not in values or not baseline_outputs:
-            continue
-        sign = 1 if figure.better == "high" else -1
-        best = max(baseline_outputs, key=lambda name: sign * values[name])
-        for system in (OURS, BEST):
-            if system in values:
-                won = sign * values[system] > sign * values[best]
-                sentences.append(
-                    f"{WORDS[direction]}: {system}'s {figure.title} "
-                    f"{values[system]:.{figure.decimals}f} {'beats' if won else 'does not beat'} the "
-                    f"best baseline, {best} ({values[best]:.{figure.decimals}f})."
-                )
-    return tuple(sentences)
+    """For each leading metric: does hwan, and its best generator, beat the best baseline?"""
+    return tuple(
+        f"{WORDS[direction]}: {system}'s {METRICS[name].title} {shown(name, systems[system][name])} "
+        f"{'beats' if beats(name, systems[system], systems[best]) else 'does not beat'} the best "
+        f"baseline, {best} ({shown(name, systems[best][name])})."
+        for name, best in best_baselines(systems).items()
+        for system in (OURS, BEST)
+        if not math.isnan(systems.get(system, {}).get(name, math.nan))
+    )
 
 
 def _diversity(outputs: Sequence[Pixels], reals: Sequence[Pixels]) -> float:
@@ -197,18 +205,17 @@ def write_results(rows: Sequence[ImageRow], summaries: Mapping[str, Summary], fo
 
 
 def columns(systems: Mapping[str, Mapping[str, float]]) -> list[str]:
-    """The figures that any system has, in the order of ``FIGURES``; all-nan ones left out."""
+    """The figures that any system has, in the order of ``METRICS``; all-nan ones left out."""
     there = {
         name for figures in systems.values() for name, value in figures.items()
         if not math.isnan(value)
     }  # fmt: skip
-    return [name for name in FIGURES if name in there]
+    return [name for name in METRICS if name in there]
 
 
 def shown(metric: str, value: float) -> str:
-    """A figure as text; "-" of one that is not in ``FIGURES``, or unknown."""
-    known = metric in FIGURES and not math.isnan(value)
-    return f"{value:.{FIGURES[metric].decimals}f}" if known else "-"
+    """A figure as text; "-" where it has no record or is unknown."""
+    return METRICS[metric].text(value) if metric in METRICS and not math.isnan(value) else "-"
 
 
 def flat(summary: Summary) -> list[tuple[str, str, float]]:

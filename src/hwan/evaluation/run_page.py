@@ -14,37 +14,26 @@ from hwan import __version__
 from hwan import config as configs
 from hwan.config.methods import record_of
 from hwan.data.folders import Layout
-from hwan.evaluation.evaluate import sides, translation
-from hwan.evaluation.results import (
-    FIGURES,
-    LEADING,
-    OURS,
-    REAL,
-    WORDS,
-    ImageRow,
-    Summary,
-    columns,
-    shown,
+from hwan.evaluation.images import translation_path
+from hwan.evaluation.results import OURS, REAL, WORDS, ImageRow, Summary, columns, shown
+from hwan.evaluation.source import (
+    EvaluationSource,
+    GeneratorSource,
+    direction_data,
+    known_options,
+    read_source,
 )
-from hwan.evaluation.source import EvaluationSource, GeneratorSource, known_options, read_source
 from hwan.evaluation.training_sections import checks, curves, health
-from hwan.evaluation.verdict import directions, judge, meaning, title
+from hwan.evaluation.verdict import directions, overall_verdict
 from hwan.files import read_json
 from hwan.imaging.pixels import decode, for_display
 from hwan.inference.model_card import README
 from hwan.inference.translate import is_generator
 from hwan.metrics.health_limits import findings
+from hwan.metrics.records import METRICS, leading_metrics, meaning, title
 from hwan.nets.folder import load_generator
-from hwan.report.page import (
-    Compare,
-    CompareItem,
-    Facts,
-    Frames,
-    Report,
-    Section,
-    Table,
-    write,
-)
+from hwan.report.page import write
+from hwan.report.sections import Compare, CompareItem, Facts, Frames, Report, Section, Table
 from hwan.runtime import describe, pick_device
 
 EXTREMES = 3  # of the best and of the worst test images
@@ -61,8 +50,8 @@ def write_run_report(
     config = read_source(run)
     summaries = summaries or {}
     lone = isinstance(config, GeneratorSource)
-    told = "" if lone else (run / "log.jsonl").read_text("utf-8")
-    log = [json.loads(line) for line in told.splitlines()]
+    text = "" if lone else (run / "log.jsonl").read_text("utf-8")
+    log = [json.loads(line) for line in text.splitlines()]
     found = findings(health(log, summaries))
     alarms = [finding for finding in found if finding.light == "bad"]
     sections: list[Section] = [] if lone else [_samples(run, config)]
@@ -71,30 +60,22 @@ def write_run_report(
     if summaries:
         sections.append(_alone(summaries))
     for direction, summary in summaries.items():
-        words = WORDS[direction]
+        arrow = WORDS[direction]
         if summary.systems:
-            sections.append(_table(f"{words}, against the truth", summary.systems, summary, ""))
+            sections.append(_table(f"{arrow}, against the truth", summary.systems, summary, ""))
         if summary.distribution:
             protocol = "; ".join(f"{name}: {value}" for name, value in summary.protocol.items())
-            table = f"{words}, as a set of pictures"
+            table = f"{arrow}, as a set of pictures"
             sections.append(_table(table, summary.distribution, summary, protocol))
         items = _items(run, layout, config, direction, rows)
         sections += _extremes(direction, items)
         if items:
-            sections.append(Compare(f"{words}, every test image", items))
+            sections.append(Compare(f"{arrow}, every test image", items))
     sections += [*([] if lone else [curves(log)]), *_facts(run, config, summaries)]
-    text, verdict = judge(summaries, alarms)
-    return write(
-        Report(
-            run.resolve().name,
-            text,
-            verdict,
-            tuple(sections),
-            _strip(config, log, summaries),
-            tuple(str(finding) for finding in alarms),
-        ),
-        run / "report.html",
-    )
+    words, verdict = overall_verdict(summaries, alarms)
+    facts, alerts = _strip(config, log, summaries), tuple(map(str, alarms))
+    name = run.resolve().name
+    return write(Report(name, words, verdict, tuple(sections), facts, alerts), run / "report.html")
 
 
 def _strip(
@@ -141,9 +122,11 @@ def _table(
 ) -> Table:
     """One line a system, one column a figure, whatever figures there are."""
     every = dict.fromkeys(metric for figures in systems.values() for metric in figures)
-    strange = [m for m in every if m not in FIGURES and not m.startswith("swd_")]  # scales of one
-    metrics = [*columns(systems), *strange]
-    known = {metric: FIGURES[metric] for metric in metrics if metric in FIGURES}
+    unrecorded = [
+        m for m in every if m not in METRICS and not m.startswith("swd_")
+    ]  # scales of one
+    metrics = [*columns(systems), *unrecorded]
+    known = {metric: METRICS[metric] for metric in metrics if metric in METRICS}
     return Table(
         name,
         ("system", *map(title, metrics)),
@@ -170,22 +153,22 @@ def _samples(run: Path, config: EvaluationSource) -> Frames:
 def _items(
     run: Path, layout: Layout, config: EvaluationSource, direction: str, rows: Sequence[ImageRow]
 ) -> tuple[CompareItem, ...]:
-    side = next(s for s in sides(layout, config) if s.direction == direction)
+    data = next(d for d in direction_data(layout, config) if d.direction == direction)
     items = []
     for row in (r for r in rows if r.direction == direction):
         name = Path(row.name)
-        before, truth = side.test.read(side.test.folder / name, side.format_in), side.truth_of(name)
-        after = decode(translation(run, side, name), side.format_out)
-        taken = {**row.figures.get(OURS, {}), "cycle_l1": row.cycle_l1}
-        figures = {metric: v for metric, v in taken.items() if not math.isnan(v)}
+        before, truth = data.test.read(data.test.folder / name, data.format_in), data.truth_of(name)
+        after = decode(translation_path(run, data, name), data.format_out)
+        every = {**row.figures.get(OURS, {}), "cycle_l1": row.cycle_l1}
+        figures = {metric: v for metric, v in every.items() if not math.isnan(v)}
         some = [m for m in ("ssim", "lpips", "pixel_accuracy", "cycle_l1") if m in figures]
         items.append(
             CompareItem(
                 row.name,
-                for_display(before.pixels, side.format_in),
-                for_display(after.pixels, side.format_out),
-                None if truth is None else for_display(truth, side.format_out),
-                ", ".join(f"{title(m)} {figures[m]:.{FIGURES[m].decimals}f}" for m in some),
+                for_display(before.pixels, data.format_in),
+                for_display(after.pixels, data.format_out),
+                None if truth is None else for_display(truth, data.format_out),
+                ", ".join(f"{title(m)} {shown(m, figures[m])}" for m in some),
                 {title(metric): value for metric, value in figures.items()},
             )
         )
@@ -195,13 +178,14 @@ def _items(
 def _extremes(direction: str, items: Sequence[CompareItem]) -> list[Section]:
     """The best and the worst images by the first leading figure they have, else by the cycle error."""
     metric = next(
-        (m for m in (*LEADING, "cycle_l1") if any(title(m) in i.figures for i in items)), ""
+        (m for m in (*leading_metrics(), "cycle_l1") if any(title(m) in i.figures for i in items)),
+        "",
     )
     known = [item for item in items if title(metric) in item.figures]
     if len(known) < 2 * EXTREMES:
         return []
     known.sort(key=lambda item: item.figures[title(metric)])
-    if FIGURES[metric].better == "high":
+    if METRICS[metric].better == "high":
         known.reverse()
     ends = [("best", item) for item in known[:EXTREMES]]
     ends += [("worst", item) for item in known[: -EXTREMES - 1 : -1]]
@@ -215,22 +199,19 @@ def _extremes(direction: str, items: Sequence[CompareItem]) -> list[Section]:
 
 
 def _facts(run: Path, config: EvaluationSource, summaries: Mapping[str, Summary]) -> list[Section]:
-    if isinstance(config, GeneratorSource):
-        here = f"hwan {__version__}, {describe(pick_device())}"
-        facts = {"tested on": directions(summaries), "this page": here}
-        return [Facts("Configuration", known_options(config)), Facts("Environment", facts)]
-    recorded = read_json(run / "data.json")
-    trained = {name: str(value) for name, value in recorded.get("environment", {}).items()}
-    counts = recorded.get("counts", {})
-    here = f"hwan {__version__}, {describe(pick_device())}"
-    facts = {
-        "data": ", ".join(recorded["data"]),
-        **{f"trained on, {side.upper()}": f"{count:,} images" for side, count in counts.items()},
-        **({"tested on": directions(summaries)} if summaries else {}),
-        "seed": str(config.train.seed),
-        **trained,
-        "this page": f"{here}",
-    }
+    facts = {"tested on": directions(summaries)} if summaries else {}
+    if not isinstance(config, GeneratorSource):
+        recorded = read_json(run / "data.json")
+        counts = recorded.get("counts", {})
+        environment = recorded.get("environment", {})
+        facts = {
+            "data": ", ".join(recorded["data"]),
+            **{f"trained on, {d.upper()}": f"{count:,} images" for d, count in counts.items()},
+            **facts,
+            "seed": str(config.train.seed),
+            **{name: str(value) for name, value in environment.items()},
+        }
+    facts["this page"] = f"hwan {__version__}, {describe(pick_device())}"
     return [Facts("Configuration", known_options(config)), Facts("Environment", facts)]
 
 
@@ -267,7 +248,7 @@ def _tested(folder: Path) -> list[str]:
     for direction, found in read_json(path).items():
         parts = [found.get(part, {}).get(OURS, {}) for part in ("systems", "distribution")]
         ours = {**parts[0], **parts[1], **found}
-        told = [f"{title(m)} {shown(m, ours[m])}" for m in FIGURES if ours.get(m) is not None]
-        lines.append(f"  {WORDS[direction]}, {found.get('images')} images: {', '.join(told)}")
+        texts = [f"{title(m)} {shown(m, ours[m])}" for m in METRICS if ours.get(m) is not None]
+        lines.append(f"  {WORDS[direction]}, {found.get('images')} images: {', '.join(texts)}")
         lines += [f"  {sentence}" for sentence in found.get("words", ())]
     return lines

@@ -1,33 +1,41 @@
-"""What a test is of: a run, whose config.json says everything, or a generator folder without its run."""
+"""The source of an evaluation: a run, whose config.json says everything, or a generator folder without
+its run; and the images that each of its directions is tested on."""
 
 from __future__ import annotations
 
+import glob
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from hwan import config as configs
-from hwan.config import Config, DataConfig, Pairing
+from hwan.config import Config, DataConfig, Pairing, PixelFormat
 from hwan.config.applicability import options
+from hwan.data.folders import ImageFolder, Layout, locate
+from hwan.errors import UsageError
+from hwan.files import read_json
+from hwan.imaging.codecs import SUFFIXES
+from hwan.imaging.pixels import Pixels
 from hwan.inference.translate import is_generator
 from hwan.nets.folder import GeneratorSpec, read_spec
 
 
 @dataclass(frozen=True)
 class GeneratorSource:
-    """A generator without its run. ``data``: what its card says of the pixels and the size of crops; of
-    all else, how the images were prepared, nothing is known."""
+    """A generator without its run. ``data`` holds what its spec says: the pixel formats and the size of
+    the crops. How else the images were prepared is not known."""
 
     spec: GeneratorSpec
     data: DataConfig
 
     @property
     def method(self) -> str:
-        """What trained it."""
+        """The method that trained it."""
         return self.spec.method
 
     @property
     def directions(self) -> tuple[str, ...]:
-        """Its own, alone."""
+        """Its own direction alone."""
         return (self.spec.direction,)
 
 
@@ -36,8 +44,8 @@ EvaluationSource = Config | GeneratorSource
 
 
 def read_source(folder: Path, pairs: Pairing | None = None, swap: bool = False) -> EvaluationSource:
-    """The run or the generator in ``folder``; ``pairs`` and ``swap`` say how the data it is tested on
-    belong together, where they are not as the run's own.
+    """The run or the generator in ``folder``. ``pairs`` and ``swap`` describe the test data where they
+    differ from what the run was trained on.
 
     Raises ``UsageError`` for a folder that is neither.
     """
@@ -45,8 +53,8 @@ def read_source(folder: Path, pairs: Pairing | None = None, swap: bool = False) 
         config = configs.load(folder / "config.json")
         return replace(config, data=_paired(config.data, pairs, swap))
     spec = read_spec(folder)
-    kinds = (spec.format_in, spec.format_out)
-    a, b = kinds if spec.direction == "ab" else kinds[::-1]
+    formats = (spec.format_in, spec.format_out)
+    a, b = formats if spec.direction == "ab" else formats[::-1]
     data = DataConfig(
         size=min(spec.size),  # its tests are on squares
         channels_a=a.channels, channels_b=b.channels,
@@ -60,13 +68,82 @@ def _paired(data: DataConfig, pairs: Pairing | None, swap: bool) -> DataConfig:
     return replace(data, pairs=pairs or data.pairs, swap=data.swap or swap)
 
 
-def known_options(tested: EvaluationSource) -> dict[str, str]:
+def known_options(source: EvaluationSource) -> dict[str, str]:
     """Every option that is known, by its dotted name."""
-    if isinstance(tested, GeneratorSource):
-        spec = tested.spec
+    if isinstance(source, GeneratorSource):
+        spec = source.spec
         return {
             "method": spec.method,
             "data.size": str(min(spec.size)),
             **{f"generator.{key}": str(value) for key, value in asdict(spec.generator).items()},
         }
-    return options(tested)
+    return options(source)
+
+
+@dataclass(frozen=True)
+class DirectionData:
+    """What one direction is tested on: its test images, the truth of each where it is known, the real
+    test images of the target domain (``reals``) and the training images of that domain."""
+
+    direction: str
+    test: ImageFolder
+    truth: ImageFolder | None
+    reals: ImageFolder | None
+    trained: ImageFolder
+    format_in: PixelFormat
+    format_out: PixelFormat
+
+    def truth_of(self, name: Path) -> Pixels | None:
+        """What test image ``name`` should become, where that is known: the file of its name, else the
+        file whose name differs in its suffix alone."""
+        if self.truth is None:
+            return None
+        exact = self.truth.folder / name
+        same = sorted(exact.parent.glob(f"{glob.escape(name.stem)}.*"))
+        candidates = [exact] if exact.is_file() else same
+        found = next((path for path in candidates if path.suffix.lower() in SUFFIXES), None)
+        return self.truth.read(found, self.format_out).pixels if found else None
+
+
+def direction_data(layout: Layout, source: EvaluationSource) -> tuple[DirectionData, ...]:
+    """The data of each direction of ``source``. Raises ``UsageError`` where there is no test folder."""
+    a, b = source.data.format_a, source.data.format_b
+    found = []
+    for direction in source.directions:
+        ahead = direction == "ab"
+        test, reals = (layout.test_a, layout.test_b)[:: 1 if ahead else -1]
+        if test is None:
+            raise UsageError(
+                "held-out images in testA and testB (of pairs in one file: test or val)",
+                f"{layout.train_a.folder.parent} without them",
+                "set some images of each domain aside there; never test on trained ones",
+            )
+        truth, trained = (
+            (layout.truth_b, layout.train_b) if ahead else (layout.truth_a, layout.train_a)
+        )
+        formats = (a, b) if ahead else (b, a)
+        found.append(DirectionData(direction, test, truth, reals, trained, *formats))
+    return tuple(found)
+
+
+def data_folders(run: Path, data: Sequence[Path] = ()) -> tuple[Path, ...]:
+    """``data`` where given, else the folders that the run was trained on.
+
+    Raises ``UsageError`` for a generator folder without ``data``.
+    """
+    if not data and is_generator(run):
+        raise UsageError(
+            "the data to test on, which a generator folder does not name",
+            f"{run} without --data",
+            "add --data FOLDER (with --pairs where A and B belong together), or test the run it came from",
+        )
+    return tuple(data) or tuple(Path(path) for path in read_json(run / "data.json")["data"])
+
+
+def run_data(
+    run: Path, data: Sequence[Path] = (), pairs: Pairing | None = None, swap: bool = False
+) -> Layout:
+    """The data set of a run: ``data`` where given, else what it was trained on. ``pairs`` and ``swap``
+    as in ``read_source``."""
+    config = read_source(run, pairs, swap).data
+    return locate(data_folders(run, data), config.pairs, config.swap)

@@ -1,4 +1,4 @@
-"""What a run's log says over time, as sections of the report: curves, and health by traffic light."""
+"""The report's sections on a run's log: curves, and health by traffic light."""
 
 from __future__ import annotations
 
@@ -9,46 +9,56 @@ from typing import Any
 from hwan.evaluation.results import Summary
 from hwan.metrics.health_limits import Finding
 from hwan.report.chart import Curves
-from hwan.report.page import Charts, Check, Checks
+from hwan.report.sections import Charts, Check, Checks
 
 Log = Sequence[Mapping[str, Any]]
 
 
-def _series(log: Log, key: str, name: str) -> tuple[tuple[float, float], ...]:
-    return tuple((row["images"], row[key][name]) for row in log if name in row[key])
+NOTES = {
+    "generators": "The height of an adversarial loss has no meaning, since both sides move. Cycle, "
+    "identity, L1 and the like, times their weights, should fall and flatten.",
+    "discriminators": "The height has no meaning, since both sides move. A discriminator at 0 for long "
+    "teaches nothing.",
+}
+"""What to look for in the losses of an optimizer group."""
+
+
+def grouped_losses(losses: Mapping[str, Any]) -> dict[str, dict[str, float]]:
+    """The losses of a row of log.jsonl as {group: {name: value}}.
+
+    Rows of version 1 hold {name: value}: there, the prefix tells a discriminator's loss.
+    """
+    if all(isinstance(value, Mapping) for value in losses.values()):
+        return {group: dict(values) for group, values in losses.items()}
+    found: dict[str, dict[str, float]] = {}
+    for name, value in losses.items():
+        group = "discriminators" if name.startswith(("d_", "gp_", "r1_")) else "generators"
+        found.setdefault(group, {})[name] = value
+    return found
+
+
+def _series(
+    rows: Sequence[tuple[float, Mapping[str, float]]], name: str
+) -> tuple[tuple[float, float], ...]:
+    return tuple((images, values[name]) for images, values in rows if name in values)
 
 
 def curves(log: Log) -> Charts:
-    """Losses by kind, learning rate and speed."""
-    losses = sorted({name for row in log for name in row["losses"]})
-    groups = {
-        "Adversarial losses": (
-            [n for n in losses if n.startswith(("gan", "d_"))],
-            "Their height has no meaning: both sides move. A discriminator (d_) at 0 for long teaches "
-            "nothing.",
-        ),
-        "Gradient penalties": ([n for n in losses if n.startswith(("gp_", "r1_"))], ""),
-        "What ties output to input": (
-            [n for n in losses if not n.startswith(("gan", "d_", "gp_", "r1_"))],
-            "Cycle, identity, L1 and the like, times their weights. These should fall and flatten.",
-        ),
-    }
+    """The losses of each optimizer group, learning rate and speed."""
     smooth = len(log) // 20
-    charts = [
-        Curves(
-            name,
-            {loss: _series(log, "losses", loss) for loss in some},
-            y_label="weighted loss",
-            note=note,
-            smooth=smooth,
-        )
-        for name, (some, note) in groups.items()
-        if some
-    ]
-    for key, name, unit in (("lr", "Learning rate", "of Adam"),
-                            ("images_per_second", "Speed", "images a second")):  # fmt: skip
+    rows = [(row["images"], grouped_losses(row["losses"])) for row in log]
+    charts = []
+    for group in dict.fromkeys(group for _, losses in rows for group in losses):
+        values = [(images, losses.get(group, {})) for images, losses in rows]
+        names = sorted({name for _, losses in values for name in losses})
+        series = {name: _series(values, name) for name in names}
+        title, note = f"Losses of the {group}", NOTES.get(group, "")
+        charts.append(Curves(title, series, y_label="weighted loss", note=note, smooth=smooth))
+    for key, name, unit, width in (
+        ("lr", "Learning rate", "of Adam", 0),
+        ("images_per_second", "Speed", "images a second", smooth),
+    ):
         points = tuple((row["images"], row[key]) for row in log)
-        width = smooth if key != "lr" else 0
         charts.append(Curves(name, {key: points}, y_label=unit, smooth=width))
     return Charts("Curves", tuple(charts))
 
@@ -63,39 +73,34 @@ def health(log: Log, summaries: Mapping[str, Summary]) -> dict[str, float]:
 
 
 def checks(found: Sequence[Finding], log: Log, summaries: Mapping[str, Summary]) -> Checks:
-    """The findings by traffic light, each sign with its history while training."""
-    by_sign: dict[str, list[Finding]] = {}
+    """The findings by traffic light, each with its history while training."""
+    by_title: dict[str, list[Finding]] = {}
     for finding in found:
-        by_sign.setdefault(finding.sign.title, []).append(finding)
+        by_title.setdefault(finding.limit.title, []).append(finding)
+    rows = [(row["images"], row["health"]) for row in log]
     items = []
-    for same in by_sign.values():
-        sign = same[0].sign
-        every = {f.place: _series(log, "health", f.figure) for f in same}
-        series = {k: v for k, v in every.items() if any(math.isfinite(y) for _, y in v)}
-        bound = next((end for end in sign.limits if 0 < abs(end) < math.inf), None)
+    for title, same in by_title.items():
+        limit = same[0].limit
+        series = {f.place: _series(rows, f.figure) for f in same}
+        series = {k: v for k, v in series.items() if any(math.isfinite(y) for _, y in v)}
+        bound = next((end for end in limit.limits if 0 < abs(end) < math.inf), None)
+        history = Curves(
+            title,
+            series,
+            threshold=None if bound is None else (bound, "limit"),
+            log_y=100 <= limit.good[1] < math.inf,
+        )
         drawn = any(len(points) > 1 for points in series.values())
+        readings = tuple((f.place, f.value, f.light) for f in same)
+        fine = _range(*limit.good)
         items.append(
-            Check(
-                sign.title,
-                sign.meaning,
-                _range(*sign.good),
-                tuple((f.place, f.value, f.light) for f in same),
-                sign.advice,
-                Curves(
-                    sign.title,
-                    series,
-                    threshold=None if bound is None else (bound, "limit"),
-                    log_y=100 <= sign.good[1] < math.inf,
-                )
-                if drawn
-                else None,
-            )
+            Check(title, limit.meaning, fine, readings, limit.advice, history if drawn else None)
         )
     tested = any(summary.health for summary in summaries.values())
     return Checks(
         "Health",
         tuple(items),
-        "Whether something broke, told without true pictures. Collapse takes three figures "
+        "Whether something broke, measured without true pictures. Collapse takes three figures "
         "(diversity, own outputs, input dependence), since each alone misses a case. "
         + ("Directions: from the test's images; the rest: " if tested else "All: ")
         + "from the last measurement while training. The small curves are the training's, the dashed "

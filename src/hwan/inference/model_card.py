@@ -12,7 +12,7 @@ from pathlib import Path
 from hwan import __version__
 from hwan.config import PixelFormat
 from hwan.files import read_json, write_atomic
-from hwan.metrics.names import FIGURES
+from hwan.metrics.records import METRICS
 from hwan.nets.folder import GeneratorSpec, direction_of, load_generator, save_generator
 
 README, SAMPLES = "README.md", "samples.png"
@@ -124,14 +124,14 @@ def _figures(spec: GeneratorSpec, *tested: Path | None) -> str:
     for part in ("systems", "distribution"):
         for system, row in (found.get(part) or {}).items():
             systems.setdefault(system, {}).update(row)
-    table = {m: [_number(m, row.get(m)) for row in systems.values()] for m in FIGURES}
+    table = {m: [_number(m, row.get(m)) for row in systems.values()] for m in METRICS}
     table = {metric: cells for metric, cells in table.items() if any(cells)}
     if table:
         lines += ["", "| | " + " | ".join(systems) + " |", "|---" * (len(systems) + 1) + "|"]
     for metric, cells in table.items():
-        arrow = "" if metric.endswith("_se") else ARROWS[FIGURES[metric].better]
-        lines.append(f"| {FIGURES[metric].title}{arrow} | " + " | ".join(cells) + " |")
-    more = [f"{FIGURES[m].title} {text}" for m in FIGURES if (text := _number(m, found.get(m)))]
+        arrow = "" if metric.endswith("_se") else ARROWS[METRICS[metric].better]
+        lines.append(f"| {METRICS[metric].title}{arrow} | " + " | ".join(cells) + " |")
+    more = [f"{METRICS[m].title} {text}" for m in METRICS if (text := _number(m, found.get(m)))]
     if more:
         lines += ["", f"Without a truth: {', '.join(more)}."]
     lines += ["", *(f"- {sentence}" for sentence in found.get("words") or ())]
@@ -139,7 +139,7 @@ def _figures(spec: GeneratorSpec, *tested: Path | None) -> str:
 
 
 def _number(metric: str, value: object) -> str:
-    return f"{value:.{FIGURES[metric].decimals}f}" if isinstance(value, int | float) else ""
+    return f"{value:.{METRICS[metric].decimals}f}" if isinstance(value, int | float) else ""
 
 
 def _limits(spec: GeneratorSpec) -> list[str]:

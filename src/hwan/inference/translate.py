@@ -13,6 +13,7 @@ from jaxtyping import Float
 from PIL import Image
 from torch import Tensor, nn
 
+from hwan.config.methods import record_of
 from hwan.config import Precision
 from hwan.errors import require
 from hwan.files import read_json
@@ -208,13 +209,20 @@ def find_generator(run: Path, direction: str = "") -> Path:
     Raises ``UsageError`` when there is none, or when a generator folder has the other direction.
     """
     folder = run if is_generator(run) else run / f"generator_{direction or 'ab'}"
+    config = run / CONFIG
+    method = read_json(config).get("method", "") if folder != run and config.is_file() else ""
+    directions = record_of(method).directions
+    require(
+        not method or not direction or direction in directions,
+        f"a direction that method {method} trains: {', '.join(directions)}",
+        direction,
+        "train one the other way by --data.swap",
+    )
     require(
         is_generator(folder),
         "a run folder with a trained generator, or a generator folder",
         f"{run}, without {folder.name}",
-        "train one the other way by --data.swap, if its method is one-way (A to B)"
-        if direction == "ba"
-        else "give the --out of a training; it writes generators from its first tick on",
+        "give the --out of a training; it writes generators from its first tick on",
     )
     if wanted := direction or direction_of(folder.name):
         own = read_spec(folder).direction

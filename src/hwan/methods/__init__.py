@@ -1,4 +1,7 @@
-"""Methods by name: networks and objective."""
+"""Each method's networks and objective in one file, and the losses that they share; METHODS names them.
+
+Methods import nets and lower rooms, never each other; training and study import this room.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every method has against one domain: a discriminator, and all that goes with it."""
+"""The adversarial loss of one domain: its discriminator, pool, augmentation and penalties."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ Tensor4 = Float[Tensor, "b c h w"]
 
 @final
 class AdversarialLoss(nn.Module):
-    """One domain's discriminator with its objective, pool, augmentation and penalties.
+    """Both sides' adversarial losses for one domain.
 
-    ``discriminator`` is the network, for a player to update. ``channels`` are those of the tensors
-    it is given: for a conditional one (pix2pix) those of the input and the output together, stacked
-    by the caller. ``seed`` is that of every draw made here; the first weights continue the stream of
-    ``weights`` (None: one of their own from ``seed``). All state is part of ``state_dict``.
+    ``discriminator`` is the network, for an optimizer group to update. ``channels`` are those of the
+    tensors it is given: a conditional one (pix2pix) is given the input and the output, stacked by the
+    caller. ``seed`` seeds every draw made here; the first weights are drawn from ``weights`` (None:
+    from a generator of their own with ``seed``). All state is part of ``state_dict``.
     """
 
     def __init__(
@@ -44,16 +44,16 @@ class AdversarialLoss(nn.Module):
 
     def generator_loss(self, fake: Tensor4) -> Tensor:
         """The generator's adversarial loss for ``fake`` (B, channels, H, W) in [-1, 1]."""
-        return self.objective.generator_loss(self.discriminator(self._shown(fake)))
+        return self.objective.generator_loss(self.discriminator(self._augmented(fake)))
 
     def discriminator_loss(self, real: Tensor4, fake: Tensor4, domain: str) -> Losses:
         """The discriminator's losses, weighted: ``d_<domain>``, and ``gp_``, ``r1_`` where they are on.
 
-        Fakes are a mix of these and the pool's. No gradient reaches the images. Penalties are taken
-        where the discriminator looks: on augmented images, if they are.
+        The discriminator sees a mix of ``fake`` and the pool's images. No gradient reaches the images.
+        Penalties are taken on what the discriminator sees: with DiffAugment, on augmented images.
         """
-        real = self._shown(real.detach())
-        fake = self._shown(self.pool(fake.detach()))
+        real = self._augmented(real.detach())
+        fake = self._augmented(self.pool(fake.detach()))
         losses = {f"d_{domain}": self.objective.discriminator_loss(*self._logits(real, fake))}
         if self.loss.gan == "wgan-gp":
             losses[f"gp_{domain}"] = gradient_penalty(
@@ -68,8 +68,8 @@ class AdversarialLoss(nn.Module):
     ) -> tuple[DiscriminatorOutput, DiscriminatorOutput]:
         if not self.batched:
             return self.discriminator(real), self.discriminator(fake)
-        both = logits_of(self.discriminator(torch.cat([real, fake.to(real.dtype)])))
-        return tuple(x[: len(real)] for x in both), tuple(x[len(real) :] for x in both)
+        logits = logits_of(self.discriminator(torch.cat([real, fake.to(real.dtype)])))
+        return tuple(x[: len(real)] for x in logits), tuple(x[len(real) :] for x in logits)
 
-    def _shown(self, images: Tensor4) -> Tensor4:
+    def _augmented(self, images: Tensor4) -> Tensor4:
         return diffaugment(images, self.loss.diffaugment, self.pool.random)

@@ -1,5 +1,5 @@
-"""CUT and FastCUT (Park et al. 2020): one way, and a patch of the output must be told from others by
-the patch of the input at its place.
+"""CUT and FastCUT (Park et al. 2020): one way, and a patch of the output resembles the patch of the input
+at its place more than other patches of the input.
 
 L_GAN(G, D) + lambda_X L_PatchNCE(G, H, X) + lambda_Y L_PatchNCE(G, H, Y)           (equation 5)
 
@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from hwan.config import Config
 from hwan.methods.adversarial import AdversarialLoss
-from hwan.methods.base import Images, Losses, OptimizerGroup, new_generator, one_call, one_call_each
+from hwan.methods.base import Images, Losses, OptimizerGroup, new_generator, translated
 from hwan.methods.losses import patch_nce
 from hwan.nets.resnet import contrastive_layers, features
 from hwan.runtime import sent
@@ -49,8 +49,7 @@ class Projections(nn.Module):
         """Places (N,) in each layer (B, C, H, W), the same for every image of the batch."""
         found = []
         for layer in layers:
-            places = layer.shape[2] * layer.shape[3]
-            order = torch.randperm(places, generator=self.random)
+            order = torch.randperm(layer.shape[2] * layer.shape[3], generator=self.random)
             found.append(sent(order[: self.patches], layer.device))
         return found
 
@@ -85,51 +84,40 @@ class CUT(nn.Module):
         self.generator_ab = new_generator(config, "ab", weights)
         self.generators = {"generator_ab": self.generator_ab}
         blank = torch.zeros(2, config.data.channels_a, config.data.size, config.data.size)
-        self.generator_ab.eval()  # a look that leaves no trace in running statistics
+        self.generator_ab.eval()  # so that this call leaves running statistics as they are
         with torch.no_grad():
             channels = [f.shape[1] for f in features(self.generator_ab, blank, self.layers)]
         self.generator_ab.train()
         self.projections = Projections(channels, config.loss.nce_patches, seed + 1)
         self.adversarial_b = AdversarialLoss(config, config.data.channels_b, seed, weights)
+        discriminators = (self.adversarial_b.discriminator,)
+        generators = (self.generator_ab, self.projections)
         self.groups = (
-            OptimizerGroup(
-                "discriminators",
-                (self.adversarial_b.discriminator,),
-                self.discriminator_loss,
-                through_generators=False,
-            ),
-            OptimizerGroup(
-                "generators",
-                (self.generator_ab, self.projections),
-                self.generator_loss,
-                through_generators=True,
-            ),
+            OptimizerGroup("discriminators", discriminators, self.discriminator_loss),
+            OptimizerGroup("generators", generators, self.generator_loss),
         )
 
     def forward(
         self, real_a: Float[Tensor, "b ca h w"], real_b: Float[Tensor, "b cb h w"]
     ) -> Images:
         """``fake_b``, and ``idt_b`` where CUT's identity term is on."""
-        images, asked = {"real_a": real_a, "real_b": real_b}, [real_a]
+        images, inputs = {"real_a": real_a, "real_b": real_b}, {"fake_b": real_a}
         if self.loss.flip_equivariance and self.training and self.projections.toss():
             # A mirrored input should give the mirrored output: the patches are compared mirrored back.
             images["mirrored"] = torch.ones((), dtype=torch.bool)
-            asked = [real_a.flip(3)]
-        identity = self.loss.nce_identity and self.training
-        if identity:
-            asked.append(real_b)
-        call = one_call if self.batched else one_call_each
-        fake_b, *more = call(self.generator_ab, *asked)
-        return images | {"fake_b": fake_b} | ({"idt_b": more[0]} if identity else {})
+            inputs["fake_b"] = real_a.flip(3)
+        if self.loss.nce_identity and self.training:
+            inputs["idt_b"] = real_b
+        return images | translated(self.generator_ab, inputs, self.batched)
 
     def generator_loss(self, images: Images) -> Losses:
         """The generator's objective: equation 5. With the identity term the two contrastive losses are
         averaged, as in the authors' code; the paper adds them."""
         share = self.loss.nce * (0.5 if self.loss.nce_identity else 1.0)
+        mirrored = "mirrored" in images  # drawn in the forward pass
         losses = {
             "gan_ab": self.adversarial_b.generator_loss(images["fake_b"]),
-            "nce_a": share
-            * self.contrast(images["real_a"], images["fake_b"], "mirrored" in images),
+            "nce_a": share * self.contrast(images["real_a"], images["fake_b"], mirrored),
         }
         if self.loss.nce_identity:
             losses["nce_b"] = share * self.contrast(images["real_b"], images["idt_b"])

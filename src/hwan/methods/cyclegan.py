@@ -3,10 +3,13 @@
     L(G, F, D_A, D_B) = L_GAN(G, D_B) + L_GAN(F, D_A) + lambda L_cyc(G, F)          (equation 3)
 
 plus the identity loss of section 5.2. The generators are updated first and the discriminators then,
-from the images made before the generators' update, as in the reference code.
+from the images made before the generators' update, as in the reference code. The losses themselves
+are in methods/adversarial.py (with the discriminators) and methods/losses.py.
 """
 
 from __future__ import annotations
+
+from functools import partial
 
 import torch
 from jaxtyping import Float
@@ -14,49 +17,41 @@ from torch import Tensor, nn
 
 from hwan.config import Config
 from hwan.methods.adversarial import AdversarialLoss
-from hwan.methods.base import Images, Losses, OptimizerGroup, new_generator, one_call
+from hwan.methods.base import Half, Images, Losses, OptimizerGroup, new_generator, translated
 from hwan.methods.losses import l1
 
-HALVES = (
-    ("real_a", "fake_b", "rec_a", "idt_a", "paired_fake_b", "paired_real_b"),
-    ("real_b", "fake_a", "rec_b", "idt_b", "paired_fake_a", "paired_real_a"),
-)
-"""The images of either half of the objective: those made from one domain, and what each is compared with."""
+OTHER = {"a": "b", "b": "a"}
 
 
 class CycleGAN(nn.Module):
-    """``generator_ab`` (G: A -> B), ``generator_ba`` (F: B -> A); ``adversarial_b`` judges domain B.
+    """``generator_ab`` (G: A -> B), ``generator_ba`` (F: B -> A), and an adversarial loss a domain.
 
-    (The reference code calls the discriminator that judges B "D_A", because it faces G_A.)
+    ``adversarial_b`` has the discriminator of domain B (D_Y of the paper). The reference code calls
+    that one "D_A", because it faces G_A.
     """
 
     def __init__(self, config: Config) -> None:
         super().__init__()
-        a, b = config.data.channels_a, config.data.channels_b
-        self.loss = config.loss
+        self.loss, seed = config.loss, config.train.seed
         self.batched = config.speed.batched and config.generator.per_sample
-        seed = config.train.seed
         weights = torch.Generator().manual_seed(seed)
         self.generator_ab = new_generator(config, "ab", weights)
         self.generator_ba = new_generator(config, "ba", weights)
         self.generators = {"generator_ab": self.generator_ab, "generator_ba": self.generator_ba}
-        self.adversarial_a = AdversarialLoss(config, a, seed, weights)
-        self.adversarial_b = AdversarialLoss(config, b, seed + 1, weights)
-        discriminators = (self.adversarial_a.discriminator, self.adversarial_b.discriminator)
+        self.adversarial_a = AdversarialLoss(config, config.data.channels_a, seed, weights)
+        self.adversarial_b = AdversarialLoss(config, config.data.channels_b, seed + 1, weights)
+        self.adversarial = {"a": self.adversarial_a, "b": self.adversarial_b}
+        discriminators = self.adversarial_a.discriminator, self.adversarial_b.discriminator
         self.groups = (
             OptimizerGroup(
                 "generators",
                 (self.generator_ab, self.generator_ba),
-                self.generator_loss,
-                True,
-                HALVES,
+                (self.generators_half("a"), self.generators_half("b")),
             ),
             OptimizerGroup(
                 "discriminators",
                 discriminators,
-                self.discriminator_loss,
-                False,
-                (("real_a", "fake_a"), ("real_b", "fake_b")),
+                (self.discriminators_half("a"), self.discriminators_half("b")),
             ),
         )
 
@@ -66,50 +61,31 @@ class CycleGAN(nn.Module):
         real_b: Float[Tensor, "b cb h w"],
         paired_real_a: Float[Tensor, "b ca h w"] | None = None,
         paired_real_b: Float[Tensor, "b cb h w"] | None = None,
+        domains: tuple[str, ...] = ("a", "b"),
     ) -> Images:
-        """Every image of a step, from real ones in [-1, 1]; ``idt_*`` only where identity is on, and
-        ``paired_fake_*`` beside their truth ``paired_real_*`` only in semi-paired training."""
-        pairs = (
-            () if paired_real_a is None or paired_real_b is None else (paired_real_a, paired_real_b)
-        )
-        if self.batched:
-            return self.forward_cycle("a", real_a, *pairs[:1]) | self.forward_cycle(
-                "b", real_b, *pairs[1:]
-            )
-        fake_b, fake_a = self.generator_ab(real_a), self.generator_ba(real_b)
-        images = {
-            "real_a": real_a,
-            "fake_b": fake_b,
-            "rec_a": self.generator_ba(self._undone(fake_b)),
-            "real_b": real_b,
-            "fake_a": fake_a,
-            "rec_b": self.generator_ab(self._undone(fake_a)),
-        }
-        if self.loss.identity and self.training:
-            images |= {"idt_a": self.generator_ba(real_a), "idt_b": self.generator_ab(real_b)}
-        if pairs:
-            images |= {"paired_real_a": pairs[0], "paired_fake_b": self.generator_ab(pairs[0])}
-            images |= {"paired_real_b": pairs[1], "paired_fake_a": self.generator_ba(pairs[1])}
-        return images
+        """Every image that begins in ``domains``, from real ones in [-1, 1].
 
-    def forward_cycle(self, domain: str, real: Tensor, pair: Tensor | None = None) -> Images:
-        """The images that begin in ``domain`` ("a" or "b"), two calls of each generator in all.
-
-        The objective is a sum of two such halves, which share nothing but weights.
+        ``idt_*`` only where identity is on, ``paired_fake_*`` only in semi-paired training. Each domain
+        takes two calls of a generator: to the other domain (fake, paired fake), and into its own
+        (reconstruction, identity); with ``speed.batched`` off, or where a network does not treat
+        every image by itself, each image takes a call.
         """
-        other = {"a": "b", "b": "a"}[domain]
-        there, back = self.generator_ab, self.generator_ba
-        if domain == "b":
-            there, back = back, there
-        pairs = () if pair is None else (pair,)
-        fake, *made = one_call(there, real, *pairs)
-        identity = (real,) if self.loss.identity and self.training else ()
-        rec, *idt = one_call(back, self._undone(fake), *identity)
-        images = {f"real_{domain}": real, f"fake_{other}": fake, f"rec_{domain}": rec}
-        if idt:
-            images[f"idt_{domain}"] = idt[0]
-        if pair is not None:
-            images |= {f"paired_real_{domain}": pair, f"paired_fake_{other}": made[0]}
+        real = {"a": real_a, "b": real_b}
+        pairs = {"a": paired_real_a, "b": paired_real_b}
+        images = {f"real_{domain}": real[domain] for domain in domains}
+        for domain in domains:
+            other = OTHER[domain]
+            first = {f"fake_{other}": real[domain]}
+            if (pair := pairs[domain]) is not None:
+                images[f"paired_real_{domain}"] = first[f"paired_fake_{other}"] = pair
+            images |= translated(self.generators[f"generator_{domain}{other}"], first, self.batched)
+        for domain in domains:
+            other = OTHER[domain]
+            second = {f"rec_{domain}": self._undone(images[f"fake_{other}"])}
+            if self.loss.identity and self.training:
+                second[f"idt_{domain}"] = real[domain]
+            back = self.generators[f"generator_{other}{domain}"]
+            images |= translated(back, second, self.batched)
         return images
 
     def _undone(self, fake: Tensor) -> Tensor:
@@ -118,33 +94,37 @@ class CycleGAN(nn.Module):
         # each has to undo the other, and neither to stay undoable. That is to stop in between.
         return fake.detach() if self.loss.partial_cycle else fake
 
-    def generator_loss(self, images: Images) -> Losses:
-        """The generators' objective, or as much of it as ``images`` has the images for."""
-        weights, losses = self.loss, {}
-        if "fake_b" in images:
-            losses["gan_ab"] = self.adversarial_b.generator_loss(images["fake_b"])
-        if "fake_a" in images:
-            losses["gan_ba"] = self.adversarial_a.generator_loss(images["fake_a"])
-        for domain, weight in (("a", weights.cycle_a), ("b", weights.cycle_b)):
-            if f"rec_{domain}" in images:
-                error = l1(images[f"rec_{domain}"], images[f"real_{domain}"])
-                losses[f"cycle_{domain}"] = weight * error
-        for domain, weight in (("a", weights.cycle_a), ("b", weights.cycle_b)):
-            if f"idt_{domain}" in images:
-                error = l1(images[f"idt_{domain}"], images[f"real_{domain}"])
-                losses[f"identity_{domain}"] = weights.identity * weight * error
-        for domain in "ab":
-            if f"paired_fake_{domain}" in images:
-                error = l1(images[f"paired_fake_{domain}"], images[f"paired_real_{domain}"])
-                losses[f"paired_{domain}"] = weights.paired * error
+    def generators_half(self, domain: str) -> Half:
+        """The generators' objective for the images that begin in ``domain``."""
+        other = OTHER[domain]
+        images = [f"real_{domain}", f"fake_{other}", f"rec_{domain}"]
+        if self.loss.identity:
+            images.append(f"idt_{domain}")
+        if self.loss.paired:
+            images += [f"paired_fake_{other}", f"paired_real_{other}"]
+        return Half(tuple(images), partial(self.generator_loss, domain))
+
+    def generator_loss(self, domain: str, images: Images) -> Losses:
+        """Equation 3 and section 5.2 for the images that begin in ``domain``."""
+        other, loss = OTHER[domain], self.loss
+        real, cycle = images[f"real_{domain}"], loss.cycle_a if domain == "a" else loss.cycle_b
+        adversarial = self.adversarial[other].generator_loss(images[f"fake_{other}"])
+        losses = {
+            f"gan_{domain}{other}": adversarial,
+            f"cycle_{domain}": cycle * l1(images[f"rec_{domain}"], real),
+        }
+        if loss.identity:
+            losses[f"identity_{domain}"] = loss.identity * cycle * l1(images[f"idt_{domain}"], real)
+        if loss.paired:
+            error = l1(images[f"paired_fake_{other}"], images[f"paired_real_{other}"])
+            losses[f"paired_{other}"] = loss.paired * error
         return losses
 
-    def discriminator_loss(self, images: Images) -> Losses:
-        """The discriminators' objective, on a mix of this step's fakes and the pool's; of a domain
-        alone where ``images`` has only that."""
-        losses: Losses = {}
-        for domain, adversarial in (("a", self.adversarial_a), ("b", self.adversarial_b)):
-            if f"fake_{domain}" in images:
-                real, fake = images[f"real_{domain}"], images[f"fake_{domain}"]
-                losses |= adversarial.discriminator_loss(real, fake, domain)
-        return losses
+    def discriminators_half(self, domain: str) -> Half:
+        """The objective of the discriminator of ``domain``."""
+        real, fake, adversarial = f"real_{domain}", f"fake_{domain}", self.adversarial[domain]
+
+        def objective(images: Images) -> Losses:
+            return adversarial.discriminator_loss(images[real], images[fake], domain)
+
+        return Half((real, fake), objective)

@@ -27,8 +27,8 @@ Images = Float[Tensor, "b c h w"]
 def diffaugment(images: Images, policy: Sequence[Augmentation], random: torch.Generator) -> Images:
     """``images`` (B, C, H, W) in [-1, 1] after every augmentation of ``policy``, in its order.
 
-    Colour may leave [-1, 1]: clipping would stop gradients. Channels are treated as one image; of a
-    picture stacked with its input both are moved, cut and tinted alike.
+    Colour may leave [-1, 1]: clipping would stop gradients. All channels get the same change, also where
+    an input and its output are stacked.
     """
     for name in policy:
         images = AUGMENTATIONS[name](images, random)
@@ -55,12 +55,8 @@ def translation(images: Images, random: torch.Generator) -> Images:
     padded = F.pad(images, (right, right, down, down))
     tops = torch.randint(2 * down + 1, (len(images),), generator=random).tolist()
     lefts = torch.randint(2 * right + 1, (len(images),), generator=random).tolist()
-    return torch.stack(
-        [
-            image[:, top : top + height, left : left + width]
-            for image, top, left in zip(padded, tops, lefts, strict=True)
-        ]
-    )
+    places = zip(padded, tops, lefts, strict=True)
+    return torch.stack([x[:, top : top + height, left : left + width] for x, top, left in places])
 
 
 def cutout(images: Images, random: torch.Generator) -> Images:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from hwan.config import Config
 from hwan.methods.adversarial import AdversarialLoss
-from hwan.methods.base import Images, Losses, OptimizerGroup, new_generator, one_call, one_call_each
+from hwan.methods.base import Images, Losses, OptimizerGroup, new_generator, translated
 from hwan.methods.losses import l1
 
 
@@ -20,36 +20,27 @@ class GAN(nn.Module):
 
     def __init__(self, config: Config) -> None:
         super().__init__()
-        weights = torch.Generator().manual_seed(config.train.seed)
-        self.loss = config.loss
+        self.loss, seed = config.loss, config.train.seed
         self.batched = config.speed.batched and config.generator.per_sample
+        weights = torch.Generator().manual_seed(seed)
         self.generator_ab = new_generator(config, "ab", weights)
         self.generators = {"generator_ab": self.generator_ab}
-        self.adversarial_b = AdversarialLoss(
-            config, config.data.channels_b, config.train.seed, weights
-        )
+        self.adversarial_b = AdversarialLoss(config, config.data.channels_b, seed, weights)
+        discriminators = (self.adversarial_b.discriminator,)
         self.groups = (
-            OptimizerGroup(
-                "generators", (self.generator_ab,), self.generator_loss, through_generators=True
-            ),
-            OptimizerGroup(
-                "discriminators",
-                (self.adversarial_b.discriminator,),
-                self.discriminator_loss,
-                through_generators=False,
-            ),
+            OptimizerGroup("generators", (self.generator_ab,), self.generator_loss),
+            OptimizerGroup("discriminators", discriminators, self.discriminator_loss),
         )
 
     def forward(
         self, real_a: Float[Tensor, "b ca h w"], real_b: Float[Tensor, "b cb h w"]
     ) -> Images:
         """``fake_b``, and ``idt_b`` where the identity loss is on."""
-        identity = self.loss.identity > 0 and self.training
-        asked = (real_a, real_b) if identity else (real_a,)
-        call = one_call if self.batched else one_call_each
-        fake_b, *more = call(self.generator_ab, *asked)
-        images = {"real_a": real_a, "fake_b": fake_b, "real_b": real_b}
-        return images | ({"idt_b": more[0]} if identity else {})
+        inputs = {"fake_b": real_a}
+        if self.loss.identity and self.training:
+            inputs["idt_b"] = real_b
+        made = translated(self.generator_ab, inputs, self.batched)
+        return {"real_a": real_a, "real_b": real_b, **made}
 
     def generator_loss(self, images: Images) -> Losses:
         """The generator's objective. The identity weight is a share of ``cycle_b``, as in CycleGAN."""

@@ -68,9 +68,8 @@ def minimax_generator(fake: Logits) -> Scalar:
 
     Its gradient by the logit is -D, so it vanishes just where the discriminator is sure of a fake.
     """
-    return -F.softplus(
-        fake.float()
-    ).mean()  # log(1 - sigmoid(l)) = -softplus(l), which never overflows
+    # log(1 - sigmoid(l)) = -softplus(l), which never overflows.
+    return -F.softplus(fake.float()).mean()
 
 
 def nonsaturating_generator(fake: Logits) -> Scalar:
@@ -140,18 +139,18 @@ def r1(discriminator: Discriminator, real: Tensor4, gamma: float = 1.0) -> Scala
 def _gradients(discriminator: Discriminator, images: Tensor4) -> Float[Tensor, "n b c h w"]:
     """The gradient of each image's score by its pixels, itself differentiable by the weights.
 
-    One for each of a judgement's N parts: members that are steep in opposite ways are steep. An
-    image's score is the mean of its logits, as in the objectives: the papers' discriminators have one
-    logit. The reference code sums them instead, a gradient larger by the number of patches. Images
-    must be judged one by one (no batch norm), or a gradient holds parts of its neighbours'.
+    One for each of the N tensors of logits in the discriminator's output, so that the gradients of two
+    members cannot cancel. An image's score is the mean of its logits, as in the objectives: the papers'
+    discriminators have one logit. The reference code sums them instead, which makes the gradient larger
+    by the number of patches. The discriminator treats images one by one (no batch norm); otherwise an
+    image's gradient would contain parts of its neighbours'.
     """
     # fp32 under autocast too: squares of small gradients are below what fp16 holds, and its loss
     # scaling does not reach inside.
     with torch.autocast(images.device.type, enabled=False):
         images = images.detach().float().requires_grad_()
-        scores = [
-            part.float().flatten(1).mean(1).sum() for part in logits_of(discriminator(images))
-        ]
+        outputs = logits_of(discriminator(images))
+        scores = [logits.float().flatten(1).mean(1).sum() for logits in outputs]
         found = [torch.autograd.grad(score, images, create_graph=True)[0] for score in scores]
     return torch.stack(found)
 

@@ -1,4 +1,4 @@
-"""pix2pix (Isola et al. 2017): pairs teach, and a discriminator that sees input and output judges.
+"""pix2pix (Isola et al. 2017): it learns from pairs, against a discriminator that sees input and output.
 
 G* = arg min_G max_D L_cGAN(G, D) + lambda L_L1(G)                                  (equation 4)
 
@@ -18,7 +18,7 @@ from hwan.methods.losses import l1
 
 
 class Pix2Pix(nn.Module):
-    """``generator_ab``, and ``adversarial_b`` that judges A and B stacked: (B, channels of A + B, H, W)."""
+    """``generator_ab``, and ``adversarial_b`` on A and B stacked: (B, channels of A + B, H, W)."""
 
     def __init__(self, config: Config) -> None:
         super().__init__()
@@ -28,30 +28,24 @@ class Pix2Pix(nn.Module):
         self.generators = {"generator_ab": self.generator_ab}
         channels = config.data.channels_a + config.data.channels_b
         self.adversarial_b = AdversarialLoss(config, channels, config.train.seed, weights)
+        discriminators = (self.adversarial_b.discriminator,)
         self.groups = (
-            OptimizerGroup(
-                "discriminators",
-                (self.adversarial_b.discriminator,),
-                self.discriminator_loss,
-                through_generators=False,
-            ),
-            OptimizerGroup(
-                "generators", (self.generator_ab,), self.generator_loss, through_generators=True
-            ),
+            OptimizerGroup("discriminators", discriminators, self.discriminator_loss),
+            OptimizerGroup("generators", (self.generator_ab,), self.generator_loss),
         )
 
     def forward(
         self, real_a: Float[Tensor, "b ca h w"], real_b: Float[Tensor, "b cb h w"]
     ) -> Images:
-        """``fake_b`` beside its truth ``real_b``."""
+        """``fake_b`` and its truth ``real_b``."""
         return {"real_a": real_a, "fake_b": self.generator_ab(real_a), "real_b": real_b}
 
     def generator_loss(self, images: Images) -> Losses:
         """The generator's objective: equation 4. Weight 0 leaves a part out (the paper's table 1)."""
-        both = torch.cat([images["real_a"], images["fake_b"]], 1)
+        stacked = torch.cat([images["real_a"], images["fake_b"]], 1)
         losses = {"l1_b": self.loss.l1 * l1(images["fake_b"], images["real_b"])}
         if self.loss.adversarial:
-            losses["gan_ab"] = self.loss.adversarial * self.adversarial_b.generator_loss(both)
+            losses["gan_ab"] = self.loss.adversarial * self.adversarial_b.generator_loss(stacked)
         return losses
 
     def discriminator_loss(self, images: Images) -> Losses:

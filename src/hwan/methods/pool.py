@@ -17,8 +17,9 @@ class Pool(nn.Module):
     rule (Shrivastava et al. replace half of every mini-batch). Size 0 passes all through.
     Contents and random state are part of ``state_dict``.
 
-    Draws are made on the host and images move on the device by number, so that nobody waits for the
-    other, and a recorded step (training/graph.py) can be given new draws: ``plan`` makes them ahead.
+    Draws are made on the host, and the device picks images by the drawn numbers, so that neither waits
+    for the other. ``plan`` draws ahead: a CUDA graph (training/steps/cuda_graph.py) replays a step with
+    new draws.
     """
 
     def __init__(self, size: int, seed: int) -> None:
@@ -43,7 +44,7 @@ class Pool(nn.Module):
                 rows.append((0, False, False))
         if self.draws is None or len(self.draws) != count:
             self.draws = torch.empty(count, 3, dtype=torch.long, device=device)
-        # Into the memory where a recorded step reads it. (CUDA has a copy when the call returns.)
+        # Into the memory where a CUDA graph reads it. (CUDA has a copy when the call returns.)
         self.draws.copy_(torch.tensor(rows), non_blocking=device.type == "cuda")
         self.planned = True
 
@@ -59,9 +60,8 @@ class Pool(nn.Module):
             self.kept = images.new_zeros(self.size, *images.shape[1:])
         self.kept = self.kept.to(images)
         shown = []
-        for image, draw in zip(
-            images.chunk(len(images)), self.draws, strict=True
-        ):  # one may meet the one before
+        # One by one: an image can be exchanged for the one before it.
+        for image, draw in zip(images.chunk(len(images)), self.draws, strict=True):
             place, keep, exchange = draw[:1], draw[1] > 0, draw[2] > 0
             old = self.kept.index_select(0, place)
             shown.append(torch.where(exchange, old, image))
@@ -75,9 +75,7 @@ class Pool(nn.Module):
     def set_extra_state(self, state: Any) -> None:
         kept = state["kept"]
         if len(kept) > self.size:
-            raise ValueError(
-                f"{len(kept)} pictures were in the pool, and train.pool is {self.size}"
-            )
+            raise ValueError(f"{len(kept)} images were in the pool, and train.pool is {self.size}")
         self.filled, self.kept = len(kept), None
         if kept:
             self.kept = kept[0].new_zeros(self.size, *kept[0].shape)

@@ -108,7 +108,7 @@ def with_channels(picture: Pixels, channels: int) -> Pixels:
 def _same_channels(count: int, first: tuple[int, ...], this: tuple[int, ...]) -> None:
     if count and first != this:
         raise UsageError(
-            "the pictures of a domain have one number of channels",
+            "pictures of a domain with one number of channels",
             f"{first[0]}, then {this[0]}",
             "decode all with the same channels",
         )
@@ -116,4 +116,4 @@ def _same_channels(count: int, first: tuple[int, ...], this: tuple[int, ...]) ->
 
 def _some(count: int) -> None:
     if not count:
-        raise UsageError("a domain has at least one picture", "none", "check the folder")
+        raise UsageError("at least one picture of the domain", "none", "check the folder")

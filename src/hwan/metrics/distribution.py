@@ -109,7 +109,7 @@ def _radii(x: Tensor, k: int) -> Tensor:
 def _sets(outputs: Tensor, reals: Tensor) -> tuple[Tensor, Tensor]:
     if min(len(outputs), len(reals)) < 2 or outputs.shape[1:] != reals.shape[1:]:
         raise UsageError(
-            "two sets to compare are (N, D) and (M, D) features of at least 2 pictures each",
+            "features (N, D) and (M, D) of at least 2 pictures each",
             f"{tuple(outputs.shape)} and {tuple(reals.shape)}",
             "give more pictures",
         )

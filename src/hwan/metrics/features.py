@@ -13,6 +13,7 @@ import warnings
 import zipfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Literal
 
@@ -72,15 +73,17 @@ class Features:
     def of(self, pictures: Iterable[Pixels], pixel_format: PixelFormat) -> Float[Tensor, "n d"]:
         """The features of pictures of any size; ``pixel_format`` says their depth and range. A grey one is
         repeated for a network of colour."""
-        found, waiting = [], list[Tensor]()
-        for picture in pictures:
-            waiting.append(self.square(picture, pixel_format))
-            if len(waiting) == BATCH:
-                found.append(self.net(torch.stack(waiting).to(self.device)).float().cpu())
-                waiting = []
-        if waiting:
-            found.append(self.net(torch.stack(waiting).to(self.device)).float().cpu())
+        squares = (self.square(picture, pixel_format) for picture in pictures)
+        found = []
+        while batch := list(islice(squares, BATCH)):
+            if all(torch.equal(batch[0], other) for other in batch[1:]):  # the mean picture, say
+                found.append(self._run(batch[:1]).expand(len(batch), -1))
+            else:
+                found.append(self._run(batch))
         return torch.cat(found) if found else torch.zeros(0, 0)
+
+    def _run(self, squares: list[Tensor]) -> Tensor:
+        return self.net(torch.stack(squares).to(self.device)).float().cpu()
 
     def square(self, picture: Pixels, pixel_format: PixelFormat) -> Float[Tensor, "c s s"]:
         """One picture as the network takes it."""
@@ -122,13 +125,11 @@ def load_inception(path: Path, resizing: Resizing = "clean", device: str = "cpu"
     Raises ``UsageError`` for a file that is neither, and for torchvision's Inception.
     """
     if not path.is_file():
-        raise UsageError("--features is auto, none, self or a weight file", f"{path}: no such file",
+        raise UsageError("--features auto, none, self or a weight file", f"{path}: no such file",
                          where_to_put(INCEPTION))  # fmt: skip
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     known = digest.startswith(KNOWN)
-    note = (
-        "" if known else " (not a file of published figures that hwan knows: compare by its hash)"
-    )
+    note = "" if known else " (not the file of published figures: compare by its hash)"
     if not _is_script(path):
         net = _from_state(path).to(device)
         name = "Inception v3 of 2015-12-05" + note
@@ -171,20 +172,16 @@ def _from_state(path: Path) -> nn.Module:
     if any(str(key).startswith("AuxLogits") for key in state):
         raise _unfit(path, "torchvision's Inception, whose features give another number than FID")
     net = Inception()
-    kept = {k: v for k, v in state.items() if not str(k).startswith("fc.")}
-    wanted = net.state_dict()
-    missing = [k for k in wanted if k not in kept and not k.endswith("num_batches_tracked")]
-    odd = [k for k, v in kept.items() if k not in wanted or v.shape != wanted[k].shape]
-    if missing or odd:
-        raise _unfit(path, f"{len(missing)} tensors missing, {len(odd)} of other names or shapes: "
-                           f"{', '.join((missing + odd)[:3])}")  # fmt: skip
-    net.load_state_dict(kept, strict=False)
+    try:
+        net.load_state_dict({k: v for k, v in state.items() if not str(k).startswith("fc.")})
+    except RuntimeError as error:
+        raise _unfit(path, " ".join(str(error).split())[:200]) from error
     return net.eval()
 
 
 def _unfit(path: Path, received: str) -> UsageError:
     return UsageError(
-        "--features is a weight file of FID's Inception, or a TorchScript network",
+        "--features with a weight file of FID's Inception, or a TorchScript network",
         f"{path}: {received}",
         where_to_put(INCEPTION),
     )

@@ -36,8 +36,8 @@ JPEG_QUALITY = 75
 
 
 def diversity(outputs: Float[Tensor, "n c h w"], reals: Float[Tensor, "m c y x"]) -> float:
-    """How varied the outputs are beside the real pictures of their domain: the sign of mode
-    collapse (T2), where a generator gives one picture whatever it is shown.
+    """How varied the outputs are beside the real pictures of their domain. It shows mode collapse (T2),
+    where a generator gives one picture whatever it is shown.
 
     The mean L1 distance over all pairs of ``outputs``, divided by that over all pairs of ``reals``,
     both averaged down by area to the same size of at most 32x32. 0: one picture for every input;
@@ -57,7 +57,7 @@ def modes(
     reals: Float[Tensor, "m co y x"],
     inputs: Float[Tensor, "n ci v u"],
 ) -> float:
-    """The share of different inputs that have an output of their own: the other sign of mode collapse,
+    """The share of different inputs that have an output of their own: it also shows mode collapse,
     where a generator knows a few good pictures and no more.
 
     Pictures nearer to one another than ``SAME`` of the mean distance of real ones are one mode; an
@@ -201,13 +201,13 @@ def gradient_norm(gradients: Iterable[Tensor]) -> float:
 def _comparable(outputs: Tensor, reals: Tensor) -> None:
     if outputs.ndim != 4 or reals.ndim != 4 or outputs.shape[1] != reals.shape[1]:
         raise UsageError(
-            "outputs and reals are (N, C, H, W) with the same channels",
+            "outputs and reals (N, C, H, W) with the same channels",
             f"{tuple(outputs.shape)} and {tuple(reals.shape)}",
             "compare one domain",
         )
     if min(len(outputs), len(reals)) < 2:
         raise UsageError(
-            "diversity is measured on at least 2 outputs and 2 real images",
+            "at least 2 outputs and 2 real images to measure diversity on",
             f"{len(outputs)} and {len(reals)}",
             "give more images",
         )
@@ -216,7 +216,7 @@ def _comparable(outputs: Tensor, reals: Tensor) -> None:
 def _one_each(outputs: Tensor, inputs: Tensor) -> None:
     if len(outputs) != len(inputs) or len(inputs) < 1:
         raise UsageError(
-            "every output has its input",
+            "as many inputs as outputs",
             f"{len(outputs)} outputs and {len(inputs)} inputs",
             "give those that belong together, in one order",
         )

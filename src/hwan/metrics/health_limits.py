@@ -1,6 +1,6 @@
 """What the health figures mean: from which value on something is wrong, and what to do then.
 
-A figure is named by its sign and its place: ``diversity_ab``. The limits were calibrated on healthy
+A figure is named by its limit and its place: ``diversity_ab``. The limits were calibrated on healthy
 trainings and planted failures (docs/log.md, "Health"; `python -m bench.health`). Imports nothing
 heavy: the progress line and the report read it.
 """
@@ -40,7 +40,7 @@ class HealthLimit:
 
 
 _HIDDEN = (
-    "lower --loss.cycle_a and --loss.cycle_b or raise --loss.identity, and judge by the pictures and "
+    "lower --loss.cycle_a and --loss.cycle_b or raise --loss.identity, and compare by the pictures and "
     "not by the cycle error: the way back is not one from a file"
 )
 HEALTH_LIMITS: dict[str, HealthLimit] = {
@@ -95,12 +95,12 @@ HEALTH_LIMITS: dict[str, HealthLimit] = {
         "The same with noise of two levels of 8 bits on the fake.",
     ),
     "saturation": HealthLimit(
-        "Judge's certainty", (0.0, 0.97), (0.0, 0.9),
+        "Discriminator's certainty", (0.0, 0.97), (0.0, 0.9),
         "the discriminator is hardly ever wrong, so the generator learns little from it",
         "weaken it: --discriminator.layers 2, fewer --discriminator.filters or --loss.r1 1; on a "
         "small data set --loss.diffaugment colour translation cutout",
         "One minus the discriminator's loss over the loss of one that cannot tell real from "
-        "generated. 0 ends a perfect game; 1 is a judge that is never wrong.",
+        "generated. 0 ends a perfect game; 1 is a discriminator that is never wrong.",
     ),
     "gradient": HealthLimit(
         "Gradient", (1e-4, 1e4), (1e-3, 1e3), "the gradient has vanished, or explodes",
@@ -124,23 +124,24 @@ class Finding:
     figure: str
     value: float
     place: str
-    sign: HealthLimit
+    limit: HealthLimit
 
     @property
     def light(self) -> Light:
-        return self.sign.light(self.value)
+        return self.limit.light(self.value)
 
     def __str__(self) -> str:
-        place, title = self.place[0].upper() + self.place[1:], self.sign.title.lower()
-        return f"{place}: {self.sign.wrong} ({title} {self.value:.3g}). What to do: {self.sign.advice}."
+        place, title = self.place[0].upper() + self.place[1:], self.limit.title.lower()
+        return f"{place}: {self.limit.wrong} ({title} {self.value:.3g}). What to do: {self.limit.advice}."
 
 
 def findings(health: Mapping[str, float]) -> list[Finding]:
-    """What the figures of ``health`` mean, in the order of ``HEALTH_LIMITS``; figures of no sign are left out."""
+    """What the figures of ``health`` mean, in the order of ``HEALTH_LIMITS``; those without a limit are
+    left out."""
     named = {tuple(figure.rpartition("_")[::2]): figure for figure in health}
     return [
-        Finding(named[name, place], health[named[name, place]], words, sign)
-        for name, sign in HEALTH_LIMITS.items()
+        Finding(named[name, place], health[named[name, place]], words, limit)
+        for name, limit in HEALTH_LIMITS.items()
         for place, words in PLACES.items()
         if (name, place) in named
     ]

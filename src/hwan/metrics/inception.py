@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, max_pool2d
 
 Size = int | tuple[int, int]
-Layers = dict[str, tuple[int, Size, int]]  # name: filters, kernel, stride
+Layer = tuple[str, int, Size] | tuple[str, int, Size, int]  # name, filters, kernel, stride (else 1)
+Chain = tuple[Layer | str, ...]  # a pooling by its name
 FEATURES = 2048
 
 
@@ -34,19 +35,19 @@ class Conv(nn.Module):
 
 
 class Mixed(nn.ModuleDict):
-    """Chains of convolutions side by side, their outputs joined. A chain is names of ``layers`` parted
-    by blanks; "avg" and "max" pool 3x3 in place, "half" takes a maximum at stride 2."""
+    """Chains of convolutions side by side, their outputs joined. "avg" and "max" pool 3x3 in place,
+    "half" takes a maximum at stride 2."""
 
-    def __init__(self, cin: int, layers: Layers, chains: tuple[str, ...]) -> None:
+    def __init__(self, cin: int, *chains: Chain) -> None:
         super().__init__()
-        self.chains = [chain.split() for chain in chains]
-        for chain in self.chains:
+        self.chains = [[part if isinstance(part, str) else part[0] for part in c] for c in chains]
+        for chain in chains:
             width = cin
-            for name in chain:
-                if name in layers:
-                    cout, size, stride = layers[name]
+            for part in chain:
+                if not isinstance(part, str):
+                    name, cout, size = part[:3]
                     if name not in self:
-                        self[name] = Conv(width, cout, size, stride)
+                        self[name] = Conv(width, cout, size, *part[3:])
                     width = cout
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b d y x"]:
@@ -66,70 +67,62 @@ POOLS = {
 }
 
 
+WIDE, HIGH = (1, 7), (7, 1)
+
+
 def _a(cin: int, pooled: int) -> Mixed:  # figure 5
-    layers: Layers = {
-        "branch1x1": (64, 1, 1),
-        "branch5x5_1": (48, 1, 1), "branch5x5_2": (64, 5, 1),
-        "branch3x3dbl_1": (64, 1, 1), "branch3x3dbl_2": (96, 3, 1), "branch3x3dbl_3": (96, 3, 1),
-        "branch_pool": (pooled, 1, 1),
-    }  # fmt: skip
-    return Mixed(cin, layers, (
-        "branch1x1", "branch5x5_1 branch5x5_2", "branch3x3dbl_1 branch3x3dbl_2 branch3x3dbl_3",
-        "avg branch_pool",
-    ))  # fmt: skip
+    return Mixed(
+        cin,
+        (("branch1x1", 64, 1),),
+        (("branch5x5_1", 48, 1), ("branch5x5_2", 64, 5)),
+        (("branch3x3dbl_1", 64, 1), ("branch3x3dbl_2", 96, 3), ("branch3x3dbl_3", 96, 3)),
+        ("avg", ("branch_pool", pooled, 1)),
+    )
 
 
 def _b() -> Mixed:  # figure 10, 35 to 17 pixels
-    layers: Layers = {
-        "branch3x3": (384, 3, 2),
-        "branch3x3dbl_1": (64, 1, 1), "branch3x3dbl_2": (96, 3, 1), "branch3x3dbl_3": (96, 3, 2),
-    }  # fmt: skip
-    return Mixed(288, layers, ("branch3x3", "branch3x3dbl_1 branch3x3dbl_2 branch3x3dbl_3", "half"))
+    return Mixed(
+        288,
+        (("branch3x3", 384, 3, 2),),
+        (("branch3x3dbl_1", 64, 1), ("branch3x3dbl_2", 96, 3), ("branch3x3dbl_3", 96, 3, 2)),
+        ("half",),
+    )
 
 
-def _c(inner: int) -> Mixed:  # figure 6 with n 7
-    wide, high = (1, 7), (7, 1)
-    layers: Layers = {
-        "branch1x1": (192, 1, 1),
-        "branch7x7_1": (inner, 1, 1), "branch7x7_2": (inner, wide, 1), "branch7x7_3": (192, high, 1),
-        "branch7x7dbl_1": (inner, 1, 1), "branch7x7dbl_2": (inner, high, 1),
-        "branch7x7dbl_3": (inner, wide, 1), "branch7x7dbl_4": (inner, high, 1),
-        "branch7x7dbl_5": (192, wide, 1),
-        "branch_pool": (192, 1, 1),
-    }  # fmt: skip
-    return Mixed(768, layers, (
-        "branch1x1", "branch7x7_1 branch7x7_2 branch7x7_3",
-        "branch7x7dbl_1 branch7x7dbl_2 branch7x7dbl_3 branch7x7dbl_4 branch7x7dbl_5",
-        "avg branch_pool",
-    ))  # fmt: skip
+def _c(n: int) -> Mixed:  # figure 6 with n 7
+    return Mixed(
+        768,
+        (("branch1x1", 192, 1),),
+        (("branch7x7_1", n, 1), ("branch7x7_2", n, WIDE), ("branch7x7_3", 192, HIGH)),
+        (("branch7x7dbl_1", n, 1), ("branch7x7dbl_2", n, HIGH), ("branch7x7dbl_3", n, WIDE),
+         ("branch7x7dbl_4", n, HIGH), ("branch7x7dbl_5", 192, WIDE)),
+        ("avg", ("branch_pool", 192, 1)),
+    )  # fmt: skip
 
 
 def _d() -> Mixed:  # 17 to 8 pixels
-    layers: Layers = {
-        "branch3x3_1": (192, 1, 1), "branch3x3_2": (320, 3, 2),
-        "branch7x7x3_1": (192, 1, 1), "branch7x7x3_2": (192, (1, 7), 1),
-        "branch7x7x3_3": (192, (7, 1), 1), "branch7x7x3_4": (192, 3, 2),
-    }  # fmt: skip
-    return Mixed(768, layers, (
-        "branch3x3_1 branch3x3_2",
-        "branch7x7x3_1 branch7x7x3_2 branch7x7x3_3 branch7x7x3_4", "half",
-    ))  # fmt: skip
+    return Mixed(
+        768,
+        (("branch3x3_1", 192, 1), ("branch3x3_2", 320, 3, 2)),
+        (("branch7x7x3_1", 192, 1), ("branch7x7x3_2", 192, WIDE), ("branch7x7x3_3", 192, HIGH),
+         ("branch7x7x3_4", 192, 3, 2)),
+        ("half",),
+    )  # fmt: skip
 
 
 def _e(cin: int, pool: str) -> Mixed:  # figure 7
-    layers: Layers = {
-        "branch1x1": (320, 1, 1),
-        "branch3x3_1": (384, 1, 1), "branch3x3_2a": (384, (1, 3), 1), "branch3x3_2b": (384, (3, 1), 1),
-        "branch3x3dbl_1": (448, 1, 1), "branch3x3dbl_2": (384, 3, 1),
-        "branch3x3dbl_3a": (384, (1, 3), 1), "branch3x3dbl_3b": (384, (3, 1), 1),
-        "branch_pool": (192, 1, 1),
-    }  # fmt: skip
     # A first step that two chains share is run for each: the cost is small, the table plain.
-    return Mixed(cin, layers, (
-        "branch1x1", "branch3x3_1 branch3x3_2a", "branch3x3_1 branch3x3_2b",
-        "branch3x3dbl_1 branch3x3dbl_2 branch3x3dbl_3a",
-        "branch3x3dbl_1 branch3x3dbl_2 branch3x3dbl_3b", f"{pool} branch_pool",
-    ))  # fmt: skip
+    single: Chain = (("branch3x3_1", 384, 1),)
+    double: Chain = (("branch3x3dbl_1", 448, 1), ("branch3x3dbl_2", 384, 3))
+    return Mixed(
+        cin,
+        (("branch1x1", 320, 1),),
+        (*single, ("branch3x3_2a", 384, (1, 3))),
+        (*single, ("branch3x3_2b", 384, (3, 1))),
+        (*double, ("branch3x3dbl_3a", 384, (1, 3))),
+        (*double, ("branch3x3dbl_3b", 384, (3, 1))),
+        (pool, ("branch_pool", 192, 1)),
+    )
 
 
 class Inception(nn.Module):
@@ -144,12 +137,8 @@ class Inception(nn.Module):
         self.Conv2d_4a_3x3 = Conv(80, 192, 3, same=False)
         self.Mixed_5b, self.Mixed_5c, self.Mixed_5d = _a(192, 32), _a(256, 64), _a(288, 64)
         self.Mixed_6a = _b()
-        self.Mixed_6b, self.Mixed_6c, self.Mixed_6d, self.Mixed_6e = (
-            _c(128),
-            _c(160),
-            _c(160),
-            _c(192),
-        )
+        self.Mixed_6b, self.Mixed_6c = _c(128), _c(160)
+        self.Mixed_6d, self.Mixed_6e = _c(160), _c(192)
         self.Mixed_7a, self.Mixed_7b, self.Mixed_7c = _d(), _e(1280, "avg"), _e(FEATURES, "max")
 
     def forward(self, x: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 2048"]:

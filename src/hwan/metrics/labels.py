@@ -35,7 +35,7 @@ def read_palette(path: Path) -> Int[np.ndarray, "k 3"]:
     try:
         lines = path.read_text("utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError("--labels is auto or a text file of colours", f"{path}: {error}",
+        raise UsageError("--labels auto or a text file of colours", f"{path}: {error}",
                          "one class a line: R G B NAME") from error  # fmt: skip
     colours = []
     for line in filter(None, (line.strip() for line in lines)):
@@ -48,11 +48,11 @@ def read_palette(path: Path) -> Int[np.ndarray, "k 3"]:
         except ValueError:
             colour = []
         if len(colour) != 3 or not all(0 <= value <= 255 for value in colour):
-            raise UsageError("a class is R G B, each 0 to 255, or #rrggbb", line, f"mend {path}")
+            raise UsageError("a class as R G B, each 0 to 255, or #rrggbb", line, f"correct {path}")
         colours.append(colour)
     if len(colours) < 2:
         raise UsageError(
-            "label maps have at least 2 classes", f"{len(colours)} in {path}", "add some"
+            "label maps with at least 2 classes", f"{len(colours)} in {path}", "add some"
         )
     return np.array(colours)
 
@@ -66,7 +66,7 @@ def flat_colours(maps: Iterable[Pixels]) -> tuple[Int[np.ndarray, "n 3"], Int[np
     counts = Counter[int]()
     for picture in maps:
         if picture.dtype != np.uint8 or picture.shape[2] != 3:
-            raise UsageError("label maps are 8-bit RGB", f"{picture.dtype} {picture.shape}",
+            raise UsageError("label maps in 8-bit RGB", f"{picture.dtype} {picture.shape}",
                              "give --labels none")  # fmt: skip
         if min(picture.shape[:2]) < 5:
             continue
@@ -103,7 +103,7 @@ def find_palette(maps: Iterable[Pixels]) -> Int[np.ndarray, "k 3"]:
     named = share_named(*every, palette)
     if not 2 <= len(found) <= 64 or named < NAMED:
         raise UsageError(
-            "label maps are flat areas of 2 to 64 colours",
+            "label maps of flat areas in 2 to 64 colours",
             f"{len(found)} colours, close to {named:.0%} of the flat pixels",
             "give the colours: --labels FILE, one class a line: R G B NAME",
         )

@@ -99,7 +99,7 @@ def _windowed(x: Tensor) -> Tensor:
 def _holds(image: Tensor, least: int, name: str) -> None:
     if min(image.shape[2:]) < least:
         raise UsageError(
-            f"{name} needs images of at least {least}x{least} pixels",
+            f"images of at least {least}x{least} pixels for {name}",
             f"{image.shape[2]}x{image.shape[3]}",
             "use psnr or l1, or larger images",
         )
@@ -119,7 +119,7 @@ def _alike(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
     whose ten bits are too few for that. Apple's GPUs have no double."""
     if a.shape != b.shape or a.ndim != 4:
         raise UsageError(
-            "two batches to compare have one shape (B, C, H, W)",
+            "two batches of one shape (B, C, H, W)",
             f"{tuple(a.shape)} and {tuple(b.shape)}",
             "resize one of them",
         )

@@ -8,7 +8,6 @@ Krizhevsky 2014 and the names in torchvision's weight file, which has to be ther
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -18,9 +17,7 @@ from torch import Tensor, nn
 
 from hwan.errors import UsageError
 from hwan.metrics.features import ALEXNET, where_to_put
-
-LEAST = 32
-"""Sides under this leave AlexNet's last layers nothing to look at."""
+from hwan.metrics.metric import Measure
 
 
 class AlexNet(nn.Module):
@@ -46,9 +43,6 @@ class AlexNet(nn.Module):
         return maps
 
 
-Measure = Callable[[Tensor, Tensor], Tensor]
-
-
 def load_lpips(path: Path, device: str = "cpu") -> tuple[Measure, str]:
     """LPIPS of two batches (B, 3 or 1, H, W) in [-1, 1], one figure an image, 0 equal; and the SHA-256
     of the backbone's file, one of torchvision's AlexNet.
@@ -62,7 +56,7 @@ def load_lpips(path: Path, device: str = "cpu") -> tuple[Measure, str]:
         net.load_state_dict({k: v for k, v in state.items() if k.startswith("features.")})
     except Exception as error:  # torch raises a dozen kinds for a file that is none of its own
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
-        raise UsageError("--lpips is torchvision's AlexNet weights", f"{path}: {reason}",
+        raise UsageError("--lpips with torchvision's AlexNet weights", f"{path}: {reason}",
                          where_to_put(ALEXNET)) from error  # fmt: skip
     heads = Path(torchmetrics.__file__).parent / "functional/image/lpips_models/alex.pth"
     linear = torch.load(heads, map_location=device, weights_only=True)

@@ -1,6 +1,6 @@
 """A feature network of hwan's own, trained on the data at hand, for where Inception's weights are not.
 
-It learns to tell the training pictures of A from those of B, and by how many quarters a picture was
+It learns to distinguish the training pictures of A from those of B, and by how many quarters a picture was
 turned (Gidaris et al. 2018), which no single colour or texture gives away. Its figures rank systems on
 one data set. They are no FID, and mean nothing across data sets.
 """

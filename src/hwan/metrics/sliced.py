@@ -50,7 +50,7 @@ def patches(picture: Float[Tensor, "c s s"], number: int, count: int) -> Patches
     at in the same places. Raises ``UsageError`` for a picture under 16 pixels.
     """
     if picture.shape[1] < COARSEST:
-        raise UsageError(f"pictures are at least {COARSEST} pixels wide", picture.shape[1],
+        raise UsageError(f"pictures at least {COARSEST} pixels wide", picture.shape[1],
                          "leave the sliced Wasserstein distance out")  # fmt: skip
     some = PATCHES * (number + 1) // count - PATCHES * number // count
     found = {}

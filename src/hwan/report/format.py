@@ -5,20 +5,19 @@ from __future__ import annotations
 import base64
 import io
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Sequence
 from numbers import Integral, Real
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from hwan.report.chart import magnitude
+from hwan.report.sections import Cell, Table
 
 CRISP_SIDE = 128  # pictures up to here are stored without loss and enlarged without smoothing
 LARGEST_SIDE = 2048
 FEW_COLOURS = 64
-
-Cell: TypeAlias = "str | float | int | None"
 
 
 def format_number(value: Cell, decimals: int | None = None) -> str:
@@ -66,36 +65,27 @@ def embed(picture: np.ndarray, quality: int) -> dict[str, Any]:
     return {"src": source, "width": image.width, "height": image.height, "crisp": crisp}
 
 
-def columns(
-    title: str,
-    names: Sequence[str],
-    rows: Sequence[Sequence[Cell]],
-    better: Mapping[str, str],
-    decimals: Mapping[str, int],
-    aside: Collection[str] = (),
-) -> list[dict[str, Any]]:
+def columns(table: Table) -> list[dict[str, Any]]:
     """A table by columns, the best cells of those in ``better`` marked, rows named in ``aside`` left out
     of it. Raises ``ValueError`` where rows and names do not fit together."""
+    names, rows = table.columns, table.rows
     if any(len(row) != len(names) for row in rows):
-        raise ValueError(f"table {title!r}: every row needs {len(names)} cells")
-    if unknown := (set(better) | set(decimals)) - set(names):
-        raise ValueError(f"table {title!r}: better names no column: {sorted(unknown)}")
+        raise ValueError(f"table {table.title!r}: every row needs {len(names)} cells")
+    if unknown := (set(table.better) | set(table.decimals)) - set(names):
+        raise ValueError(f"table {table.title!r}: better names no column: {sorted(unknown)}")
+    competing = [row[0] not in table.aside for row in rows]
     found = []
     for i, name in enumerate(names):
         cells = [row[i] for row in rows]
         numbers = [cell for cell in cells if not isinstance(cell, str | bool | None)]
         finite = [number for number in numbers if math.isfinite(number)]
-        places = decimals.get(
-            name, _decimals([float(n) for n in finite if not isinstance(n, Integral)])
-        )
-        end, best = better.get(name, ""), ""
-        competing = [row[0] not in aside for row in rows]
-        baseline_outputs = [
-            n for n, row in zip(cells, competing, strict=True) if row and n in finite
-        ]
-        if end and len(set(baseline_outputs)) > 1:
+        floats = [float(n) for n in finite if not isinstance(n, Integral)]
+        places = table.decimals.get(name, _decimals(floats))
+        end, best = table.better.get(name, ""), ""
+        ranked = [n for n, counts in zip(cells, competing, strict=True) if counts and n in finite]
+        if end and len(set(ranked)) > 1:
             # By the text: cells that read the same are marked the same.
-            best = format_number((max if end == "high" else min)(baseline_outputs), places)
+            best = format_number((max if end == "high" else min)(ranked), places)
         texts = [format_number(cell, places) for cell in cells]
         found.append(
             {
@@ -103,8 +93,8 @@ def columns(
                 "better": end,
                 "numeric": not any(isinstance(cell, str) for cell in cells),
                 "cells": [
-                    {"text": text, "best": bool(best) and row and text == best}
-                    for text, row in zip(texts, competing, strict=True)
+                    {"text": text, "best": bool(best) and counts and text == best}
+                    for text, counts in zip(texts, competing, strict=True)
                 ],
             }
         )

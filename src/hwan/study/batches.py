@@ -11,8 +11,9 @@ from hwan.config import Config
 from hwan.data.folders import locate
 from hwan.data.loader import batch
 from hwan.data.sets import open_set
+from hwan.methods.base import summed
 from hwan.study.claim import Cell
-from hwan.training.loop import Training, forward, parameters
+from hwan.training.state import Training, forward
 
 
 def gradient_noise(cell: Cell, count: int) -> tuple[float, int]:
@@ -28,11 +29,11 @@ def gradient_noise(cell: Cell, count: int) -> tuple[float, int]:
     images = open_set(locate(cell.data, config.data.pairs, config.data.swap), config)
     training = Training(config, torch.device(cell.device))
     group = next(p for p in training.method.groups if p.name == "generators")
-    weights = parameters(group)
+    weights = group.parameters
     total, squares = torch.zeros(()), 0.0
     for n in range(count):
         one = forward(training, batch(images, config.data, config.train.seed, n, 1))
-        objective = torch.stack(list(group.objective(one).values())).sum()
+        objective = summed(group.losses(one))
         gradient = torch.cat(
             [g.flatten() for g in torch.autograd.grad(objective, weights)]
         ).double()
@@ -66,5 +67,5 @@ def held(config: Config, size: int) -> float:
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
         images = training.method(*real)
         group = next(p for p in training.method.groups if p.name == "generators")
-        torch.stack(list(group.objective(images).values())).sum()
+        summed(group.losses(images))
     return sum(t.untyped_storage().nbytes() for t in kept.values()) / 2**20

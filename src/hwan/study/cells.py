@@ -30,6 +30,7 @@ from hwan.files import read_json
 from hwan.imaging.pixels import save
 from hwan.study.claim import Cell, Claim, Measurement, Scale, Variant, vary
 from hwan.training import run as training_run
+from hwan.training.recorder import Interrupted
 
 TRAINING_VERSION = 1  # raise when hwan's training gives other weights for the same configuration
 DATA_VERSION = 1  # raise when the embedded tasks draw other pictures
@@ -168,7 +169,7 @@ def _train(job: Job, data: tuple[Path, ...]) -> None:
     config, began, diverged = _with_own_length(job, data), time.process_time(), ""
     try:
         for event in training_run.train(config, data, part, job.settings.device, resume):
-            if isinstance(event, training_run.Interrupted):
+            if isinstance(event, Interrupted):
                 raise Stopped
     except TrainingDiverged as error:
         diverged = str(error).splitlines()[0]

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from hwan.config import Config
 from hwan.data.augment import fit_and_crop
 from hwan.data.folders import list_images, locate
-from hwan.evaluation.evaluate import Side, sides
+from hwan.evaluation.source import DirectionData, direction_data
 from hwan.imaging.pixels import RGB, Pixels, for_display, grid, to_pixels, to_tensor
 from hwan.methods.losses import logits_of
 from hwan.metrics import pairwise
@@ -69,10 +69,10 @@ def held_out_truths(cell: Cell, direction: str = "ab") -> Tensor | None:
     return stacked(known) if len(known) == len(names) else None
 
 
-def _side(cell: Cell, direction: str) -> tuple[Side, tuple[Path, ...]]:
+def _side(cell: Cell, direction: str) -> tuple[DirectionData, tuple[Path, ...]]:
     assert cell.data is not None
     layout = locate(cell.data, cell.config.data.pairs, cell.config.data.swap)
-    side = next(s for s in sides(layout, cell.config) if s.direction == direction)
+    side = next(s for s in direction_data(layout, cell.config) if s.direction == direction)
     return side, list_images(side.test.folder)[: cell.scale.test]
 
 

@@ -13,7 +13,8 @@ from hwan.data.loader import stream
 from hwan.data.sets import TrainingSet, open_set
 from hwan.imaging.pixels import Pixels
 from hwan.study.claim import Cell
-from hwan.training.loop import Status, Training, loop
+from hwan.training.loop import Status, loop
+from hwan.training.state import Training
 
 Change = Callable[[Sequence[Pixels]], Sequence[Pixels]]
 

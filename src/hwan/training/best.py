@@ -1,4 +1,4 @@
-"""The best checkpoint: at every tick the generators are measured on validation images and ranked.
+"""The best generators: at every tick they are measured on validation images and ranked.
 
 RUN/best/ranking.json  every tick's figure by direction, the best first
 RUN/best/generator_ab  generator_ba  each as it was at its own best tick
@@ -7,7 +7,7 @@ RUN/best/generator_ab  generator_ba  each as it was at its own best tick
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,57 +21,51 @@ from hwan.data.cache import Cache
 from hwan.data.folders import evenly
 from hwan.data.sets import TrainingSet
 from hwan.errors import UsageError
-from hwan.evaluation.results import FIGURES, mean
+from hwan.evaluation.results import mean
 from hwan.files import read_json, write_json
 from hwan.imaging.pixels import to_pixels, to_tensor
 from hwan.metrics.distribution import frechet, kernel
 from hwan.metrics.features import INCEPTION, Features, find, load_inception, where_to_put
-from hwan.metrics.pairwise import l1, psnr, ssim
+from hwan.metrics.records import METRICS
 from hwan.metrics.sliced import COARSEST, Patches, join, patches, reference, side_for, sliced
 from hwan.nets.folder import direction_of
-from hwan.training.loop import Training
-from hwan.training.samples import singly
+from hwan.training.health import one_by_one
+from hwan.training.state import Training
 
 MOST = 64  # images of each domain
-PAIRED = {"ssim": ssim, "psnr": psnr, "l1": l1}
 
 
 class ValidationFigures:
-    """Measures a training's generators by ``train.best`` on centre crops of the validation images, which
-    stay the same; draws nothing random."""
+    """Measures a training's generators by ``train.best`` on centre crops of the validation images.
+
+    The crops stay the same, and nothing random is drawn.
+    """
 
     def __init__(self, images: TrainingSet, config: Config) -> None:
         self.figure, data = config.train.best, config.data
         if data.size < COARSEST:
-            raise UsageError(f"train.best measures crops of at least {COARSEST} pixels", data.size,
+            raise UsageError(f"data.size of at least {COARSEST} for train.best", data.size,
                              "give a larger --data.size")  # fmt: skip
-        self.limits = {"a": data.range_a, "b": data.range_b}
-        self.kinds = {"a": data.format_a, "b": data.format_b}
-        numbers = {
-            "a": evenly(
-                [i for i, _ in images.match] if images.match else range(len(images.a)), MOST
-            ),
-            "b": evenly(
-                [j for _, j in images.match] if images.match else range(len(images.b)), MOST
-            ),
+        self.formats = {"a": data.format_a, "b": data.format_b}
+        everything = range(len(images.a)), range(len(images.b))
+        of_a, of_b = zip(*images.match, strict=True) if images.match else everything
+        crops = {
+            "a": (_crops(images.a, of_a, data.size), data.range_a),
+            "b": (_crops(images.b, of_b, data.size), data.range_b),
         }
-        caches = {"a": images.a, "b": images.b}
-        self.pixels = {k: _crops(caches[k], numbers[k], data.size) for k in ("a", "b")}
-        self.real = {k: self._tensor(self.pixels[k], k) for k in ("a", "b")}
+        self.real = {k: to_tensor(torch.from_numpy(x), limits) for k, (x, limits) in crops.items()}
         self.features = _features() if self.figure in ("kid", "fid") else None
-        self.known = {k: self._described(self.real[k], k) for k in ("a", "b")}
-        least = min(len(pixels) for pixels in self.pixels.values())
+        self.known = {domain: self._described(real, domain) for domain, real in self.real.items()}
+        least = min(len(real) for real in self.real.values())
         if least < 2:
-            raise UsageError("train.best measures on at least 2 images of each domain", least,
+            raise UsageError("at least 2 validation images of each domain for train.best", least,
                              "add validation images")  # fmt: skip
 
-    def _tensor(self, pixels: np.ndarray, domain: str) -> Tensor:
-        return to_tensor(torch.from_numpy(pixels), self.limits[domain])
-
     def _described(self, images: Tensor, domain: str) -> Tensor | Patches:
-        """A set as the figure sees it: itself, its patches, its features."""
+        """What the figure compares: the images, their patches or their features."""
         if self.features:
-            return self.features.of(to_pixels(images, self.kinds[domain]), self.kinds[domain])
+            pixel_format = self.formats[domain]
+            return self.features.of(to_pixels(images, pixel_format), pixel_format)
         if self.figure == "swd":
             return _patches(images)
         return images
@@ -84,9 +78,9 @@ class ValidationFigures:
         for name, net in training.generators.items():
             direction = direction_of(name)
             net.eval()
-            with torch.random.fork_rng(devices):  # a generator may drop out when translating
+            with torch.random.fork_rng(devices):  # dropout may be on while translating
                 fakes = torch.cat([
-                    singly(net, real[None].to(training.device)).float().cpu()
+                    one_by_one(net, real[None].to(training.device)).float().cpu()
                     for real in self.real[direction[0]]
                 ])  # fmt: skip
             found[f"{self.figure}_{direction}"] = self._value(fakes, direction[1])
@@ -95,8 +89,8 @@ class ValidationFigures:
 
     def _value(self, fakes: Tensor, domain: str) -> float:
         real = self.real[domain]
-        if self.figure in PAIRED:
-            return float(PAIRED[self.figure](fakes, real).mean())
+        if measure := METRICS[self.figure].measure:
+            return float(measure(fakes, real).mean())
         described, known = self._described(fakes, domain), self.known[domain]
         if isinstance(described, Tensor) and isinstance(known, Tensor):
             if self.figure == "fid":
@@ -107,42 +101,42 @@ class ValidationFigures:
         return mean(list(sliced(described, reference(known, fakes.shape[1])).values()))
 
 
-def _crops(cache: Cache, numbers: list[int], size: int) -> np.ndarray:
-    return np.stack([centre_crop(cache[i], size) for i in numbers])
+def _crops(cache: Cache, numbers: Sequence[int], size: int) -> np.ndarray:
+    return np.stack([centre_crop(cache[i], size) for i in evenly(numbers, MOST)])
 
 
 def _patches(images: Tensor) -> Patches:
-    side = side_for([images.shape[2]])  # of crops whose side is no power of two, a corner
+    side = side_for([images.shape[2]])  # a corner, if the crops' side is no power of two
     return join([patches(image[:, :side, :side], i, len(images)) for i, image in enumerate(images)])
 
 
 def _features() -> Features:
     path = find(INCEPTION)
     if path is None:
-        raise UsageError("train.best fid and kid see by Inception, whose weights hwan does not download",
+        raise UsageError("Inception's weights for train.best fid and kid, which hwan does not download",
                          "none found", f"{where_to_put(INCEPTION)}, or give --train.best swd")  # fmt: skip
     return load_inception(path)
 
 
 def ranked(folder: Path, figure: str, seen: int, figures: Mapping[str, float]) -> list[str]:
-    """Add a tick's ``figures`` to ``folder/ranking.json``; the directions that they are the best of.
+    """Add a tick's ``figures`` to ``folder/ranking.json``; return the directions with a new best.
 
-    Rows from ``seen`` on, of a training that was stopped before it saved its state, come again.
+    Rows from ``seen`` on are dropped: a training that was stopped before it saved its state repeats them.
     """
     if not figures:
         return []
     path = folder / "ranking.json"
     written: dict[str, Any] = read_json(path) if path.is_file() else {}
-    # A ranking by another figure is none.
+    # A ranking by another figure does not count.
     before = written["ranking"] if written.get("figure") == figure else {}
-    sign = 1 if FIGURES[figure].better == "low" else -1
+    sign = 1 if METRICS[figure].better == "low" else -1
     ranking, won = {}, []
     for name, value in figures.items():
         direction = name.removeprefix(f"{figure}_")
         rows = [row for row in before.get(direction, []) if row["images"] < seen]
         if math.isfinite(value):
             rows.append({"images": seen, "value": value})
-        # Of equals the earlier is kept.
+        # The earlier of two equals is kept.
         ranking[direction] = sorted(rows, key=lambda row: (sign * row["value"], row["images"]))
         if rows and ranking[direction][0]["images"] == seen:
             won.append(direction)

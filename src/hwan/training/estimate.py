@@ -21,23 +21,24 @@ from torch.utils.flop_counter import flop_registry
 from hwan.config import Config
 from hwan.data.loader import Batch
 from hwan.methods.pool import Pool
-from hwan.training.loop import Training, step
+from hwan.training.state import Training
+from hwan.training.steps.eager import step
 
 
 @dataclass(frozen=True)
-class Need:
-    """Of one step: bytes of tensors at its peak, of those that stay between steps, and floating-point
-    operations of convolutions and products, forward and back."""
+class StepCost:
+    """What one step takes: bytes of tensors at its peak, bytes that stay between steps, and floating-point
+    operations of convolutions and matrix products, forward and back."""
 
     peak: int
     kept: int
     flop: int
 
 
-class Live(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Counts the bytes of all storages that operations made and nobody has let go of yet, and the
-    operations' arithmetic by torch's own formulas. (``FlopCounterMode`` itself hooks modules, which
-    a gradient penalty's backward pass within a forward one does not bear.)"""
+class TensorCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Counts the bytes of all living storages that operations made, and the operations' arithmetic by
+    torch's own formulas. (``FlopCounterMode`` hooks modules, which fails in a gradient penalty: it runs
+    a backward pass within a forward pass.)"""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -68,29 +69,31 @@ class Live(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.now -= size
 
 
-def need(config: Config) -> Need:
+def step_cost(config: Config) -> StepCost:
     """What a step of ``config`` takes, in the precision it names (auto: fp32).
 
-    A third step is looked at: the optimiser's moments are there by then and the pools are as large as
-    they get. What libraries take inside an operation, and the process itself, are not counted.
+    The third step is counted: by then the optimizers have their moments and the pools their full size.
+    What libraries take inside an operation, and the process itself, are not counted.
     """
     config = plain(config)
-    with FakeTensorMode(allow_non_fake_inputs=True), Live() as live:
+    with FakeTensorMode(allow_non_fake_inputs=True), TensorCounter() as counter:
         training = Training(config, torch.device("cpu"))
         for module in training.method.modules():
-            if isinstance(module, Pool):  # fills for ever: a full one draws, which takes values
+            if isinstance(
+                module, Pool
+            ):  # never full: a full one draws, and fake tensors have no values
                 module.filled = -(10**9)
         micro = trial_batches(config)
         for _ in range(2):
             step(training, micro, config.train.lr)
-        kept, live.peak = live.now, live.now
-        live.flop = 0
+        kept, counter.peak = counter.now, counter.now
+        counter.flop = 0
         step(training, micro, config.train.lr)
-    return Need(live.peak, kept, live.flop)
+    return StepCost(counter.peak, kept, counter.flop)
 
 
 def trial_batches(config: Config) -> list[Batch]:
-    """Black pictures for one step of ``config``."""
+    """Black images for one step of ``config``."""
     data, train = config.data, config.train
     a, b = (
         torch.zeros(train.batch, data.size, data.size, channels, dtype=torch.uint8)
@@ -100,7 +103,7 @@ def trial_batches(config: Config) -> list[Batch]:
 
 
 def noise_batches(config: Config) -> list[Batch]:
-    """``trial_batches`` of noise: zeros compute faster than pictures do."""
+    """``trial_batches`` of noise: zeros compute faster than images do."""
     micro = trial_batches(config)
     for pixels in (micro[0].a, micro[0].b):
         pixels.random_()
@@ -108,8 +111,8 @@ def noise_batches(config: Config) -> list[Batch]:
 
 
 def plain(config: Config) -> Config:
-    """``config`` without what a tensor without values cannot decide and costs next to nothing, its
-    convolutions by their definition, so that arithmetic is the networks' own."""
+    """``config`` without cheap parts that need tensors with values, and with plain convolutions, so that
+    the networks' own arithmetic is counted."""
     precision = "fp32" if config.train.precision == "auto" else config.train.precision
     return dataclasses.replace(
         config,
@@ -122,8 +125,8 @@ def plain(config: Config) -> Config:
             compile=False,
             cuda_graph=False,
             fast_kernels=False,
-            channels_last="off",  # weights without memory cannot be laid anew
-            fused_adam=config.speed.fused_adam
-            or precision == "fp16",  # else its scaler asks for a value
+            channels_last="off",  # fake weights cannot change their memory order
+            # Without fused Adam the scaler of fp16 reads a value.
+            fused_adam=config.speed.fused_adam or precision == "fp16",
         ),
     )

@@ -18,15 +18,18 @@ from hwan.data.augment import fit
 from hwan.data.folders import list_images, locate
 from hwan.data.sets import could_lie_on, has_room
 from hwan.errors import UsageError
-from hwan.training import graph
-from hwan.training.estimate import Need, need, noise_batches
-from hwan.training.loop import Training, stepper
+from hwan.methods.base import summed
+from hwan.training.estimate import StepCost, noise_batches, step_cost
+from hwan.training.loop import choose_step
+from hwan.training.speed import can_checkpoint
+from hwan.training.state import Training
+from hwan.training.steps.cuda_graph import EAGER_STEPS
 
-PATIENCE = 60.0  # seconds that timing a step may take
-PROCESS = {"cpu": 0.3e9, "cuda": 0.8e9}  # torch itself; on a card its context and libraries
-HEAP, SHREDDED = 1.25, 1.6
-"""Bytes that glibc's heap grows to for a byte of tensors that live at once: blocks are freed in another
-order than they were taken, the more so with the short-lived tensors of ``speed.fast_kernels``. Measured by
+TIMING_SECONDS = 60.0  # seconds that timing a step may take
+PROCESS = {"cpu": 0.3e9, "cuda": 0.8e9}  # torch itself; on a GPU its context and libraries
+HEAP, FAST_KERNELS_HEAP = 1.25, 1.6
+"""Bytes of glibc's heap for each byte of tensors that live at once: blocks are freed in another order than
+they were allocated, more so with the short-lived tensors of ``speed.fast_kernels``. Measured by
 bench/memory.py."""
 
 
@@ -36,12 +39,12 @@ class Choice:
 
     options: str
     config: Config
-    need: Need
+    cost: StepCost
     total: float
 
 
 def memory_of(device: torch.device) -> float:
-    """Bytes of memory to plan for: the card's, or what the machine has available."""
+    """Bytes of memory to plan for: the GPU's, or what the machine has available."""
     if device.type == "cuda":
         return float(torch.cuda.mem_get_info(device)[1])
     info = Path("/proc/meminfo")
@@ -51,30 +54,33 @@ def memory_of(device: torch.device) -> float:
     return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
 
 
-def pictures(config: Config, data: Sequence[Path], device: torch.device) -> float:
-    """Bytes of the decoded pictures that a training keeps on ``device``, told from a few of each domain."""
+def resident_images(config: Config, data: Sequence[Path], device: torch.device) -> float:
+    """Bytes of the decoded images that a training keeps on ``device``, estimated from a few a domain."""
     if not data or not could_lie_on(device, config):
         return 0.0
     layout, size = locate(data, config.data.pairs, config.data.swap), 0.0
     domains = ((layout.train_a, config.data.format_a), (layout.train_b, config.data.format_b))
-    for source, kind in domains:
+    for source, pixel_format in domains:
         files = list_images(source.folder)
         found = []
         for file in files[:: len(files) // 12 + 1]:
             with suppress(UsageError):  # a broken one, which a training skips
-                found.append(fit(source.read(file, kind).pixels, config.data).nbytes)
+                found.append(fit(source.read(file, pixel_format).pixels, config.data).nbytes)
         size += len(files) * sum(found) / max(1, len(found))
     return size if has_room(device, config, size) else 0.0
 
 
-def choices(config: Config, device: torch.device, room: float, held: float = 0.0) -> list[Choice]:
-    """What was asked for; where it does not fit into ``room`` bytes, ways to need less up to the first
-    that fits, together from then on; where it does, the largest batch that fits too. ``held`` bytes are
-    taken anyway."""
+def choices(config: Config, device: torch.device, room: float, taken: float = 0.0) -> list[Choice]:
+    """The configuration as asked, and others beside it.
+
+    If it does not fit into ``room`` bytes, each further choice needs less than the one before it, up to
+    the first that fits. If it fits, the other is the largest batch that fits too. ``taken`` bytes are
+    taken anyway.
+    """
 
     def choice(options: str, config: Config) -> Choice:
-        needed = need(config)
-        return Choice(options, config, needed, held + total(config, needed, device))
+        cost = step_cost(config)
+        return Choice(options, config, cost, taken + total(config, cost, device))
 
     asked = choice("as asked", config)
     found = [asked]
@@ -85,7 +91,7 @@ def choices(config: Config, device: torch.device, room: float, held: float = 0.0
                 break
         return found
     train = config.train
-    each = (asked.need.peak - asked.need.kept) / train.batch  # activations grow with the batch
+    each = (asked.cost.peak - asked.cost.kept) / train.batch  # activations grow with the batch
     each *= heap(config, device)
     batch = min(256, 1 << int((room - asked.total + each * train.batch) / each).bit_length() - 1)
     while batch > train.batch:  # not quite in proportion: what was estimated to fit may not
@@ -97,17 +103,17 @@ def choices(config: Config, device: torch.device, room: float, held: float = 0.0
     return found
 
 
-def total(config: Config, needed: Need, device: torch.device) -> float:
+def total(config: Config, cost: StepCost, device: torch.device) -> float:
     """Bytes that a training process will hold on ``device``."""
-    return PROCESS.get(device.type, 0.4e9) + needed.peak * heap(config, device)
+    return PROCESS.get(device.type, 0.4e9) + cost.peak * heap(config, device)
 
 
 def heap(config: Config, device: torch.device) -> float:
     """Bytes that memory grows to for a byte of tensors that live at once."""
     if device.type != "cpu":
         return 1.0
-    shreds = config.speed.fast_kernels and config.generator.family.fast_convolutions
-    return SHREDDED if shreds else HEAP
+    fast = config.speed.fast_kernels and config.generator.family.fast_convolutions
+    return FAST_KERNELS_HEAP if fast else HEAP
 
 
 def _reductions(config: Config) -> Iterator[tuple[str, Config]]:
@@ -121,10 +127,9 @@ def _reductions(config: Config) -> Iterator[tuple[str, Config]]:
         config = dataclasses.replace(config, train=split)
         options += f" --train.batch 1 --train.accumulate {batches}"
         yield options.strip(), config
-    can_forget = config.generator.family.gradient_checkpointing
-    if can_forget and not config.generator.norm_record.updates_in_forward:
-        forgetful = dataclasses.replace(config.speed, gradient_checkpointing=True)
-        config = dataclasses.replace(config, speed=forgetful)
+    if can_checkpoint(config.generator) and not config.speed.gradient_checkpointing:
+        speed = dataclasses.replace(config.speed, gradient_checkpointing=True)
+        config = dataclasses.replace(config, speed=speed)
         options += " --speed.gradient_checkpointing"
         yield options.strip(), config
     while True:
@@ -143,18 +148,18 @@ def resized(config: Config, size: int) -> Config:
 def pace(config: Config, device: torch.device) -> tuple[float, int]:
     """Seconds a step takes on ``device``, and the size of the crops it was measured at.
 
-    Steps on noise are timed: at the configuration's own size where three take ``PATIENCE`` seconds at
-    most, else at half of it, or less, and scaled by the arithmetic. The median is taken.
+    Steps on noise are timed at the configuration's own size if three take at most ``TIMING_SECONDS``,
+    otherwise at half of it or a quarter, and scaled by the arithmetic. The median is returned.
     """
     size, wanted = _trial_size(config, device), config.data.size
     trial = resized(config, size)
-    seconds = seconds_a_step(trial, device, PATIENCE)
-    scale = 1.0 if size == wanted else need(config).flop / need(trial).flop
+    seconds = seconds_a_step(trial, device, TIMING_SECONDS)
+    scale = 1.0 if size == wanted else step_cost(config).flop / step_cost(trial).flop
     return seconds * scale, size
 
 
 def _trial_size(config: Config, device: torch.device) -> int:
-    """The largest of size, size/2, size/4 whose steps are short enough, told from the smallest."""
+    """The largest of size, size/2, size/4 whose steps are short enough, estimated from the smallest."""
     sizes = [config.data.size]
     for _ in range(2):
         try:
@@ -162,22 +167,22 @@ def _trial_size(config: Config, device: torch.device) -> int:
         except UsageError:
             break
     seconds = seconds_a_step(resized(config, sizes[-1]), device, 1.0)
-    return next(s for s in sizes if s == sizes[-1] or 3 * seconds * (s / sizes[-1]) ** 2 < PATIENCE)
+    return next(
+        s for s in sizes if s == sizes[-1] or 3 * seconds * (s / sizes[-1]) ** 2 < TIMING_SECONDS
+    )
 
 
 def seconds_a_step(config: Config, device: torch.device, limit: float) -> float:
     """Median seconds of steps on noise, after those that prepare; ten, or fewer in ``limit`` seconds."""
-    untimed = graph.WARM + 1 if config.speed.cuda_graph else 2
-    gc.collect()  # a training before this one, whose parts know each other
-    take = stepper(Training(config, device))
+    untimed = EAGER_STEPS + 1 if config.speed.cuda_graph else 2
+    gc.collect()  # an earlier training, whose parts refer to each other
+    step = choose_step(Training(config, device))
     micro = noise_batches(config)
-    begun, found = time.perf_counter(), list[float]()
-    while len(found) < untimed + 10 and (
-        len(found) <= untimed or time.perf_counter() - begun < limit
-    ):
+    end, found = time.perf_counter() + limit, list[float]()
+    while len(found) <= untimed or (len(found) < untimed + 10 and time.perf_counter() < end):
         before = time.perf_counter()
-        losses = take(micro, 0.0)
-        float(next(iter(losses.values())))  # until the device is done
+        losses = step(micro, 0.0)
+        float(summed(losses["generators"]))  # until the device is done
         found.append(time.perf_counter() - before)
     timed = sorted(found[untimed:])
     return timed[len(timed) // 2]

@@ -18,7 +18,7 @@ from rich.progress import (
 )
 
 from hwan.metrics.health_limits import Finding, findings, warnings
-from hwan.training.run import Event, Interrupted, LogRow, Note
+from hwan.training.recorder import Event, Interrupted, LogRow, Note
 
 T = TypeVar("T")
 
@@ -41,10 +41,10 @@ def _bar(console: Console) -> Progress:
 def watch(events: Iterable[Event]) -> Interrupted | None:
     """Show a training until it ends; return ``Interrupted`` if it was stopped.
 
-    The bar carries the speed, the time left, the summed losses of each side and the health in a few
+    The bar shows the speed, the time left, each optimizer group's summed losses and the health in a few
     words; without a terminal, notes and one line a tick are printed. A health figure that is bad at two
-    measurements in a row, or at the last, is a line of its own with what to do, once, and another when
-    it is well again.
+    measurements in a row, or at the last one, gets one line with advice, and another line when it is
+    good again.
     """
     console = Console(file=sys.stderr)
     suspects: dict[str, Finding] = {}
@@ -79,26 +79,25 @@ def watch(events: Iterable[Event]) -> Interrupted | None:
 
 
 def changes(before: Mapping[str, Finding], now: Mapping[str, Finding]) -> list[str]:
-    """What to tell of the alarms ``now``, given those of the measurement before: one line for each new
-    one, the places of one sign together, and one for each that is over."""
+    """Lines about the alarms ``now`` after the measurement ``before``: one for each new alarm, with all
+    places of one limit together, and one for each alarm that is over."""
     new = [found for figure, found in now.items() if figure not in before]
-    titles = dict.fromkeys(found.sign.title for found in new)
+    titles = dict.fromkeys(found.limit.title for found in new)
     lines = []
     for title in titles:
-        same = [found for found in new if found.sign.title == title]
+        same = [found for found in new if found.limit.title == title]
         values = ", ".join(f"{found.place} {found.value:.3g}" for found in same)
-        sign = same[0].sign
-        lines.append(f"warning: {sign.wrong} ({title.lower()}: {values}). Advice: {sign.advice}")
+        limit = same[0].limit
+        lines.append(f"warning: {limit.wrong} ({title.lower()}: {values}). Advice: {limit.advice}")
     over = [found for figure, found in before.items() if figure not in now]
-    return lines + [f"well again: {found.sign.title.lower()}, {found.place}" for found in over]
+    return lines + [f"well again: {found.limit.title.lower()}, {found.place}" for found in over]
 
 
 def figures(row: LogRow, health: dict[str, float]) -> str:
-    """One line: speed, generators' and discriminators' losses, and the health in a few words."""
-    against = ("d_", "gp_", "r1_")  # penalties are the discriminators' too
-    judges = sum(value for name, value in row.losses.items() if name.startswith(against))
-    makers = sum(row.losses.values()) - judges
-    parts = [f"{row.images_per_second:.1f} img/s", f"G {makers:.2f}", f"D {judges:.2f}"]
+    """One line: speed, each optimizer group's losses by its initial, and the health in a few words."""
+    parts = [f"{row.images_per_second:.1f} img/s"]
+    for group, losses in sorted(row.losses.items(), reverse=True):  # G before D
+        parts.append(f"{group[0].upper()} {sum(losses.values()):.2f}")
     return "  ".join(parts + ([f"health: {in_brief(health)}"] if health else []))
 
 
@@ -107,7 +106,7 @@ def in_brief(health: Mapping[str, float]) -> str:
     found = findings(health)
     for light in ("bad", "watch"):
         if some := [f for f in found if f.light == light]:
-            first = f"{light} {some[0].sign.title.lower()} {some[0].place} {some[0].value:.2f}"
+            first = f"{light} {some[0].limit.title.lower()} {some[0].place} {some[0].value:.2f}"
             return first + (f" and {len(some) - 1} more" if len(some) > 1 else "")
     return "good"
 

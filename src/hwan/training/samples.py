@@ -20,9 +20,8 @@ from hwan.imaging.pixels import RGB, Pixels, for_display, grid, save, to_pixels,
 from hwan.inference.translate import find_generator
 from hwan.nets.folder import direction_of, load_generator
 from hwan.runtime import pick_device
-from hwan.training.health import gradients, measure
-from hwan.training.health import singly as singly
-from hwan.training.loop import Training
+from hwan.training.health import gradients, measure, one_by_one
+from hwan.training.state import Training
 
 ROWS = 4  # images of each domain in a sheet
 PROBES = 16  # images of each domain in the health figures while training
@@ -47,8 +46,8 @@ class Samples:
     def draw(self, training: Training, folder: Path, health: bool = False) -> dict[str, float]:
         """Save ``folder/IMAGES.png``; with ``health`` return the health figures, else nothing.
 
-        Columns: real_a fake_b rec_a | real_b fake_a rec_b; of a one-way method real_a fake_b real_b,
-        which is the truth where A and B are pairs. Draws nothing random, so training goes on as if
+        Columns: real_a fake_b rec_a | real_b fake_a rec_b. A one-way method has real_a fake_b real_b, and
+        real_b is the truth where A and B are pairs. Nothing random is drawn, so training goes on as if
         this had not been called.
         """
         a, b = self.tensors(training.config, training.device)
@@ -57,19 +56,17 @@ class Samples:
         for net in nets.values():
             net.eval()
         devices = [training.device] if training.device.type == "cuda" else []
-        # A generator may drop out when translating; a compiled one would be compiled anew for this.
+        # Dropout may be on while translating; a compiled network would be compiled anew for this.
         with torch.random.fork_rng(devices), torch.compiler.set_stance("force_eager"):
             columns = sheet(nets, a[:ROWS], b[:ROWS])
             if health:
                 paired = training.config.record.draws_pairs
                 found = measure(nets, a, b, paired) | gradients(training)
         training.method.train()
-        # 8 bit show -1..1 of any depth.
+        # Any depth is shown in 8 bits.
         cells = [[for_display(cell, RGB) for cell in to_pixels(x)] for x in columns]
-        save(
-            grid([list(row) for row in zip(*cells, strict=False)]),
-            folder / f"{training.seen:06d}.png",
-        )
+        rows = [list(row) for row in zip(*cells, strict=False)]
+        save(grid(rows), folder / f"{training.seen:06d}.png")
         return found
 
 
@@ -88,11 +85,11 @@ def measure_test_health(run: Path, layout: Layout, device: str = "auto") -> dict
 
 def sheet(nets: Mapping[str, nn.Module], a: Tensor, b: Tensor) -> list[Tensor]:
     """A sheet's columns."""
-    fake_b = singly(nets["ab"], a)
+    fake_b = one_by_one(nets["ab"], a)
     if "ba" not in nets:
         return [a, fake_b, b]
-    fake_a = singly(nets["ba"], b)
-    return [a, fake_b, singly(nets["ba"], fake_b), b, fake_a, singly(nets["ab"], fake_a)]
+    fake_a = one_by_one(nets["ba"], b)
+    return [a, fake_b, one_by_one(nets["ba"], fake_b), b, fake_a, one_by_one(nets["ab"], fake_a)]
 
 
 def _pick(
@@ -104,7 +101,7 @@ def _pick(
             crops.append(fit_and_crop(source.read(file, pixel_format).pixels, config.data))
     if not crops:
         raise UsageError(
-            f"{source.folder} has readable images to draw samples from",
+            f"readable images to draw samples from in {source.folder}",
             "none",
             "add some, or remove the folder",
         )

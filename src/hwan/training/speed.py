@@ -1,4 +1,4 @@
-"""The switches of ``config.speed`` put to work on a method and its optimisers."""
+"""Applies the switches of ``config.speed`` to a method and its optimizers."""
 
 from __future__ import annotations
 
@@ -7,12 +7,20 @@ from typing import Any
 import torch
 from torch import nn
 
-from hwan.config import Config
+from hwan.config import Config, GeneratorConfig
 from hwan.errors import require
 from hwan.methods.base import OptimizerGroup
 from hwan.nets.fast.switch import use_fast_kernels
 from hwan.nets.resnet import Resnet
 from hwan.runtime import keep_freed_memory
+
+
+def can_checkpoint(generator: GeneratorConfig) -> bool:
+    """Whether speed.gradient_checkpointing has an effect on the generator and leaves its result alone.
+
+    It recomputes blocks, and running estimates must move once.
+    """
+    return generator.family.gradient_checkpointing and not generator.norm_record.updates_in_forward
 
 
 def apply_speed(method: nn.Module, config: Config, device: torch.device, precision: str) -> None:
@@ -30,6 +38,13 @@ def apply_speed(method: nn.Module, config: Config, device: torch.device, precisi
     for module in method.modules():
         if isinstance(module, Resnet):
             module.checkpointing = speed.gradient_checkpointing
+    recomputes = any(isinstance(module, Resnet) for module in method.modules())
+    require(
+        recomputes or not speed.gradient_checkpointing,
+        "a generator that can recompute its blocks for speed.gradient_checkpointing",
+        config.generator.name,
+        "leave speed.gradient_checkpointing out",
+    )
     if device.type == "cpu":
         keep_freed_memory()
         use_fast_kernels(
@@ -42,14 +57,14 @@ def compile_networks(groups: tuple[OptimizerGroup, ...], config: Config) -> None
     if config.speed.compile:
         for group in groups:
             for network in group.networks:
-                # (``Module.compile`` leaves out what is called by torch's own code, as by a Sequential.)
+                # (``Module.compile`` leaves out a module that torch's own code calls, as a Sequential does.)
                 network.forward = torch.compile(network.forward, dynamic=False)
 
 
 def adam(weights: list[nn.Parameter], config: Config, device: torch.device) -> torch.optim.Adam:
-    """Adam (Kingma and Ba 2015) over a player's weights."""
+    """Adam (Kingma and Ba 2015) over one optimizer group's weights."""
     train, speed = config.train, config.speed
-    # What a recorded step reads it reads from the device: the learning rate and the count of steps.
+    # A CUDA graph reads the learning rate and the count of steps from the device.
     lr: Any = torch.tensor(train.lr, device=device) if speed.cuda_graph else train.lr
     return torch.optim.Adam(
         weights,
@@ -78,7 +93,7 @@ def _check(config: Config, device: torch.device, precision: str) -> None:
         whitens = generator.norm_record.whitens or config.discriminator.norm_record.whitens
         require(
             device.type == "cuda",
-            "speed.cuda_graph records CUDA work",
+            "a CUDA device for speed.cuda_graph",
             f"device {device.type}",
             "leave speed.cuda_graph out",
         )
@@ -86,8 +101,8 @@ def _check(config: Config, device: torch.device, precision: str) -> None:
         scales = precision == "fp16" and not speed.fused_adam
         require(
             config.train.accumulate == 1 and not (draws or whitens or scales),
-            "speed.cuda_graph replays a step of which nothing is decided on the host: not with "
-            "train.accumulate, cut, wgan-gp, diffaugment or whitening, in fp16 only with speed.fused_adam",
+            "a step that decides nothing on the host for speed.cuda_graph: not with train.accumulate, "
+            "cut, wgan-gp, diffaugment or whitening, and in fp16 only with speed.fused_adam",
             f"{precision}, accumulate {config.train.accumulate}, method {config.method}, "
             f"loss.gan {config.loss.gan}, diffaugment {config.loss.diffaugment}, "
             f"norms {generator.norm} and {config.discriminator.norm}, fused {speed.fused_adam}",

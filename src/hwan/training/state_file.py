@@ -10,19 +10,20 @@ from typing import Any
 import torch
 
 from hwan.errors import UsageError
+from hwan.evaluation.training_sections import grouped_losses
 from hwan.files import write_atomic
 
 MAGIC = b"hwan-state-2 "
 OLD = b"hwan-state-1 "
-"""The format of version 0.1, read for one release: only names have changed since."""
+"""The format of version 0.1, read for one release: since then names have changed, and losses are grouped."""
 RENAMED = (("adversary_", "adversarial_"), (".judges.", ".networks."))
-"""What is now called otherwise in the names of a method's tensors."""
+"""Old and new parts of the names of a method's tensors."""
 
 
 def save_state(folder: Path, state: dict[str, Any]) -> None:
     """Write ``latest.pt``, flushed to the disk, keeping the former one as ``previous.pt``.
 
-    At every moment of this at least one whole state is in the folder.
+    At every moment at least one whole state is in the folder.
     """
     buffer = io.BytesIO()
     torch.save(state, buffer)
@@ -49,7 +50,9 @@ def load_state(folder: Path, device: torch.device) -> tuple[dict[str, Any], str]
             continue
         return state, "".join(f"{problem}; going on from {name}" for problem in problems)
     raise UsageError(
-        f"{folder} holds a training state", "; ".join(problems), "start a new run in another folder"
+        f"a whole training state in {folder}",
+        "; ".join(problems),
+        "start a new run in another folder",
     )
 
 
@@ -70,4 +73,11 @@ def _renamed(state: dict[str, Any]) -> dict[str, Any]:
             name = name.replace(old, new)
         method[name] = value
     others = {key: value for key, value in state.items() if key != "optimisers"}
-    return {**others, "method": method, "optimizers": state["optimisers"]}
+    window = {**state["window"], "sums": grouped_losses(state["window"]["sums"])}
+    return {
+        **others,
+        "method": method,
+        "optimizers": state["optimisers"],
+        "window": window,
+        "since": [grouped_losses(losses) for losses in state.get("since", [])],
+    }

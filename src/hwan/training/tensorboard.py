@@ -1,4 +1,4 @@
-"""TensorBoard: what a training yields, as an event file in the run folder."""
+"""TensorBoard: a training's events, written to an event file in the run folder."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from hwan.imaging.pixels import decode
 from hwan.runtime import need
-from hwan.training.run import Event, LogRow
+from hwan.training.recorder import Event, LogRow
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
@@ -42,13 +42,13 @@ def record(events: Iterable[Event], run: Path) -> Iterator[Event]:
 
 
 def _write(writer: SummaryWriter, row: LogRow, run: Path) -> None:
-    groups = {
-        "loss": row.losses,
+    scalars = {
+        **{f"loss/{group}": losses for group, losses in row.losses.items()},
         "train": {"lr": row.lr, "images_per_second": row.images_per_second},
         "health": row.health,
         "validation": row.validation,
     }
-    for group, values in groups.items():
+    for group, values in scalars.items():
         for name, value in values.items():
             writer.add_scalar(f"{group}/{name}", value, row.images)
     sheet = run / "samples" / f"{row.images:06d}.png"

@@ -43,7 +43,7 @@ def measure(cell: Cell) -> Measurement:
     losses: list[float] = []
     paused, began = 0.0, time.process_time()
     for training, status in steps(cell):
-        losses.append(float(status.losses["d_b"]))
+        losses.append(float(status.losses["discriminators"]["d_b"]))
         if not at_mark(status, cell, MARKS):
             continue
         pause, net = time.process_time(), training.method.generators["generator_ab"]
