@@ -34,18 +34,10 @@ def plan_outputs(
     if suffix:
         require(suffix in WRITERS, "a --format of " + ", ".join(WRITERS), suffix, "give .png, say")
         fits = suffix_for(pixel_format, suffix)
-        require(
-            fits == suffix,
-            f"a --format that holds what the generator writes, {pixel_format}",
-            suffix,
-            f"give {fits}, say",
-        )
-    require(
-        bool(inputs),
-        "images or folders to translate",
-        "none",
-        "name them after the run: hwan translate RUN IMAGES --out DIR",
-    )
+        expected = f"a --format that holds what the generator writes, {pixel_format}"
+        require(fits == suffix, expected, suffix, f"give {fits}, say")
+    fix = "name them after the run: hwan translate RUN IMAGES --out DIR"
+    require(bool(inputs), "images or folders to translate", "none", fix)
     named: list[tuple[Path, Path, Path]] = []  # source, target of its own suffix, of the right one
     for item in inputs:
         require(item.exists(), "an image file or a folder", f"{item}: not there", "check the path")
@@ -62,12 +54,8 @@ def plan_outputs(
     for source, target, short in named:
         full = uses[short] > 1 and target.suffix != short.suffix
         final = target.with_name(target.name + short.suffix) if full else short
-        require(
-            final not in sources,
-            "inputs that each have a name of their own",
-            f"{sources.get(final)} and {source}",
-            "translate them into different folders",
-        )
+        both, fix = f"{sources.get(final)} and {source}", "translate them into different folders"
+        require(final not in sources, "inputs that each have a name of their own", both, fix)
         sources[final] = source
     planned = [(source, target) for target, source in sources.items()]
     refuse_replacing(planned, overwrite)
@@ -77,13 +65,11 @@ def plan_outputs(
 def refuse_replacing(pairs: Sequence[tuple[Path, Path]], overwrite: bool) -> None:
     """Raise ``UsageError`` for a target that is a source, or (without ``overwrite``) is there."""
     sources = {source.resolve() for source, _ in pairs}
+    expected = "an output folder without a file of this name: a translation does not replace a file"
+    fix = "give another --out, or --overwrite for earlier translations"
     for _, target in pairs:
-        require(
-            target.resolve() not in sources and (overwrite or not target.exists()),
-            "an output folder without a file of this name: a translation does not replace a file",
-            f"{target} is there already",
-            "give another --out, or --overwrite for earlier translations",
-        )
+        free = target.resolve() not in sources and (overwrite or not target.exists())
+        require(free, expected, f"{target} is there already", fix)
 
 
 def unfinished(pairs: Iterable[tuple[Path, Path]]) -> list[tuple[Path, Path]]:

@@ -13,8 +13,8 @@ from jaxtyping import Float
 from PIL import Image
 from torch import Tensor, nn
 
-from hwan.config.methods import record_of
 from hwan.config import Precision
+from hwan.config.methods import record_of
 from hwan.errors import require
 from hwan.files import read_json
 from hwan.imaging.codecs import to_pil
@@ -67,12 +67,10 @@ class Translator:
         if self.on_cpu:
             keep_freed_memory()
             use_fast_kernels(self.generator, True)
-        require(
-            engine is None or (self.on_cpu and self.precision == "fp32"),
-            "an engine on the CPU in fp32",
-            f"{self.device}, {self.precision}",
-            "add --device cpu, or leave --engine (or --precision) out",
-        )
+        fits = engine is None or (self.on_cpu and self.precision == "fp32")
+        received = f"{self.device}, {self.precision}"
+        fix = "add --device cpu, or leave --engine (or --precision) out"
+        require(fits, "an engine on the CPU in fp32", received, fix)
         self.engine = engine(self.generator, spec) if engine else None
 
     def __call__(self, source: Path | str | bytes | Image.Image | np.ndarray) -> Image.Image:
@@ -118,8 +116,7 @@ class Translator:
             fits and finite,
             f"pixels (H, W, {wanted.channels}) of {DTYPES[wanted.depth]}, {wanted.limits}",
             f"{pixels.dtype} {pixels.shape}" + ("" if finite else ", with nan or infinity"),
-            "give the path, or decode it with the format_in of the generator's spec; grey[:, :, None] adds "
-            "a channel",
+            "give the path, or decode it with the spec's format_in; grey[:, :, None] adds a channel",
         )
 
     def in_strips(self, height: int, width: int) -> bool:
@@ -212,26 +209,17 @@ def find_generator(run: Path, direction: str = "") -> Path:
     config = run / CONFIG
     method = read_json(config).get("method", "") if folder != run and config.is_file() else ""
     directions = record_of(method).directions
-    require(
-        not method or not direction or direction in directions,
-        f"a direction that method {method} trains: {', '.join(directions)}",
-        direction,
-        "train one the other way by --data.swap",
-    )
-    require(
-        is_generator(folder),
-        "a run folder with a trained generator, or a generator folder",
-        f"{run}, without {folder.name}",
-        "give the --out of a training; it writes generators from its first tick on",
-    )
+    trained = not method or not direction or direction in directions
+    expected = f"a direction that method {method} trains: {', '.join(directions)}"
+    require(trained, expected, direction, "train one the other way by --data.swap")
+    expected = "a run folder with a trained generator, or a generator folder"
+    fix = "give the --out of a training; it writes generators from its first tick on"
+    require(is_generator(folder), expected, f"{run}, without {folder.name}", fix)
     if wanted := direction or direction_of(folder.name):
         own = read_spec(folder).direction
-        require(
-            own == wanted,
-            f"a generator of direction {wanted}",
-            f"{folder}, which has direction {own}",
-            "give the run folder or the other generator; or give the folder its right name",
-        )
+        received = f"{folder}, which has direction {own}"
+        fix = "give the run folder or the other generator; or give the folder its right name"
+        require(own == wanted, f"a generator of direction {wanted}", received, fix)
     return folder
 
 

@@ -71,13 +71,11 @@ def open_video(source: Path, target: Path) -> VideoFile:
         with av.open(str(source)) as file:
             video = file.streams.video[0]
             seconds = float(file.duration or 0) / av.time_base
-            return VideoFile(
-                source, target, video.frames or round(seconds * (video.average_rate or 0))
-            )
+            frames = video.frames or round(seconds * (video.average_rate or 0))
+            return VideoFile(source, target, frames)
     except (av.FFmpegError, IndexError) as error:
-        raise UsageError(
-            f"a video at {source}", str(error) or "no pictures in it", "replace or remove it"
-        ) from error
+        received = str(error) or "no pictures in it"
+        raise UsageError(f"a video at {source}", received, "replace or remove it") from error
 
 
 def translate_video(
@@ -109,11 +107,9 @@ def translate_video(
                         yield
                 writer.end()
         except (av.FFmpegError, ValueError) as error:  # ValueError: a codec not of the container
-            raise UsageError(
-                f"a video that can be read, and written as {video.target.suffix}",
-                f"{video.source.name}: {error}",
-                "check the file; MKV holds any sound",
-            ) from error
+            expected = f"a video that can be read, and written as {video.target.suffix}"
+            received, fix = f"{video.source.name}: {error}", "check the file; MKV holds any sound"
+            raise UsageError(expected, received, fix) from error
 
 
 def _frames(source: Any, writer: _Writer) -> Iterator[Any]:
@@ -141,12 +137,10 @@ def _smoothly(translator: Translator) -> Callable[[Sequence[Pixels]], list[Pixel
     def translate(frames: Sequence[Pixels]) -> list[Pixels]:
         (pixels,) = frames
         height, width = pixels.shape[:2]
-        require(
-            not own.in_strips(height, width),
-            f"frames of up to {WHOLE} pixels, translated at once, for --smooth",
-            f"{width}x{height}, translated in strips",
-            "make the video smaller, or leave --smooth (or --tile) out",
-        )
+        expected = f"frames of up to {WHOLE} pixels, translated at once, for --smooth"
+        received = f"{width}x{height}, translated in strips"
+        fix = "make the video smaller, or leave --smooth (or --tile) out"
+        require(not own.in_strips(height, width), expected, received, fix)
         source = to_unit(pixels, spec.format_in).astype(np.float32)
         if fresh := past.is_cut(source):
             for norm in norms:
@@ -187,12 +181,9 @@ class _Writer:
             context.colorspace = context.color_primaries = context.color_trc = BT709
             context.color_range = LIMITED
             self.started = True
-        frame = self.av.VideoFrame.from_ndarray(pixels, format="rgb24").reformat(
-            format=stream.pix_fmt,
-            dst_colorspace=BT709,
-            dst_color_range=LIMITED,
-            interpolation=EXACT,
-        )
+        rgb = self.av.VideoFrame.from_ndarray(pixels, format="rgb24")
+        colours = {"dst_colorspace": BT709, "dst_color_range": LIMITED}
+        frame = rgb.reformat(format=stream.pix_fmt, interpolation=EXACT, **colours)
         frame.pts, frame.time_base = shot.pts, shot.time_base
         self.target.mux([*stream.encode(frame), *self.waiting])
         self.waiting = []
