@@ -194,10 +194,8 @@ class _Door:
 
 async def _answer(request: Request, error: Exception) -> JSONResponse:
     """``error`` as the answer to ``request``."""
-    if isinstance(error, Refused):
-        return _reply(error)
     if isinstance(error, UsageError):
-        return _reply(Refused(400, error.expected, error.received, error.fix))
+        return _reply(error)
     if isinstance(error, ClientDisconnect):  # nobody reads it; /metrics counts it
         return _reply(Refused(499, "a client that waits for its answer", "it left", "ask again"))
     if isinstance(error, HTTPException):
@@ -210,7 +208,9 @@ async def _answer(request: Request, error: Exception) -> JSONResponse:
     return _reply(Refused(500, "a translation", type(error).__name__, fix))
 
 
-def _reply(refusal: Refused) -> JSONResponse:
+def _reply(refusal: UsageError) -> JSONResponse:
     received = str(refusal.received)[:500]
     error = {"expected": refusal.expected, "received": received, "fix": refusal.fix}
-    return JSONResponse({"error": error}, refusal.status, refusal.headers)
+    if isinstance(refusal, Refused):
+        return JSONResponse({"error": error}, refusal.status, refusal.headers)
+    return JSONResponse({"error": error}, 400)

@@ -33,8 +33,8 @@ def probe(data: bytes, channels: int) -> tuple[int, int]:
         elif data.startswith(TIFF):
             shape = _tiff_shape(data, channels)
         else:
+            # Our own limits are below those that Pillow warns of.
             with warnings.catch_warnings():
-                # Our own limits are below those that Pillow warns of.
                 warnings.simplefilter("ignore", Image.DecompressionBombWarning)
                 with Image.open(io.BytesIO(data), formats=FORMATS) as file:
                     shape = file.height, file.width
@@ -66,13 +66,13 @@ def _tiff_shape(data: bytes, channels: int) -> tuple[int, int]:
     with tifffile.TiffFile(io.BytesIO(data)) as file:
         series = file.series[0]
         page = file.pages.first
-        height, width = page.imagelength, page.imagewidth
-        if math.prod(series.shape) > height * width * max(4, channels):
+        size = page.imagelength, page.imagewidth
+        if math.prod(series.shape) > math.prod(size) * max(4, channels):
             raise ValueError(series.shape)  # a stack, all of which the decoder would read
-        return height, width
+        return size
 
 
-def padded_size(size: tuple[int, int], config: GeneratorConfig, limits: Limits) -> tuple[int, int]:
+def padded_size(size: tuple[int, ...], config: GeneratorConfig, limits: Limits) -> tuple[int, int]:
     """The (height, width) at which a network reads an image of ``size``.
 
     Raises ``Refused`` (413) for more pixels than the server takes, before or after padding.
@@ -80,10 +80,7 @@ def padded_size(size: tuple[int, int], config: GeneratorConfig, limits: Limits) 
     height, width = (padded_side(side, *config.sizes) for side in size)
     if max(math.prod(size), height * width) > limits.pixels:
         padded = "" if size == (height, width) else f", padded {width} x {height}"
-        raise Refused(
-            413,
-            f"an image of at most {limits.pixels} pixels, once padded to what the network takes",
-            f"{size[1]} x {size[0]}{padded}",
-            "send a smaller one, or start the server with a larger --limits.pixels",
-        )
+        expected = f"an image of at most {limits.pixels} pixels, padded to what the network takes"
+        fix = "send a smaller one, or start the server with a larger --limits.pixels"
+        raise Refused(413, expected, f"{size[1]} x {size[0]}{padded}", fix)
     return height, width
