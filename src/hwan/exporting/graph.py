@@ -28,13 +28,13 @@ def around(
     names = ("onnx", "onnx.inliner", "onnxscript")
     onnx, inliner, script = (need(name, "onnx", "export to ONNX") for name in names)
     types = {"8": script.UINT8, "16": script.UINT16, "float": script.FLOAT}
+    read, written = types[format_in.depth], types[format_out.depth]
+    inside = [script.FLOAT["B", "C", "Y", "X"], script.INT64[2], script.INT64[2]]
     first = _before(script, format_in, *sizes).to_model_proto(
-        input_types=[types[format_in.depth]["B", "H", "W", "C"]],
-        output_types=[script.FLOAT["B", "C", "Y", "X"], script.INT64[2], script.INT64[2]],
+        input_types=[read["B", "H", "W", "C"]], output_types=inside
     )
-    last = _after(script, format_out, types[format_out.depth].dtype).to_model_proto(
-        input_types=[script.FLOAT["B", "C", "Y", "X"], script.INT64[2], script.INT64[2]],
-        output_types=[types[format_out.depth]["B", "H", "W", "C"]],
+    last = _after(script, format_out, written.dtype).to_model_proto(
+        input_types=inside, output_types=[written["B", "H", "W", "C"]]
     )
     proto.functions.clear()  # the exporter leaves an empty list of opsets' functions
     first = inliner.inline_local_functions(first)

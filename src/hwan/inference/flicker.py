@@ -43,20 +43,19 @@ class AveragedNorm(nn.Module):
     def __init__(self, norm: nn.Module) -> None:
         super().__init__()
         self.norm = norm
-        self.mean: Tensor | None = None
-        self.var: Tensor | None = None
+        self.past: tuple[Tensor, Tensor] | None = None
 
     def forward(self, x: Float[Tensor, "1 c h w"]) -> Float[Tensor, "1 c h w"]:
         var, mean = torch.var_mean(x[0], (1, 2), correction=0)
-        if self.mean is not None and self.var is not None:
-            mean, var = mean.lerp(self.mean, MOMENTUM), var.lerp(self.var, MOMENTUM)
-        self.mean, self.var = mean, var
+        if self.past is not None:
+            mean, var = mean.lerp(self.past[0], MOMENTUM), var.lerp(self.past[1], MOMENTUM)
+        self.past = mean, var
         out: Tensor = FixedNorm(self.norm, mean.double().cpu(), var.double().cpu(), x)(x)
         return out
 
     def reset(self) -> None:
         """The next image is the first."""
-        self.mean = self.var = None
+        self.past = None
 
 
 def average_statistics(net: nn.Module) -> list[AveragedNorm]:

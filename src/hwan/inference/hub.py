@@ -11,10 +11,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 
+from torch import nn
+
 from hwan.errors import UsageError
 from hwan.files import write_atomic
-from hwan.inference.model_card import README, model_card
-from hwan.nets.folder import CONFIG, WEIGHTS, GeneratorSpec
+from hwan.inference.model_card import README, model_card, read_card
+from hwan.nets.folder import CONFIG, WEIGHTS, GeneratorSpec, save_generator
 from hwan.runtime import need
 
 FILES = [CONFIG, WEIGHTS]  # all that is fetched, whatever else is there
@@ -67,8 +69,12 @@ def upload(folder: Path, repo_id: str, private: bool | None, token: str | None) 
     return str(address)
 
 
-def write_card(folder: Path, spec: GeneratorSpec, repo_id: str = "USER/NAME") -> None:
-    """Write the model card, ``folder``/README.md, unless there is one: its words are its owner's."""
+def write_folder(
+    folder: Path, net: nn.Module, spec: GeneratorSpec, repo_id: str = "USER/NAME"
+) -> None:
+    """Write the generator folder, with a model card (README.md) unless there is one: its words are its
+    owner's."""
+    save_generator(folder, net, spec)
     path = folder / README
     if not path.exists():
         write_atomic(path, model_card(spec, name=repo_id).encode())
@@ -76,8 +82,5 @@ def write_card(folder: Path, spec: GeneratorSpec, repo_id: str = "USER/NAME") ->
 
 def licence(folder: Path) -> str:
     """The licence that the folder's model card names in its front matter; "" where it names none."""
-    path = folder / README
-    if not path.is_file():
-        return ""
-    found = re.search(r"\A---\n(?:.*\n)*?license: *(.+)\n(?:.*\n)*?---", path.read_text("utf-8"))
+    found = re.search(r"\A---\n(?:.*\n)*?license: *(.+)\n(?:.*\n)*?---", read_card(folder))
     return found[1].strip() if found else ""

@@ -26,17 +26,22 @@ def export_folder(folder: Path, out: Path, licence: str = "", name: str = "USER/
     Raises ``UsageError`` for a folder that is no generator folder.
     """
     net, spec = load_generator(folder)
-    run = folder.resolve().parent
-    in_run = direction_of(folder.name) and (run / "log.jsonl").is_file()
+    parent = folder.resolve().parent
+    in_run = direction_of(folder.name) and (parent / "log.jsonl").is_file()
+    run = parent if in_run else None
     save_generator(out, net, spec)
-    sheets = sorted((run / "samples").glob("*.png")) if in_run else []
+    sheets = sorted((parent / "samples").glob("*.png")) if in_run else []
     if sheets:
         write_atomic(out / SAMPLES, sheets[-1].read_bytes())
-    own = folder / README
-    written = own.read_text("utf-8") if own.is_file() else ""
-    text = written or model_card(spec, run if in_run else None, licence, name, bool(sheets), folder)
+    text = read_card(folder) or model_card(spec, run, licence, name, bool(sheets), folder)
     write_atomic(out / README, text.encode())
     return out
+
+
+def read_card(folder: Path) -> str:
+    """The text of a folder's model card; "" where there is none."""
+    path = folder / README
+    return path.read_text("utf-8") if path.is_file() else ""
 
 
 def model_card(
@@ -116,10 +121,9 @@ def _figures(spec: GeneratorSpec, *tested: Path | None) -> str:
     found = read_json(path).get(spec.direction) if path else None
     if not isinstance(found, dict):
         return "Not tested (`hwan evaluate`)."
+    images = f"{found.get('images', '?')} held-out images"
     when = f", taken at {spec.figures_at:,} images seen in training" if spec.figures_at else ""
-    lines = [
-        f"`hwan evaluate` on {found.get('images', '?')} held-out images{when}; details in its report."
-    ]
+    lines = [f"`hwan evaluate` on {images}{when}; details in its report."]
     systems: dict[str, dict[str, object]] = {}
     for part in ("systems", "distribution"):
         for system, row in (found.get(part) or {}).items():

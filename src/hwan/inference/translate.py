@@ -23,15 +23,7 @@ from hwan.inference import hub
 from hwan.inference.padding import crop_to, margins, pad_to, places
 from hwan.inference.tiles import FeatureMap, strips
 from hwan.nets.fast.switch import use_fast_kernels
-from hwan.nets.folder import (
-    CONFIG,
-    WEIGHTS,
-    GeneratorSpec,
-    direction_of,
-    load_generator,
-    read_spec,
-    save_generator,
-)
+from hwan.nets.folder import CONFIG, WEIGHTS, GeneratorSpec, direction_of, load_generator, read_spec
 from hwan.runtime import AUTOCAST, keep_freed_memory, pick_device, pick_precision
 
 WHOLE = 2**21  # pixels, a little more than 1920 x 1080: about 2.5 GB at 64 filters
@@ -112,12 +104,12 @@ class Translator:
         wanted = self.spec.format_in
         fits = pixels.shape[2:] == (wanted.channels,) and pixels.dtype == DTYPES[wanted.depth]
         finite = pixels.dtype.kind != "f" or bool(np.isfinite(pixels).all())
-        require(
-            fits and finite,
-            f"pixels (H, W, {wanted.channels}) of {DTYPES[wanted.depth]}, {wanted.limits}",
-            f"{pixels.dtype} {pixels.shape}" + ("" if finite else ", with nan or infinity"),
-            "give the path, or decode it with the spec's format_in; grey[:, :, None] adds a channel",
+        expected = f"pixels (H, W, {wanted.channels}) of {DTYPES[wanted.depth]}, {wanted.limits}"
+        received = f"{pixels.dtype} {pixels.shape}" + ("" if finite else ", with nan or infinity")
+        fix = (
+            "give the path, or decode it with the spec's format_in; grey[:, :, None] adds a channel"
         )
+        require(fits and finite, expected, received, fix)
 
     def in_strips(self, height: int, width: int) -> bool:
         """Whether an image of this size is translated in strips."""
@@ -183,8 +175,7 @@ class Translator:
 
     def save_pretrained(self, folder: Path | str) -> None:
         """Write the generator folder, with a model card (README.md) unless it has one."""
-        save_generator(Path(folder), self.generator, self.spec)
-        hub.write_card(Path(folder), self.spec)
+        hub.write_folder(Path(folder), self.generator, self.spec)
 
     def push_to_hub(
         self, repo_id: str, private: bool | None = None, token: str | None = None
@@ -195,8 +186,7 @@ class Translator:
         hub refuses.
         """
         with TemporaryDirectory() as folder:
-            save_generator(Path(folder), self.generator, self.spec)
-            hub.write_card(Path(folder), self.spec, repo_id)
+            hub.write_folder(Path(folder), self.generator, self.spec, repo_id)
             return hub.upload(Path(folder), repo_id, private, token)
 
 

@@ -160,12 +160,12 @@ class _Writer:
         codec, options = CODECS.get(suffix, H264)
         self.stream = target.add_stream(codec, self.video.average_rate or 25, options=options)
         self.sounds = {s.index: target.add_stream_from_template(s) for s in source.streams.audio}
-        self.waiting: list[Any] = []  # sound that came before the picture's size was known
-        self.started = False
+        # Sound that came before the picture's size was known; None once it is known.
+        self.waiting: list[Any] | None = []
 
     def copy(self, packet: Any) -> None:
         packet.stream = self.sounds[packet.stream.index]
-        if self.started:
+        if self.waiting is None:
             self.target.mux(packet)
         else:
             self.waiting.append(packet)
@@ -173,21 +173,20 @@ class _Writer:
     def write(self, shot: Any, pixels: Bytes) -> None:
         height, width, _ = pixels.shape
         stream, context = self.stream, self.stream.codec_context
-        if not self.started:
+        if self.waiting is not None:
             stream.width, stream.height = width, height
             # Half the colour resolution, which everything plays, has no odd sides.
             stream.pix_fmt = "yuv420p" if height % 2 == width % 2 == 0 else "yuv444p"
             context.time_base = stream.time_base = self.video.time_base
             context.colorspace = context.color_primaries = context.color_trc = BT709
             context.color_range = LIMITED
-            self.started = True
         rgb = self.av.VideoFrame.from_ndarray(pixels, format="rgb24")
         colours = {"dst_colorspace": BT709, "dst_color_range": LIMITED}
         frame = rgb.reformat(format=stream.pix_fmt, interpolation=EXACT, **colours)
         frame.pts, frame.time_base = shot.pts, shot.time_base
-        self.target.mux([*stream.encode(frame), *self.waiting])
-        self.waiting = []
+        self.target.mux([*stream.encode(frame), *(self.waiting or ())])
+        self.waiting = None
 
     def end(self) -> None:
-        if self.started:
+        if self.waiting is None:
             self.target.mux(self.stream.encode(None))

@@ -94,12 +94,9 @@ def _fill(net: nn.Module, found: Found, weights: Weights, path: Path) -> nn.Modu
     wrong = [names[key] for key in own if own[key].shape != filled[key].shape]
     wrong += [name for name in weights if name not in names.values()]
     wrong += [names[key] for key, value in filled.items() if not value.isfinite().all()]
-    require(
-        not wrong,
-        f"{found} with just its tensors, each of its shape and finite",
-        f"{path}: not so {', '.join(wrong[:4])}",
-        "import a checkpoint of the reference's own networks, as it was saved",
-    )
+    expected = f"{found} with just its tensors, each of its shape and finite"
+    fix = "import a checkpoint of the reference's own networks, as it was saved"
+    require(not wrong, expected, f"{path}: not so {', '.join(wrong[:4])}", fix)
     net.load_state_dict(filled)
     return net.eval().requires_grad_(False)
 
@@ -125,12 +122,10 @@ def read(path: Path) -> dict[str, Tensor]:
         fix = "save net.state_dict() with torch.save, and import that"
         raise UsageError(expected, received, fix) from error
     entries = loaded if isinstance(loaded, dict) else {}
-    require(
-        bool(entries) and all(isinstance(value, Tensor) for value in entries.values()),
-        f"one network's state dict, names and tensors, in {path}",
-        f"{type(loaded).__name__} of {', '.join(map(str, entries))[:200] or 'no tensors'}",
-        "save net.state_dict() by itself, and import that",
-    )
+    tensors = bool(entries) and all(isinstance(value, Tensor) for value in entries.values())
+    expected = f"one network's state dict, names and tensors, in {path}"
+    received = f"{type(loaded).__name__} of {', '.join(map(str, entries))[:200] or 'no tensors'}"
+    require(tensors, expected, received, "save net.state_dict() by itself, and import that")
     weights = {str(key).removeprefix("module."): value for key, value in entries.items()}
     return {
         key: value.float() if value.is_floating_point() else value
@@ -141,8 +136,8 @@ def read(path: Path) -> dict[str, Tensor]:
 
 def identify(weights: Weights, path: Path) -> Found:
     """The network these names and shapes are of. Raises ``UsageError`` for one hwan has not."""
-    convs = _convs(weights, r"model[.](\d+)[.]weight")
-    points = _convs(weights, r"net[.](\d+)[.]weight")
+    convs = _convs(weights, r"model[.]\d+[.]weight")
+    points = _convs(weights, r"net[.]\d+[.]weight")
     if any(key.endswith(".filt") for key in weights):
         raise _strange(path, weights, "blur filters, as in the ResNet of CUT")
     if "model.model.1.model.1.weight" in weights:
@@ -199,19 +194,16 @@ def _norm(weights: Weights, prefix: str, place: int, path: Path) -> Norm:
 
 
 def _convs(weights: Weights, pattern: str) -> list[str]:
-    """The names of convolution weights that match ``pattern``, by the number in it."""
-    found = [(m, key) for key in weights if (m := re.fullmatch(pattern, key))]
-    kernels = [(m, key) for m, key in found if weights[key].ndim == 4]
-    return [key for _, key in sorted(kernels, key=lambda pair: int(pair[0][1]))]
+    """The names of convolution weights that match ``pattern``, by the number they have second."""
+    kernels = [k for k, v in weights.items() if v.ndim == 4 and re.fullmatch(pattern, k)]
+    return sorted(kernels, key=lambda name: int(name.split(".")[1]))
 
 
 def _strange(path: Path, weights: Weights, what: str) -> UsageError:
     first = ", ".join(f"{key} {tuple(value.shape)}" for key, value in list(weights.items())[:3])
-    return UsageError(
-        "a checkpoint of the reference's ResNet, U-Net, PatchGAN or pixel discriminator",
-        f"{path}: {what}; {len(weights)} tensors: {first} ...",
-        "see docs/guide/interop.md for what can be imported",
-    )
+    expected = "a checkpoint of the reference's ResNet, U-Net, PatchGAN or pixel discriminator"
+    received = f"{path}: {what}; {len(weights)} tensors: {first} ..."
+    return UsageError(expected, received, "see docs/guide/interop.md for what can be imported")
 
 
 def reference_name(key: str, config: GeneratorConfig | DiscriminatorConfig) -> str:

@@ -71,12 +71,8 @@ def _foreign(config: GeneratorConfig) -> list[str]:
 
 
 def _refuse(source: Path, wrong: list[str]) -> None:
-    require(
-        not wrong,
-        "a ResNet of two halvings or a U-Net of five or more, with the reference's options",
-        f"{source}: {', '.join(wrong[:4])}",
-        "export it to ONNX",
-    )
+    expected = "a ResNet of two halvings or a U-Net of five or more, with the reference's options"
+    require(not wrong, expected, f"{source}: {', '.join(wrong[:4])}", "export it to ONNX")
 
 
 def _options(config: GeneratorConfig, spec: folder.GeneratorSpec) -> str:

@@ -110,13 +110,12 @@ class Batcher:
 
     async def work(self) -> None:
         """One lane: batch after batch, for ever. Cancelled when the server stops."""
-        loop = asyncio.get_running_loop()
         while True:
             batch, pixels, alone = await self._next()
             began = time.perf_counter()
             model, pictures = batch[0].model, [job.picture for job in batch]
             try:
-                results, network = await loop.run_in_executor(
+                results, network = await asyncio.get_running_loop().run_in_executor(
                     self._threads, translate_batch, model, pictures, self.limits, alone
                 )
             except Exception as error:  # of the network, out of memory: it fails the batch alone

@@ -64,10 +64,8 @@ def export_web(
 
 def _name(folder: Path) -> str:
     """ "zebra, A to B" for "zebra/generator_ab"; else the folder's own name."""
-    direction = direction_of(folder.name)
-    if not direction:
-        return folder.name
-    return f"{folder.parent.name}, {direction[0].upper()} to {direction[1].upper()}"
+    domains = " to ".join(direction_of(folder.name).upper())
+    return f"{folder.parent.name}, {domains}" if domains else folder.name
 
 
 def _probe(translator: Translator) -> list[float]:
