@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from hwan.config import DataConfig
-from hwan.data.augment import centre_crop, fit
+from hwan.data.augment import fit_and_crop
 from hwan.data.folders import evenly, list_images, locate
 from hwan.errors import UsageError, require
 from hwan.exporting.parity import CHECK
@@ -39,7 +39,7 @@ def crops(data: Sequence[Path], spec: GeneratorSpec) -> Float[Tensor, "n c s s"]
     for file in evenly(given_images(folders, "--data"), CALIBRATE + CHECK):
         with suppress(UsageError):  # `hwan data check` reports broken files
             pixels = decode(file, spec.format_in).pixels
-            found.append(torch.from_numpy(centre_crop(fit(pixels, config), side).copy()))
+            found.append(torch.from_numpy(fit_and_crop(pixels, config).copy()))
     received = f"{len(found)} readable in {', '.join(map(str, data))}"
     fix = "give the training's data set, or a folder of images of the kind it will see"
     require(len(found) >= 8, "8 images or more to calibrate on", received, fix)

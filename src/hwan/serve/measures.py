@@ -17,15 +17,13 @@ class Measures:
         self._registry = registry = prometheus.CollectorRegistry()
         prometheus.ProcessCollector(registry=registry)
         prometheus.PlatformCollector(registry=registry)
-        histogram = partial(prometheus.Histogram, registry=registry)
-        seconds = partial(histogram, buckets=SECONDS)
+        seconds = partial(prometheus.Histogram, buckets=SECONDS, registry=registry)
+        images = partial(prometheus.Histogram, buckets=IMAGES, registry=registry)
         self._requests = prometheus.Counter(
             "hwan_requests", "Translations asked for, by answer", ["code"], registry=registry
         )
         self._seconds = seconds("hwan_request_seconds", "Whole time of answered 200")
-        self._batches = histogram(
-            "hwan_batch_images", "Images of a batch", ["model"], buckets=IMAGES
-        )
+        self._batches = images("hwan_batch_images", "Images of a batch", ["model"])
         self._network = seconds("hwan_network_seconds", "Time of a batch in the network", ["model"])
         inside = "Requests held now: uploading, waiting, or in the network"
         self.inside = prometheus.Gauge("hwan_requests_inside", inside, registry=registry)

@@ -39,8 +39,7 @@ def probe(data: bytes, channels: int) -> tuple[int, int]:
                 with Image.open(io.BytesIO(data), formats=FORMATS) as file:
                     shape = file.height, file.width
     except Image.DecompressionBombError as error:  # Pillow's own bound, far above any of ours
-        expected = "an image whose pixels fit in memory"
-        raise Refused(413, expected, error, "send a smaller one") from error
+        raise Refused(413, "an image that fits in memory", error, "send a smaller one") from error
     except Exception as error:  # a broken header is reported by a dozen types of error
         expected = "a PNG, JPEG, WebP, BMP, GIF, TIFF or NPY file"
         found = "bytes that are none of these, or a broken header" if data else "no bytes"

