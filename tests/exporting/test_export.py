@@ -19,7 +19,7 @@ import tiny
 from folders import generator
 from hwan.config.networks import Norm
 from hwan.errors import UsageError
-from hwan.exporting import Parity, export_onnx, export_program, graph, onnx, onnx_engine
+from hwan.exporting import Parity, export_onnx, export_program, graph, onnx, onnx_engine, parity
 from hwan.exporting.calibration import crops
 from hwan.exporting.parity import TOLERANCES, ExportPrecision, Tolerance
 from hwan.imaging.pixels import DTYPES
@@ -115,7 +115,7 @@ def test_a_model_that_differs_is_not_written(
 ) -> None:
     left = iter(errors)
     monkeypatch.setattr(
-        onnx, "compare", lambda net, run, image: Parity((1, 3, 8, 8), next(left), 0.0)
+        parity, "compare", lambda net, run, image: Parity((1, 3, 8, 8), next(left), 0.0)
     )
     with pytest.raises(RuntimeError, match="differs from PyTorch"):
         export_onnx(generator(tmp_path / "g"), tmp_path / "out")

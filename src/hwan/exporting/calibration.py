@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import torch
@@ -10,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from hwan.config import DataConfig
-from hwan.data.augment import centre_crop, fit
+from hwan.data.augment import fit_and_crop
 from hwan.data.folders import evenly, list_images, locate
 from hwan.errors import UsageError, require
 from hwan.exporting.parity import CHECK
@@ -36,17 +37,12 @@ def crops(data: Sequence[Path], spec: GeneratorSpec) -> Float[Tensor, "n c s s"]
         folders = [(layout.train_a if spec.direction == "ab" else layout.train_b).folder]
     found = []
     for file in evenly(given_images(folders, "--data"), CALIBRATE + CHECK):
-        try:
+        with suppress(UsageError):  # `hwan data check` reports broken files
             pixels = decode(file, spec.format_in).pixels
-        except UsageError:
-            continue  # `hwan data check` reports broken files
-        found.append(torch.from_numpy(centre_crop(fit(pixels, config), side).copy()))
-    if len(found) < 8:
-        raise UsageError(
-            "8 images or more to calibrate on",
-            f"{len(found)} readable in {', '.join(map(str, data))}",
-            "give the training's data set, or a folder of images of the kind it will see",
-        )
+            found.append(torch.from_numpy(fit_and_crop(pixels, config).copy()))
+    received = f"{len(found)} readable in {', '.join(map(str, data))}"
+    fix = "give the training's data set, or a folder of images of the kind it will see"
+    require(len(found) >= 8, "8 images or more to calibrate on", received, fix)
     return to_tensor(torch.stack(found), spec.range_in)
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import Any
 
 from hwan.config import PixelFormat
-from hwan.imaging.pixels import DTYPES, FULL
+from hwan.imaging.pixels import ends
 from hwan.runtime import need
 
 OPSET = 20
@@ -28,13 +28,13 @@ def around(
     names = ("onnx", "onnx.inliner", "onnxscript")
     onnx, inliner, script = (need(name, "onnx", "export to ONNX") for name in names)
     types = {"8": script.UINT8, "16": script.UINT16, "float": script.FLOAT}
+    read, written = types[format_in.depth], types[format_out.depth]
+    inside = [script.FLOAT["B", "C", "Y", "X"], script.INT64[2], script.INT64[2]]
     first = _before(script, format_in, *sizes).to_model_proto(
-        input_types=[types[format_in.depth]["B", "H", "W", "C"]],
-        output_types=[script.FLOAT["B", "C", "Y", "X"], script.INT64[2], script.INT64[2]],
+        input_types=[read["B", "H", "W", "C"]], output_types=inside
     )
-    last = _after(script, format_out, types[format_out.depth].dtype).to_model_proto(
-        input_types=[script.FLOAT["B", "C", "Y", "X"], script.INT64[2], script.INT64[2]],
-        output_types=[types[format_out.depth]["B", "H", "W", "C"]],
+    last = _after(script, format_out, written.dtype).to_model_proto(
+        input_types=inside, output_types=[written["B", "H", "W", "C"]]
     )
     proto.functions.clear()  # the exporter leaves an empty list of opsets' functions
     first = inliner.inline_local_functions(first)
@@ -55,7 +55,7 @@ def around(
 def _before(script: Any, pixel_format: PixelFormat, multiple: int, least: int) -> Any:
     """Pixels to (padded in [-1, 1], where the picture's sides begin in it, where they end)."""
     op = script.opset20
-    low, high = _limits(pixel_format)
+    low, high = ends(pixel_format)
     divisor = (high - low) / 2
     shift = -low / divisor - 1
 
@@ -87,7 +87,7 @@ def _before(script: Any, pixel_format: PixelFormat, multiple: int, least: int) -
 def _after(script: Any, pixel_format: PixelFormat, dtype: int) -> Any:
     """What the generator made, cropped, as pixels."""
     op = script.opset20
-    low, high = _limits(pixel_format)
+    low, high = ends(pixel_format)
     half = (high - low) / 2
     whole = script.values.Op(op, "Identity" if pixel_format.depth == "float" else "Round")
 
@@ -99,9 +99,3 @@ def _after(script: Any, pixel_format: PixelFormat, dtype: int) -> Any:
         return translation
 
     return after
-
-
-def _limits(pixel_format: PixelFormat) -> tuple[float, float]:
-    if pixel_format.depth == "float":
-        return float(pixel_format.range[0]), float(pixel_format.range[1])
-    return 0.0, float(FULL[DTYPES[pixel_format.depth]])

@@ -15,23 +15,20 @@ import torch
 from torch import Tensor, nn
 
 from hwan import __version__
-from hwan.errors import Failure, UsageError
+from hwan.errors import Failure, require
+from hwan.exporting import parity
 from hwan.exporting.graph import OPSET, around
-from hwan.exporting.parity import (
-    CHECK,
-    ExportPrecision,
-    Parity,
-    compare,
-    refuse_above,
-    write_export,
-)
+from hwan.exporting.parity import CHECK, ExportPrecision, Parity
 from hwan.exporting.precision import to_fp16, to_int8
-from hwan.imaging.pixels import DTYPES, FULL, to_unit
+from hwan.imaging.pixels import DTYPES, FULL, from_unit, to_unit
 from hwan.inference.hub import licence
 from hwan.inference.padding import padded_side
 from hwan.inference.translate import Translator
 from hwan.nets.folder import GeneratorSpec, load_generator
 from hwan.runtime import need
+
+FREE = (dict.fromkeys((0, 2, 3), torch.export.Dim.DYNAMIC),)
+"""Batch, height and width of a network's one input, which tracing leaves open."""
 
 
 def export_onnx(
@@ -56,19 +53,14 @@ def export_onnx(
     onnx, *_ = (need(n, "onnx", "export to ONNX") for n in ("onnx", "onnxruntime", "onnxscript"))
     net, spec = load_generator(folder)
     check_exportable(spec)
+    expected = "images like those that an int8 generator will see"
+    fix = "add --data DIR, the training's data set or a folder of images"
+    require(precision != "int8" or bool(data), expected, "no --data", fix)
     pictures = None
-    if precision == "int8" and not data:
-        raise UsageError(
-            "images like those that an int8 generator will see",
-            "no --data",
-            "add --data DIR, the training's data set or a folder of images",
-        )
     if data:
-        from hwan.exporting.calibration import (
-            crops,  # it reads data sets, which serving does without
-        )
+        from hwan.exporting import calibration  # it reads data sets, which serving does without
 
-        pictures = crops(data, spec)
+        pictures = calibration.crops(data, spec)
     proto = trace(net, spec)
     if precision == "fp16":
         proto = to_fp16(proto)
@@ -77,31 +69,29 @@ def export_onnx(
         proto = to_int8(proto, pictures[:-CHECK])
     run = runner(proto.SerializeToString())
     compared = inputs(spec, spec.generator.sizes[1], precision, pictures)
-    found = [compare(net, run, image) for image in compared]
-    refuse_above(found, precision, "ONNX" if precision == "fp32" else f"ONNX in {precision}")
+    found = [parity.compare(net, run, image) for image in compared]
+    parity.refuse_above(found, precision, "ONNX" if precision == "fp32" else f"ONNX in {precision}")
     if images:
         proto = around(proto, spec.format_in, spec.format_out, spec.generator.sizes)
         outside = Translator(net, spec, engine=lambda *_: run)
         same_pixels(outside, runner(proto.SerializeToString()))
     facts = metadata(folder, spec, precision, images)
     onnx.helper.set_model_props(proto, {f"hwan.{k}": json.dumps(v) for k, v in facts.items()})
-    return write_export(out / "model.onnx", proto.SerializeToString(), found, precision, folder)
+    path, model = out / "model.onnx", proto.SerializeToString()
+    return parity.write_export(path, model, found, precision, folder)
 
 
 def check_exportable(spec: GeneratorSpec) -> None:
     """Raise ``UsageError`` for a generator that no fixed graph can be."""
-    if spec.generator.norm_record.whitens and spec.generator.test_batch_statistics:
-        raise UsageError(
-            "a norm that ONNX has operators for (whitening by the image's statistics has none)",
-            "norm whitening with generator.test_batch_statistics",
-            "train without generator.test_batch_statistics",
-        )
-    if spec.generator.test_dropout:
-        raise UsageError(
-            "a generator that gives one translation of an image",
-            "generator.test_dropout, which gives another each time",
-            'set "test_dropout": false in the folder\'s config.json',
-        )
+    config = spec.generator
+    whitens = config.norm_record.whitens and config.test_batch_statistics
+    expected = "a norm that ONNX has operators for (whitening by the image's statistics has none)"
+    option = "generator.test_batch_statistics"
+    require(not whitens, expected, f"norm whitening with {option}", f"train without {option}")
+    received = "generator.test_dropout, which gives another each time"
+    fix = 'set "test_dropout": false in the folder\'s config.json'
+    expected = "a generator that gives one translation of an image"
+    require(not config.test_dropout, expected, received, fix)
 
 
 def example(spec: GeneratorSpec) -> Tensor:
@@ -113,7 +103,6 @@ def example(spec: GeneratorSpec) -> Tensor:
 
 def trace(net: nn.Module, spec: GeneratorSpec) -> Any:
     """The fp32 ModelProto, without metadata."""
-    free = torch.export.Dim.DYNAMIC
     # torch's exporter warns of its own insides, and logs that torchvision is absent, which hwan
     # does without: neither is anything a user can act on.
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
@@ -126,7 +115,7 @@ def trace(net: nn.Module, spec: GeneratorSpec) -> Any:
             opset_version=OPSET,
             input_names=["image"],
             output_names=["translation"],
-            dynamic_shapes=({0: free, 2: free, 3: free},),
+            dynamic_shapes=FREE,
             verbose=False,
         )
     assert program is not None
@@ -142,16 +131,11 @@ def metadata(
     ``licence`` of the folder's model card.
     """
     multiple, least = spec.generator.sizes
-    return {
-        "version": __version__,
-        "precision": precision,
-        "layout": "NHWC" if images else "NCHW",
-        "multiple": 1 if images else multiple,
-        "least": 1 if images else least,
-        "range": "pixels" if images else "-1..1",
-        "licence": licence(folder),
-        **asdict(spec),
-    }
+    layout = {"layout": "NCHW", "multiple": multiple, "least": least, "range": "-1..1"}
+    if images:
+        layout = {"layout": "NHWC", "multiple": 1, "least": 1, "range": "pixels"}
+    facts = {"version": __version__, "precision": precision, **layout, "licence": licence(folder)}
+    return facts | asdict(spec)
 
 
 def runner(model: bytes, threads: int = 0, shared: bool = False) -> Callable[[Tensor], Tensor]:
@@ -212,18 +196,13 @@ def same_pixels(translator: Translator, run: Callable[[Tensor], Tensor]) -> None
     One level's difference is a rounding at the edge between two; it may be in one pixel of a hundred.
     """
     spec, (multiple, least) = translator.spec, translator.spec.generator.sizes
-    dtype = DTYPES[spec.depth_in]
     draw = np.random.default_rng(0)
     for height, width in ((1, 2), (least + 1, least + multiple), (3 * least - 1, 2 * least + 3)):
-        shape = (height, width, spec.channels_in)
-        low, high = spec.range_in if spec.depth_in == "float" else (0, FULL[dtype] + 1)
-        pixels = draw.uniform(low, high, shape).astype(dtype)
+        pixels = from_unit(draw.random((height, width, spec.channels_in)), spec.format_in)
         expected = to_unit(translator.pixels(pixels), spec.format_out)
         got = to_unit(run(torch.from_numpy(pixels)[None])[0].numpy(), spec.format_out)
         level = 1e-4 if spec.depth_out == "float" else 1.001 / FULL[DTYPES[spec.depth_out]]
         error = np.abs(got - expected) if got.shape == expected.shape else np.array(np.inf)
         if not (error.max() <= level and (error > level / 2).mean() <= 0.01):
-            raise Failure(
-                f"ONNX of pixels differs from padding and cropping at {height}x{width} by "
-                f"{error.max():.2g} of the range: not written"
-            )
+            where = f"at {height}x{width} by {error.max():.2g} of the range"
+            raise Failure(f"ONNX of pixels differs from padding and cropping {where}: not written")

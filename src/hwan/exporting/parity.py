@@ -79,9 +79,8 @@ def refuse_above(found: Sequence[Parity], precision: ExportPrecision, file: str)
     checks += [(parity.mean_error, bounds.mean, " on average") for parity in found]
     for error, bound, where in checks:
         if not error <= bound:
-            raise Failure(
-                f"{file} differs from PyTorch by {error:.2g}{where}, above {bound}: not written"
-            )
+            difference = f"differs from PyTorch by {error:.2g}{where}, above {bound}"
+            raise Failure(f"{file} {difference}: not written")
 
 
 def write_export(

@@ -39,11 +39,10 @@ def to_int8(proto: Any, images: Float[Tensor, "n c h w"]) -> Any:
     onnx = need("onnx", "onnx", "export to int8")
 
     class Reader(quantization.CalibrationDataReader):  # type: ignore[misc,name-defined]
-        left = iter(images.numpy()[:, None])
+        left = ({"image": image} for image in images.numpy()[:, None])
 
         def get_next(self) -> dict[str, np.ndarray] | None:
-            image = next(self.left, None)
-            return None if image is None else {"image": image}
+            return next(self.left, None)
 
     convolutions = [n.name for n in proto.graph.node if n.op_type in ("Conv", "ConvTranspose")]
     with TemporaryDirectory() as folder:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from hwan.exporting.onnx import check_exportable, example, inputs, metadata
+from hwan.exporting.onnx import FREE, check_exportable, example, inputs, metadata
 from hwan.exporting.parity import Parity, compare, refuse_above, write_export
 from hwan.nets.folder import load_generator
 
@@ -23,10 +23,7 @@ def export_program(folder: Path, out: Path) -> tuple[Path, list[Parity]]:
     """
     net, spec = load_generator(folder)
     check_exportable(spec)
-    free = torch.export.Dim.DYNAMIC
-    program = torch.export.export(
-        net, (example(spec),), dynamic_shapes=({0: free, 2: free, 3: free},)
-    )
+    program = torch.export.export(net, (example(spec),), dynamic_shapes=FREE)
     # torch.export takes a side that can be 1 for one that always is, so a U-Net's bottleneck, a pixel
     # at its least side, has to have two here.
     multiple, least = spec.generator.sizes

@@ -167,7 +167,7 @@ def to_pixels(
 
     The reference code truncates instead, which darkens every image by half a level.
     """
-    low, high = _ends(pixel_format)
+    low, high = ends(pixel_format)
     values = (batch.detach().float().permute(0, 2, 3, 1) + 1) * ((high - low) / 2)
     if pixel_format.depth == "float":
         floats: np.ndarray = (values + low).clamp(low, high).cpu().numpy()
@@ -178,7 +178,7 @@ def to_pixels(
     return levels.astype(DTYPES[pixel_format.depth], copy=False)
 
 
-def _ends(pixel_format: PixelFormat) -> tuple[float, float]:
+def ends(pixel_format: PixelFormat) -> tuple[float, float]:
     """The least and the greatest value that pixels may have."""
     dtype = DTYPES[pixel_format.depth]
     return (0.0, float(FULL[dtype])) if dtype in FULL else pixel_format.range
@@ -186,13 +186,13 @@ def _ends(pixel_format: PixelFormat) -> tuple[float, float]:
 
 def to_unit(pixels: Pixels, pixel_format: PixelFormat) -> Float64[np.ndarray, "_h _w _c"]:
     """Pixels with their range mapped to 0..1, in double precision."""
-    low, high = _ends(pixel_format)
+    low, high = ends(pixel_format)
     return (pixels - np.float64(low)) / (high - low)
 
 
 def from_unit(values: Float64[np.ndarray, "_h _w _c"], pixel_format: PixelFormat) -> Pixels:
     """The inverse of ``to_unit``: integers rounded to the nearest, what is outside clipped."""
-    low, high = _ends(pixel_format)
+    low, high = ends(pixel_format)
     return rounded((values * (high - low) + low).clip(low, high), DTYPES[pixel_format.depth])
 
 

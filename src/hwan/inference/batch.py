@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
-from functools import partial
 from itertools import groupby, islice
 from pathlib import Path
 from typing import TypeVar
@@ -15,8 +14,8 @@ import torch
 
 from hwan.config import PixelFormat
 from hwan.errors import UsageError
-from hwan.imaging.metadata import Metadata, read_metadata
-from hwan.imaging.pixels import Picture, Pixels, decode, save
+from hwan.imaging.metadata import NO_METADATA, Metadata, read_metadata
+from hwan.imaging.pixels import Pixels, decode, save
 from hwan.inference.translate import Translator
 
 T = TypeVar("T")
@@ -48,7 +47,7 @@ def translate_files(
         batch = 1
     cores = torch.get_num_threads()
     lanes = min(LANES, cores) if translator.parallel else 0
-    own = cores // lanes if lanes else cores
+    own = cores // max(1, lanes)
     files = ThreadPoolExecutor(2, "hwan-files")
     # Threads start at their first task, so without lanes there are none.
     pool = ThreadPoolExecutor(lanes or 1, "hwan-lanes", torch.set_num_threads, (own,))
@@ -56,11 +55,12 @@ def translate_files(
         reading = (files.submit(_read, translator.spec.format_in, *pair) for pair in pairs)
         groups = _same_size(_in_order(reading, lanes * (1 + batch) or 4 + batch), batch)
         if lanes:
-            writing = _on_lanes(translator, groups, pool, cores, own)
+            writing = _on_lanes(translator, groups, pool, own)
+            for results in _in_order(writing, 2 * lanes, early=True):
+                yield from results
         else:
-            writing = (files.submit(_all, [w]) for g in groups for w in _translated(translator, g))
-        for results in _in_order(writing, 2 * lanes or 4 + batch, early=True):
-            yield from results
+            saving = (files.submit(_save, f) for g in groups for f in _translated(translator, g))
+            yield from _in_order(saving, 4 + batch, early=True)
     finally:
         files.shutdown(cancel_futures=True)
         pool.shutdown(cancel_futures=True)
@@ -68,27 +68,28 @@ def translate_files(
 
 
 def _on_lanes(
-    translator: Translator,
-    groups: Iterable[list[_Decoded | FileResult]],
-    pool: ThreadPoolExecutor,
-    cores: int,
-    own: int,
+    translator: Translator, groups: Iterable[list[_File]], pool: ThreadPoolExecutor, own: int
 ) -> Iterator[Future[list[FileResult]]]:
     """Groups translated and written by the threads of ``pool``, each with ``own`` of the CPU's cores.
 
-    A large image waits for those before it, and then has all ``cores``, in this thread.
+    A large image waits for those before it, and then has all cores, in this thread.
     """
+
+    def finish(group: list[_File]) -> list[FileResult]:
+        return [_save(file) for file in _translated(translator, group)]
+
+    cores = torch.get_num_threads()
     running: list[Future[list[FileResult]]] = []
     for group in groups:
-        first = group[0]
-        if isinstance(first, _Decoded) and first.image.pixels[..., 0].size > SMALL:
+        pixels = group[0].pixels
+        if pixels is not None and pixels[..., 0].size > SMALL:
             wait(running)
             torch.set_num_threads(cores)
             done = Future[list[FileResult]]()
-            done.set_result(_all(_translated(translator, group)))
+            done.set_result(finish(group))
             torch.set_num_threads(own)  # MKL has one number for all threads
         else:
-            done = pool.submit(lambda group: _all(_translated(translator, group)), group)
+            done = pool.submit(finish, group)
             running = [*(future for future in running if not future.done()), done]
         yield done
 
@@ -101,62 +102,53 @@ def _in_order(futures: Iterable[Future[T]], most: int, early: bool = False) -> I
         waiting.append(future)
         while len(waiting) > most or (early and waiting and waiting[0].done()):
             yield waiting.popleft().result()
-    while waiting:
-        yield waiting.popleft().result()
-
-
-def _all(steps: Iterable[Callable[[], FileResult]]) -> list[FileResult]:
-    return [step() for step in steps]
-
-
-def _translated(
-    translator: Translator, group: list[_Decoded | FileResult]
-) -> list[Callable[[], FileResult]]:
-    """A group translated: what is left to do for each file's result."""
-    decoded = [item for item in group if isinstance(item, _Decoded)]
-    if not decoded:
-        return [partial(replace, item) for item in group if isinstance(item, FileResult)]
-    try:
-        made = translator.batch([item.image.pixels for item in decoded])
-    except UsageError as error:  # no disk for an image larger than memory
-        return [partial(FileResult, item.source, item.target, _reason(error)) for item in decoded]
-    return [partial(_write, *both) for both in zip(decoded, made, strict=True)]
+    yield from (future.result() for future in waiting)
 
 
 @dataclass(frozen=True)
-class _Decoded:
-    source: Path
-    target: Path
-    image: Picture
-    tags: Metadata
+class _File:
+    """A file under way: its result if all goes well, its pixels (none once it failed), its metadata."""
+
+    result: FileResult
+    pixels: Pixels | None = None
+    tags: Metadata = NO_METADATA
 
 
-def _read(pixel_format: PixelFormat, source: Path, target: Path) -> _Decoded | FileResult:
+def _read(pixel_format: PixelFormat, source: Path, target: Path) -> _File:
     try:
         data = source.read_bytes()
-        return _Decoded(source, target, decode(data, pixel_format), read_metadata(data))
+        image = decode(data, pixel_format)
+        result = FileResult(source, target, notes=image.notes)
+        return _File(result, image.pixels, read_metadata(data))
     except (UsageError, OSError) as error:
-        return FileResult(source, target, _reason(error))
+        return _failed(source, target, error)
 
 
-def _write(decoded: _Decoded, pixels: Pixels) -> FileResult:
-    try:
-        save(pixels, decoded.target, decoded.tags)
-    except (UsageError, OSError) as error:
-        return FileResult(decoded.source, decoded.target, _reason(error))
-    return FileResult(decoded.source, decoded.target, notes=decoded.image.notes)
-
-
-def _reason(error: UsageError | OSError) -> str:
-    return str(error.received) if isinstance(error, UsageError) else str(error)
-
-
-def _same_size(
-    items: Iterable[_Decoded | FileResult], batch: int
-) -> Iterator[list[_Decoded | FileResult]]:
-    """Successive images of one size, up to ``batch`` of them; a result is a group of its own."""
-    for shape, some in groupby(
-        items, lambda item: item.image.pixels.shape if isinstance(item, _Decoded) else None
-    ):
-        while group := list(islice(some, batch if shape else 1)):
+def _same_size(files: Iterable[_File], batch: int) -> Iterator[list[_File]]:
+    """Successive images of one size, or failed files, up to ``batch`` of them."""
+    for _, some in groupby(files, lambda file: None if file.pixels is None else file.pixels.shape):
+        while group := list(islice(some, batch)):
             yield group
+
+
+def _translated(translator: Translator, group: list[_File]) -> list[_File]:
+    pictures = [file.pixels for file in group if file.pixels is not None]
+    try:
+        made = translator.batch(pictures) if pictures else [None] * len(group)
+    except UsageError as error:  # no disk for an image larger than memory
+        return [_failed(file.result.source, file.result.target, error) for file in group]
+    return [replace(file, pixels=pixels) for file, pixels in zip(group, made, strict=True)]
+
+
+def _save(file: _File) -> FileResult:
+    try:
+        if file.pixels is not None:
+            save(file.pixels, file.result.target, file.tags)
+    except (UsageError, OSError) as error:
+        return _failed(file.result.source, file.result.target, error).result
+    return file.result
+
+
+def _failed(source: Path, target: Path, error: UsageError | OSError) -> _File:
+    reason = error.received if isinstance(error, UsageError) else error
+    return _File(FileResult(source, target, str(reason)))

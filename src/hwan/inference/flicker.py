@@ -17,6 +17,7 @@ alone, which smears everything that moves.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -31,6 +32,9 @@ MOMENTUM = 0.9  # of the statistics before, at each frame: half of it after 7 fr
 OUTPUT_MEMORY = 0.8  # of the output before, where the input did not change
 NOISE = 0.03  # of the range: a change of the input by so much leaves 1 / e of the memory
 CUT = 0.4  # share of pixels that would have to change their brightness class
+Frame: TypeAlias = Float32[
+    np.ndarray, "_h _w _c"
+]  # in [0, 1]; _: sources and outputs may differ in size
 
 
 class AveragedNorm(nn.Module):
@@ -39,56 +43,46 @@ class AveragedNorm(nn.Module):
     def __init__(self, norm: nn.Module) -> None:
         super().__init__()
         self.norm = norm
-        self.mean: Tensor | None = None
-        self.var: Tensor | None = None
+        self.past: tuple[Tensor, Tensor] | None = None
 
     def forward(self, x: Float[Tensor, "1 c h w"]) -> Float[Tensor, "1 c h w"]:
         var, mean = torch.var_mean(x[0], (1, 2), correction=0)
-        if self.mean is not None and self.var is not None:
-            mean, var = mean.lerp(self.mean, MOMENTUM), var.lerp(self.var, MOMENTUM)
-        self.mean, self.var = mean, var
+        if self.past is not None:
+            mean, var = mean.lerp(self.past[0], MOMENTUM), var.lerp(self.past[1], MOMENTUM)
+        self.past = mean, var
         out: Tensor = FixedNorm(self.norm, mean.double().cpu(), var.double().cpu(), x)(x)
         return out
 
     def reset(self) -> None:
         """The next image is the first."""
-        self.mean = self.var = None
+        self.past = None
 
 
 def average_statistics(net: nn.Module) -> list[AveragedNorm]:
     """Make every norm of ``net`` that takes an image's own statistics ``AveragedNorm``, in place."""
-    found = []
     for parent in list(net.modules()):
         for name, child in parent.named_children():
             if has_own_statistics(child) and not isinstance(parent, AveragedNorm):
                 setattr(parent, name, AveragedNorm(child))
-                found.append(getattr(parent, name))
-    return found
+    return [norm for norm in net.modules() if isinstance(norm, AveragedNorm)]
 
 
 @dataclass
 class TemporalMean:
     """The mean over time of translated frames, where their sources stay as they are."""
 
-    source: Float32[np.ndarray, "_h _w _c"] | None = None
-    out: Float32[np.ndarray, "_y _x _d"] | None = None
+    source: Frame | None = None
+    out: Frame | None = None
 
-    def is_cut(self, source: Float32[np.ndarray, "_h _w _c"]) -> bool:
-        """Whether ``source``, in [0, 1], begins another scene (or the first)."""
+    def is_cut(self, source: Frame) -> bool:
+        """Whether ``source`` begins another scene (or the first)."""
         if self.source is None or self.source.shape != source.shape:
             return True
-        before, after = (
-            np.histogram(frame.mean(2), 32, (0, 1))[0] for frame in (self.source, source)
-        )
+        before, after = (np.histogram(f.mean(2), 32, (0, 1))[0] for f in (self.source, source))
         return bool(np.abs(before - after).sum() / (2 * after.sum()) > CUT)
 
-    def average(
-        self,
-        source: Float32[np.ndarray, "_h _w _c"],
-        out: Float32[np.ndarray, "_y _x _d"],
-        fresh: bool,
-    ) -> Float32[np.ndarray, "_y _x _d"]:
-        """The frame to show for ``out``, made of ``source``, both in [0, 1]."""
+    def average(self, source: Frame, out: Frame, fresh: bool) -> Frame:
+        """The frame to show for ``out``, made of ``source``."""
         if not fresh and self.out is not None and self.source is not None:
             found = {(0, 0), shift_between(self.source, source)}
             changes = {shift: np.abs(source - shifted(self.source, *shift)) for shift in found}
@@ -112,11 +106,8 @@ def shift_between(
     one, two = (np.fft.rfft2((i.mean(2) - i.mean()) * window) for i in (first, second))
     cross = two * one.conj()
     peaks = np.fft.irfft2(cross / np.maximum(np.abs(cross), 1e-9), (height, width))
-    down, right = np.unravel_index(int(peaks.argmax()), peaks.shape)
-    return (
-        int(down - height * (down > height // 2)),
-        int(right - width * (right > width // 2)),
-    )
+    down, right = divmod(int(peaks.argmax()), width)
+    return down - height * (down > height // 2), right - width * (right > width // 2)
 
 
 def shifted(image: np.ndarray, down: int, right: int) -> np.ndarray:

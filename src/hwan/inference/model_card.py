@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from hwan import __version__
 from hwan.config import PixelFormat
@@ -17,6 +16,7 @@ from hwan.metrics.records import METRICS
 from hwan.nets.folder import GeneratorSpec, direction_of, load_generator, save_generator
 
 README, SAMPLES = "README.md", "samples.png"
+ARROWS = {"high": " ↑", "low": " ↓"}
 
 
 def export_folder(folder: Path, out: Path, licence: str = "", name: str = "USER/NAME") -> Path:
@@ -26,22 +26,22 @@ def export_folder(folder: Path, out: Path, licence: str = "", name: str = "USER/
     Raises ``UsageError`` for a folder that is no generator folder.
     """
     net, spec = load_generator(folder)
-    run = run_of(folder)
+    parent = folder.resolve().parent
+    in_run = direction_of(folder.name) and (parent / "log.jsonl").is_file()
+    run = parent if in_run else None
     save_generator(out, net, spec)
-    sheets = sorted((run / "samples").glob("*.png")) if run else []
+    sheets = sorted((parent / "samples").glob("*.png")) if in_run else []
     if sheets:
         write_atomic(out / SAMPLES, sheets[-1].read_bytes())
-    own = folder / README
-    written = own.read_text("utf-8") if own.is_file() else ""
-    text = written or model_card(spec, run, licence, name, bool(sheets), folder)
+    text = read_card(folder) or model_card(spec, run, licence, name, bool(sheets), folder)
     write_atomic(out / README, text.encode())
     return out
 
 
-def run_of(folder: Path) -> Path | None:
-    """The run folder that a generator folder lies in, if it does."""
-    run = folder.resolve().parent
-    return run if direction_of(folder.name) and (run / "log.jsonl").is_file() else None
+def read_card(folder: Path) -> str:
+    """The text of a folder's model card; "" where there is none."""
+    path = folder / README
+    return path.read_text("utf-8") if path.is_file() else ""
 
 
 def model_card(
@@ -54,6 +54,8 @@ def model_card(
 ) -> str:
     """The text of README.md: of a ``run``, with its data, recipe and figures, and of a ``folder`` with
     the figures of its own test; without what is unknown."""
+    place = folder.resolve().name if folder else ""
+    title = spec.title or (f"{run.name}, {spec.domain_in} to {spec.domain_out}" if run else place)
     tags = ", ".join(dict.fromkeys(["hwan", "image-to-image", spec.method, spec.generator.name]))
     sections = {
         "Samples": f"![samples]({SAMPLES})\n\nFrom the left: real A, as B, back as A; real B, as A, "
@@ -69,7 +71,7 @@ def model_card(
     parts = [
         "---\nlibrary_name: hwan\npipeline_tag: image-to-image\n"
         f"tags: [{tags}]\n{f'license: {licence}{chr(10)}' if licence else ''}---",
-        f"# {spec.title or _title(spec, folder, run) or name}\nA {spec.generator.name} generator that "
+        f"# {title or name}\nA {spec.generator.name} generator that "
         f"translates images of domain {spec.domain_in} to domain {spec.domain_out}. It reads "
         f"{_pixels(spec.format_in)} and writes {_pixels(spec.format_out)}, of any size.",
         f'```python\nimport hwan\n\ntranslator = hwan.Translator.from_pretrained("{name}")\n'
@@ -80,13 +82,6 @@ def model_card(
         *(f"## {title}\n{text}" for title, text in sections.items() if text),
     ]
     return "\n\n".join(parts) + "\n"
-
-
-def _title(spec: GeneratorSpec, folder: Path | None, run: Path | None) -> str:
-    """What it is called where it is: by its run, or by its folder."""
-    if run:
-        return f"{run.name}, {spec.domain_in} to {spec.domain_out}"
-    return folder.resolve().name if folder else ""
 
 
 def _pixels(pixels: PixelFormat) -> str:
@@ -107,16 +102,13 @@ def _data(spec: GeneratorSpec, run: Path | None) -> str:
 
 
 def _recipe(spec: GeneratorSpec, run: Path | None) -> str:
-    config: dict[str, Any] = (
-        read_json(run / "config.json") if run else {"generator": asdict(spec.generator)}
-    )
-    lines = [
+    config = read_json(run / "config.json") if run else {"generator": asdict(spec.generator)}
+    options = "\n".join(
         f"{section}.{key} {value}"
         for section, values in config.items()
         if isinstance(values, dict)
         for key, value in values.items()
-    ]
-    options = "\n".join(lines)
+    )
     networks = ", ".join(spec.trained_against)
     against = f" Trained against the features of {networks}." if networks else ""
     return f"Method {spec.method}.{against} Every option:\n\n<details>\n\n```\n{options}\n```\n</details>"
@@ -129,10 +121,9 @@ def _figures(spec: GeneratorSpec, *tested: Path | None) -> str:
     found = read_json(path).get(spec.direction) if path else None
     if not isinstance(found, dict):
         return "Not tested (`hwan evaluate`)."
+    images = f"{found.get('images', '?')} held-out images"
     when = f", taken at {spec.figures_at:,} images seen in training" if spec.figures_at else ""
-    lines = [
-        f"`hwan evaluate` on {found.get('images', '?')} held-out images{when}; details in its report."
-    ]
+    lines = [f"`hwan evaluate` on {images}{when}; details in its report."]
     systems: dict[str, dict[str, object]] = {}
     for part in ("systems", "distribution"):
         for system, row in (found.get(part) or {}).items():
@@ -142,12 +133,9 @@ def _figures(spec: GeneratorSpec, *tested: Path | None) -> str:
     if table:
         lines += ["", "| | " + " | ".join(systems) + " |", "|---" * (len(systems) + 1) + "|"]
     for metric, cells in table.items():
-        arrow = {"high": " ↑", "low": " ↓"}[METRICS[metric].better]
-        title = METRICS[metric].title + ("" if metric.endswith("_se") else arrow)
-        lines.append(f"| {title} | " + " | ".join(cells) + " |")
-    more = [
-        f"{METRICS[m].title} {_number(m, found[m])}" for m in METRICS if _number(m, found.get(m))
-    ]
+        arrow = "" if metric.endswith("_se") else ARROWS[METRICS[metric].better]
+        lines.append(f"| {METRICS[metric].title}{arrow} | " + " | ".join(cells) + " |")
+    more = [f"{METRICS[m].title} {text}" for m in METRICS if (text := _number(m, found.get(m)))]
     if more:
         lines += ["", f"Without a truth: {', '.join(more)}."]
     lines += ["", *(f"- {sentence}" for sentence in found.get("words") or ())]
@@ -160,16 +148,13 @@ def _number(metric: str, value: object) -> str:
 
 def _limits(spec: GeneratorSpec) -> list[str]:
     multiple, least = spec.generator.sizes
-    limits = [
-        "What it adds is invented from what it learned: no evidence of what was there.",
+    norms, dropout = spec.generator.norm_record.whole_image, spec.generator.test_dropout
+    limits = {
+        "What it adds is invented from what it learned: no evidence of what was there.": True,
         f"It was trained on {_size(spec)}-pixel crops; larger pictures show larger things than it knows, so "
-        f"their details are translated, not their composition.",
-        f"Sides are padded by reflection to multiples of {multiple} (from {least}) and cropped back.",
-    ]
-    if spec.generator.norm_record.whole_image:
-        limits.append(
-            "Its norms use each picture's own statistics: a crop is translated otherwise than the whole."
-        )
-    if spec.generator.test_dropout:
-        limits.append("It drops out when translating: no two translations of a picture are alike.")
-    return limits
+        f"their details are translated, not their composition.": True,
+        f"Sides are padded by reflection to multiples of {multiple} (from {least}) and cropped back.": True,
+        "Its norms use each picture's own statistics: a crop is translated otherwise than the whole.": norms,
+        "It drops out when translating: no two translations of a picture are alike.": dropout,
+    }
+    return [limit for limit, holds in limits.items() if holds]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from hwan.config import PixelFormat
 from hwan.data.folders import list_images
-from hwan.errors import UsageError, require
+from hwan.errors import require
 from hwan.imaging.codecs import WRITERS
 from hwan.imaging.pixels import RGB, suffix_for
 
@@ -34,58 +34,42 @@ def plan_outputs(
     if suffix:
         require(suffix in WRITERS, "a --format of " + ", ".join(WRITERS), suffix, "give .png, say")
         fits = suffix_for(pixel_format, suffix)
-        require(
-            fits == suffix,
-            f"a --format that holds what the generator writes, {pixel_format}",
-            suffix,
-            f"give {fits}, say",
-        )
-    require(
-        bool(inputs),
-        "images or folders to translate",
-        "none",
-        "name them after the run: hwan translate RUN IMAGES --out DIR",
-    )
-    pairs: list[tuple[Path, Path]] = []
+        expected = f"a --format that holds what the generator writes, {pixel_format}"
+        require(fits == suffix, expected, suffix, f"give {fits}, say")
+    fix = "name them after the run: hwan translate RUN IMAGES --out DIR"
+    require(bool(inputs), "images or folders to translate", "none", fix)
+    named: list[tuple[Path, Path, Path]] = []  # source, target of its own suffix, of the right one
     for item in inputs:
         require(item.exists(), "an image file or a folder", f"{item}: not there", "check the path")
         files = list_images(item) if item.is_dir() else (item,)
         require(bool(files), "a folder with images in it", f"{item}: none", "check the folder")
         base = item if item.is_dir() else item.parent
-        pairs += [(file, out / file.relative_to(base)) for file in files]
-    endings = [suffix or suffix_for(pixel_format, _written(target)) for _, target in pairs]
-    uses = Counter(t.with_suffix(end) for (_, t), end in zip(pairs, endings, strict=True))
+        for file in files:
+            target = out / file.relative_to(base)
+            own = target.suffix if target.suffix.lower() in WRITERS else ".png"
+            short = target.with_suffix(suffix or suffix_for(pixel_format, own))
+            named.append((file, target, short))
+    uses = Counter(short for *_, short in named)
     sources: dict[Path, Path] = {}
-    for (source, target), ending in zip(pairs, endings, strict=True):
-        final = target.with_suffix(ending)
-        if uses[final] > 1 and target.suffix != ending:
-            final = target.with_name(target.name + ending)
-        require(
-            final not in sources,
-            "inputs that each have a name of their own",
-            f"{sources.get(final)} and {source}",
-            "translate them into different folders",
-        )
+    for source, target, short in named:
+        full = uses[short] > 1 and target.suffix != short.suffix
+        final = target.with_name(target.name + short.suffix) if full else short
+        both, fix = f"{sources.get(final)} and {source}", "translate them into different folders"
+        require(final not in sources, "inputs that each have a name of their own", both, fix)
         sources[final] = source
     planned = [(source, target) for target, source in sources.items()]
     refuse_replacing(planned, overwrite)
     return planned
 
 
-def _written(target: Path) -> str:
-    return target.suffix if target.suffix.lower() in WRITERS else ".png"
-
-
 def refuse_replacing(pairs: Sequence[tuple[Path, Path]], overwrite: bool) -> None:
     """Raise ``UsageError`` for a target that is a source, or (without ``overwrite``) is there."""
     sources = {source.resolve() for source, _ in pairs}
+    expected = "an output folder without a file of this name: a translation does not replace a file"
+    fix = "give another --out, or --overwrite for earlier translations"
     for _, target in pairs:
-        if target.resolve() in sources or (target.exists() and not overwrite):
-            raise UsageError(
-                "an output folder without a file of this name: a translation does not replace a file",
-                f"{target} is there already",
-                "give another --out, or --overwrite for earlier translations",
-            )
+        free = target.resolve() not in sources and (overwrite or not target.exists())
+        require(free, expected, f"{target} is there already", fix)
 
 
 def unfinished(pairs: Iterable[tuple[Path, Path]]) -> list[tuple[Path, Path]]:

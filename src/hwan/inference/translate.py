@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from hwan.config import Precision
 from hwan.config.methods import record_of
-from hwan.errors import UsageError, require
+from hwan.errors import require
 from hwan.files import read_json
 from hwan.imaging.codecs import to_pil
 from hwan.imaging.pixels import DTYPES, Pixels, decode, to_pixels, to_tensor
@@ -23,15 +23,7 @@ from hwan.inference import hub
 from hwan.inference.padding import crop_to, margins, pad_to, places
 from hwan.inference.tiles import FeatureMap, strips
 from hwan.nets.fast.switch import use_fast_kernels
-from hwan.nets.folder import (
-    CONFIG,
-    WEIGHTS,
-    GeneratorSpec,
-    direction_of,
-    load_generator,
-    read_spec,
-    save_generator,
-)
+from hwan.nets.folder import CONFIG, WEIGHTS, GeneratorSpec, direction_of, load_generator, read_spec
 from hwan.runtime import AUTOCAST, keep_freed_memory, pick_device, pick_precision
 
 WHOLE = 2**21  # pixels, a little more than 1920 x 1080: about 2.5 GB at 64 filters
@@ -67,12 +59,10 @@ class Translator:
         if self.on_cpu:
             keep_freed_memory()
             use_fast_kernels(self.generator, True)
-        require(
-            engine is None or (self.on_cpu and self.precision == "fp32"),
-            "an engine on the CPU in fp32",
-            f"{self.device}, {self.precision}",
-            "add --device cpu, or leave --engine (or --precision) out",
-        )
+        fits = engine is None or (self.on_cpu and self.precision == "fp32")
+        received = f"{self.device}, {self.precision}"
+        fix = "add --device cpu, or leave --engine (or --precision) out"
+        require(fits, "an engine on the CPU in fp32", received, fix)
         self.engine = engine(self.generator, spec) if engine else None
 
     def __call__(self, source: Path | str | bytes | Image.Image | np.ndarray) -> Image.Image:
@@ -114,13 +104,12 @@ class Translator:
         wanted = self.spec.format_in
         fits = pixels.shape[2:] == (wanted.channels,) and pixels.dtype == DTYPES[wanted.depth]
         finite = pixels.dtype.kind != "f" or bool(np.isfinite(pixels).all())
-        require(
-            fits and finite,
-            f"pixels (H, W, {wanted.channels}) of {DTYPES[wanted.depth]}, {wanted.limits}",
-            f"{pixels.dtype} {pixels.shape}" + ("" if finite else ", with nan or infinity"),
-            "give the path, or decode it with the format_in of the generator's spec; grey[:, :, None] adds "
-            "a channel",
+        expected = f"pixels (H, W, {wanted.channels}) of {DTYPES[wanted.depth]}, {wanted.limits}"
+        received = f"{pixels.dtype} {pixels.shape}" + ("" if finite else ", with nan or infinity")
+        fix = (
+            "give the path, or decode it with the spec's format_in; grey[:, :, None] adds a channel"
         )
+        require(fits and finite, expected, received, fix)
 
     def in_strips(self, height: int, width: int) -> bool:
         """Whether an image of this size is translated in strips."""
@@ -133,15 +122,14 @@ class Translator:
         top, left = (margins(side, self.multiple, self.least)[0] for side in (height, width))
 
         def read(first: int, end: int) -> Tensor:
-            padded = torch.from_numpy(pixels[rows[first:end]][:, columns])[None].to(self.device)
-            return to_tensor(padded, self.spec.range_in)
+            some = torch.from_numpy(pixels[rows[first:end]][:, columns])[None].to(self.device)
+            return to_tensor(some, self.spec.range_in)
 
         made = self.spec.format_out
         out = np.empty((len(rows), width, made.channels), DTYPES[made.depth])
+        padded = FeatureMap(channels, len(rows), len(columns), read)
         done = 0
-        for strip in strips(
-            self.generator, FeatureMap(channels, len(rows), len(columns), read), tile
-        ):
+        for strip in strips(self.generator, padded, tile):
             out[done : done + strip.shape[2]] = to_pixels(strip[..., left : left + width], made)[0]
             done += strip.shape[2]
         return np.ascontiguousarray(out[top : top + height])
@@ -187,8 +175,7 @@ class Translator:
 
     def save_pretrained(self, folder: Path | str) -> None:
         """Write the generator folder, with a model card (README.md) unless it has one."""
-        save_generator(Path(folder), self.generator, self.spec)
-        hub.write_card(Path(folder), self.spec)
+        hub.write_folder(Path(folder), self.generator, self.spec)
 
     def push_to_hub(
         self, repo_id: str, private: bool | None = None, token: str | None = None
@@ -199,8 +186,7 @@ class Translator:
         hub refuses.
         """
         with TemporaryDirectory() as folder:
-            save_generator(Path(folder), self.generator, self.spec)
-            hub.write_card(Path(folder), self.spec, repo_id)
+            hub.write_folder(Path(folder), self.generator, self.spec, repo_id)
             return hub.upload(Path(folder), repo_id, private, token)
 
 
@@ -213,34 +199,24 @@ def find_generator(run: Path, direction: str = "") -> Path:
     config = run / CONFIG
     method = read_json(config).get("method", "") if folder != run and config.is_file() else ""
     directions = record_of(method).directions
-    require(
-        not method or not direction or direction in directions,
-        f"a direction that method {method} trains: {', '.join(directions)}",
-        direction,
-        "train one the other way by --data.swap",
-    )
-    require(
-        is_generator(folder),
-        "a run folder with a trained generator, or a generator folder",
-        f"{run}, without {folder.name}",
-        "give the --out of a training; it writes generators from its first tick on",
-    )
-    wanted = direction or direction_of(folder.name)
-    if wanted and (own := read_spec(folder).direction) != wanted:
-        raise UsageError(
-            f"a generator of direction {wanted}",
-            f"{folder}, which has direction {own}",
-            "give the run folder or the other generator; or give the folder its right name",
-        )
+    trained = not method or not direction or direction in directions
+    expected = f"a direction that method {method} trains: {', '.join(directions)}"
+    require(trained, expected, direction, "train one the other way by --data.swap")
+    expected = "a run folder with a trained generator, or a generator folder"
+    fix = "give the --out of a training; it writes generators from its first tick on"
+    require(is_generator(folder), expected, f"{run}, without {folder.name}", fix)
+    if wanted := direction or direction_of(folder.name):
+        own = read_spec(folder).direction
+        received = f"{folder}, which has direction {own}"
+        fix = "give the run folder or the other generator; or give the folder its right name"
+        require(own == wanted, f"a generator of direction {wanted}", received, fix)
     return folder
 
 
 def is_generator(folder: Path) -> bool:
     """Whether a folder is, or by its config.json means to be, a generator folder."""
     config = folder / CONFIG
-    return (folder / WEIGHTS).is_file() or (
-        config.is_file() and "format" in dict.fromkeys(read_json(config))
-    )
+    return (folder / WEIGHTS).is_file() or (config.is_file() and "format" in read_json(config))
 
 
 def load(

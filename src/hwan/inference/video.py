@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -70,13 +71,11 @@ def open_video(source: Path, target: Path) -> VideoFile:
         with av.open(str(source)) as file:
             video = file.streams.video[0]
             seconds = float(file.duration or 0) / av.time_base
-            return VideoFile(
-                source, target, video.frames or round(seconds * (video.average_rate or 0))
-            )
+            frames = video.frames or round(seconds * (video.average_rate or 0))
+            return VideoFile(source, target, frames)
     except (av.FFmpegError, IndexError) as error:
-        raise UsageError(
-            f"a video at {source}", str(error) or "no pictures in it", "replace or remove it"
-        ) from error
+        received = str(error) or "no pictures in it"
+        raise UsageError(f"a video at {source}", received, "replace or remove it") from error
 
 
 def translate_video(
@@ -93,44 +92,34 @@ def translate_video(
     ``smooth`` of frames that are translated in strips.
     """
     av = need("av", "video", "video")
-    translate = _smoothly(translator) if smooth else translator.batch
+    spec, translate = translator.spec, _smoothly(translator) if smooth else translator.batch
     size = 1 if smooth else batch
     with part_of(video.target) as part:
         try:
             with av.open(str(video.source)) as source, av.open(str(part), "w") as target:
                 writer = _Writer(av, target, video.target.suffix.lower(), source)
-                waiting: list[tuple[Any, Bytes]] = []  # for one batch
-                for packet in source.demux(source.streams.video[0], *source.streams.audio):
-                    if packet.stream.type == "audio":
-                        writer.copy(packet)
-                        continue
-                    for frame in packet.decode():
-                        waiting.append((frame, upright(frame)))
-                        if len(waiting) == size:
-                            yield from _translated(translator, translate, waiting, writer)
-                            waiting = []
-                yield from _translated(translator, translate, waiting, writer)
+                frames = _frames(source, writer)
+                while some := list(islice(frames, size)):
+                    pictures = [decode(upright(frame), spec.format_in).pixels for frame in some]
+                    for frame, made in zip(some, translate(pictures), strict=True):
+                        shown = for_display(made, spec.format_out)
+                        writer.write(frame, shown.repeat(3, 2) if shown.shape[2] == 1 else shown)
+                        yield
                 writer.end()
         except (av.FFmpegError, ValueError) as error:  # ValueError: a codec not of the container
-            raise UsageError(
-                f"a video that can be read, and written as {video.target.suffix}",
-                f"{video.source.name}: {error}",
-                "check the file; MKV holds any sound",
-            ) from error
+            expected = f"a video that can be read, and written as {video.target.suffix}"
+            received, fix = f"{video.source.name}: {error}", "check the file; MKV holds any sound"
+            raise UsageError(expected, received, fix) from error
 
 
-def _translated(
-    translator: Translator,
-    translate: Callable[[Sequence[Pixels]], list[Pixels]],
-    frames: list[tuple[Any, Bytes]],
-    writer: _Writer,
-) -> Iterator[None]:
-    decoded = [decode(pixels, translator.spec.format_in).pixels for _, pixels in frames]
-    made = translate(decoded) if decoded else []
-    for (frame, _), pixels in zip(frames, made, strict=True):
-        shown = for_display(pixels, translator.spec.format_out)
-        writer.write(frame, shown.repeat(3, 2) if shown.shape[2] == 1 else shown)
-        yield
+def _frames(source: Any, writer: _Writer) -> Iterator[Any]:
+    """The decoded frames; the sound between them goes to ``writer``."""
+    for packet in source.demux(source.streams.video[0], *source.streams.audio):
+        if packet.stream.type == "audio":
+            if packet.dts is not None:  # else the end
+                writer.copy(packet)
+        else:
+            yield from packet.decode()
 
 
 def upright(frame: Any) -> Bytes:
@@ -148,12 +137,10 @@ def _smoothly(translator: Translator) -> Callable[[Sequence[Pixels]], list[Pixel
     def translate(frames: Sequence[Pixels]) -> list[Pixels]:
         (pixels,) = frames
         height, width = pixels.shape[:2]
-        require(
-            not own.in_strips(height, width),
-            f"frames of up to {WHOLE} pixels, translated at once, for --smooth",
-            f"{width}x{height}, translated in strips",
-            "make the video smaller, or leave --smooth (or --tile) out",
-        )
+        expected = f"frames of up to {WHOLE} pixels, translated at once, for --smooth"
+        received = f"{width}x{height}, translated in strips"
+        fix = "make the video smaller, or leave --smooth (or --tile) out"
+        require(not own.in_strips(height, width), expected, received, fix)
         source = to_unit(pixels, spec.format_in).astype(np.float32)
         if fresh := past.is_cut(source):
             for norm in norms:
@@ -169,20 +156,16 @@ class _Writer:
 
     def __init__(self, av: Any, target: Any, suffix: str, source: Any) -> None:
         self.av, self.target = av, target
-        self.codec, self.options = CODECS.get(suffix, H264)
         self.video = source.streams.video[0]
-        self.stream = target.add_stream(
-            self.codec, rate=self.video.average_rate or 25, options=self.options
-        )
+        codec, options = CODECS.get(suffix, H264)
+        self.stream = target.add_stream(codec, self.video.average_rate or 25, options=options)
         self.sounds = {s.index: target.add_stream_from_template(s) for s in source.streams.audio}
-        self.waiting: list[Any] = []  # sound that came before the picture's size was known
-        self.started = False
+        # Sound that came before the picture's size was known; None once it is known.
+        self.waiting: list[Any] | None = []
 
     def copy(self, packet: Any) -> None:
-        if packet.dts is None:
-            return
         packet.stream = self.sounds[packet.stream.index]
-        if self.started:
+        if self.waiting is None:
             self.target.mux(packet)
         else:
             self.waiting.append(packet)
@@ -190,26 +173,20 @@ class _Writer:
     def write(self, shot: Any, pixels: Bytes) -> None:
         height, width, _ = pixels.shape
         stream, context = self.stream, self.stream.codec_context
-        if not self.started:
+        if self.waiting is not None:
             stream.width, stream.height = width, height
             # Half the colour resolution, which everything plays, has no odd sides.
             stream.pix_fmt = "yuv420p" if height % 2 == width % 2 == 0 else "yuv444p"
             context.time_base = stream.time_base = self.video.time_base
             context.colorspace = context.color_primaries = context.color_trc = BT709
             context.color_range = LIMITED
-            self.started = True
-        frame = self.av.VideoFrame.from_ndarray(pixels, format="rgb24").reformat(
-            format=stream.pix_fmt,
-            dst_colorspace=BT709,
-            dst_color_range=LIMITED,
-            interpolation=EXACT,
-        )
+        rgb = self.av.VideoFrame.from_ndarray(pixels, format="rgb24")
+        colours = {"dst_colorspace": BT709, "dst_color_range": LIMITED}
+        frame = rgb.reformat(format=stream.pix_fmt, interpolation=EXACT, **colours)
         frame.pts, frame.time_base = shot.pts, shot.time_base
-        self.target.mux(stream.encode(frame))
-        for packet in self.waiting:
-            self.target.mux(packet)
-        self.waiting = []
+        self.target.mux([*stream.encode(frame), *(self.waiting or ())])
+        self.waiting = None
 
     def end(self) -> None:
-        if self.started:
+        if self.waiting is None:
             self.target.mux(self.stream.encode(None))

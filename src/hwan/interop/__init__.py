@@ -10,7 +10,7 @@ import zipfile
 from pathlib import Path
 from typing import Literal
 
-from hwan.errors import UsageError
+from hwan.errors import UsageError, require
 from hwan.inference.padding import padded_side
 from hwan.interop import keras, reference
 from hwan.interop.reference import load_discriminator
@@ -19,7 +19,6 @@ from hwan.nets.folder import GeneratorSpec, save_generator
 
 __all__ = ["export_reference", "import_weights", "load_discriminator"]
 
-HDF5 = b"\x89HDF\r\n\x1a\n"
 SIZE = 256  # the reference and the Keras example train at this by default
 
 
@@ -40,20 +39,16 @@ def import_weights(
     Raises ``UsageError`` for a file that holds neither, or another network, and where ``out`` holds a
     generator already.
     """
-    if (out / "model.safetensors").exists():
-        expected = "a folder without a generator at --out"
-        raise UsageError(expected, f"{out}, which has one", "give another --out")
+    expected, received = "a folder without a generator at --out", f"{out}, which has one"
+    require(not (out / "model.safetensors").exists(), expected, received, "give another --out")
     if direction == "auto":
         direction = "ba" if re.search(r"net_G_B|gen(erator)?_F", source.name) else "ab"
-    net, config, channels_in, channels_out = (
-        keras.load_generator(source, direction)
-        if _is_keras(source)
-        else reference.load_generator(source, evaluating)
-    )
+    if _is_keras(source):
+        net, config, cin, cout = keras.load_generator(source, direction)
+    else:
+        net, config, cin, cout = reference.load_generator(source, evaluating)
     size = padded_side(SIZE, *config.sizes)
-    spec = GeneratorSpec(
-        config, channels_in, channels_out, direction, (size, size), 0, method="imported"
-    )
+    spec = GeneratorSpec(config, cin, cout, direction, (size, size), 0, method="imported")
     save_generator(out, net, spec)
     return spec
 
@@ -63,9 +58,7 @@ def _is_keras(path: Path) -> bool:
     folder of its own)."""
     try:
         with path.open("rb") as file:
-            head = file.read(8)
-        return head == HDF5 or (
-            zipfile.is_zipfile(path) and "config.json" in zipfile.ZipFile(path).namelist()
-        )
+            hdf5 = file.read(8) == b"\x89HDF\r\n\x1a\n"
+        return hdf5 or (zipfile.is_zipfile(path) and zipfile.Path(path, "config.json").exists())
     except OSError as error:
         raise UsageError(f"a readable file {path}", error.strerror, "check the path") from error

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from hwan.config import GeneratorConfig
-from hwan.errors import UsageError
+from hwan.errors import UsageError, require
 from hwan.nets import build_generator
 from hwan.runtime import need
 
@@ -44,16 +44,14 @@ def load_generator(
     layers = _choose(path, models, direction)
     parts: dict[str, list[Layer]] = {kind: [] for kind in KINDS}
     for name in sorted(layers, key=_number):
-        kinds = [kind for kind in KINDS if kind in name]
-        if not kinds:
-            raise _strange(path, f"a layer {name} with weights")
-        parts[kinds[0]].append(layers[name])
+        kind = next((kind for kind in KINDS if kind in name), "")
+        _require(bool(kind), path, f"a layer {name} with weights")
+        parts[kind].append(layers[name])
     ups, convs, norms = parts.values()
     blocks, odd = divmod(len(convs) - len(ups) - 2, 2)
-    if blocks < 0 or odd or len(norms) != len(convs) - 1 + len(ups):
-        raise _strange(
-            path, f"{len(convs)} convolutions, {len(ups)} transposed ones, {len(norms)} norms"
-        )
+    fits = blocks >= 0 and not odd and len(norms) == len(convs) - 1 + len(ups)
+    found = f"{len(convs)} convolutions, {len(ups)} transposed ones, {len(norms)} norms"
+    _require(fits, path, found)
     stem, head = convs[0]["kernel"].shape, convs[-1]["kernel"].shape
     config = GeneratorConfig(
         filters=stem[3],
@@ -71,11 +69,9 @@ def load_generator(
         run += [_kernel(conv), torch.from_numpy(norm["gamma"]), torch.from_numpy(norm["beta"])]
     run += [_kernel(convs[-1]), torch.from_numpy(convs[-1].get("bias", np.zeros(head[3], "f4")))]
     own = net.state_dict()
-    shapes = [tuple(t.shape) for t in run]
-    if shapes != [tuple(t.shape) for t in own.values()]:
-        raise _strange(path, f"layers of shapes {', '.join(map(str, shapes[:4]))} ...")
-    if not all(bool(t.isfinite().all()) for t in run):
-        raise _strange(path, "NaN or infinite weights")
+    shapes, wanted = ([tuple(t.shape) for t in ts] for ts in (run, own.values()))
+    _require(shapes == wanted, path, f"layers of shapes {', '.join(map(str, shapes[:4]))} ...")
+    _require(all(t.isfinite().all() for t in run), path, "NaN or infinite weights")
     net.load_state_dict(dict(zip(own, run, strict=True)))
     return net.eval().requires_grad_(False), config, stem[2], head[3]
 
@@ -88,16 +84,15 @@ def _kernel(conv: Layer) -> Tensor:
 def _read(path: Path) -> tuple[dict[str, dict[str, Layer]], Description]:
     """The layers with weights of every model in a file, and the layers its configuration lists."""
     h5py = need("h5py", "keras-weights", "reading Keras' weights")
-    config, source = "", io.BytesIO()
+    config = ""
     try:
+        data = path.read_bytes()
         if zipfile.is_zipfile(path):
             with zipfile.ZipFile(path) as archive:
                 config = archive.read("config.json").decode()
-                source = io.BytesIO(archive.read("model.weights.h5"))
-        else:
-            source = io.BytesIO(path.read_bytes())
+                data = archive.read("model.weights.h5")
         found: dict[str, np.ndarray[Any, Any]] = {}
-        with h5py.File(source, "r") as file:
+        with h5py.File(io.BytesIO(data), "r") as file:
 
             def keep(name: str, item: Any) -> None:
                 if isinstance(item, h5py.Dataset) and item.dtype.kind == "f":
@@ -109,9 +104,8 @@ def _read(path: Path) -> tuple[dict[str, dict[str, Layer]], Description]:
         described = json.loads(config)["config"].get("layers", []) if config else []
         description = [(str(item["class_name"]), dict(item["config"])) for item in described]
     except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
-        raise UsageError(
-            f"a file Keras saved at {path}", error, "save it again: model.save_weights(...)"
-        ) from error
+        fix = "save it again: model.save_weights(...)"
+        raise UsageError(f"a file Keras saved at {path}", error, fix) from error
     models: dict[str, dict[str, Layer]] = {}
     for path_inside, value in found.items():
         parts = [part for part in re.split(r"[/\\]", path_inside) if part not in BETWEEN]
@@ -137,9 +131,8 @@ def _choose(
         named = [n for n in names if n.endswith(f"_{LETTER[direction]}")]
         numbered = {re.sub(r"_\d+$", "", n) for n in names} == {names[0]} and len(names) == 2
         names = [sorted(names, key=_number)[direction == "ba"]] if numbered else named
-    if len(names) != 1:
-        found = ", ".join(n or "without a name" for n in models) or "none"
-        raise _strange(path, f"models {found}")
+    found = ", ".join(n or "without a name" for n in models) or "none"
+    _require(len(names) == 1, path, f"models {found}")
     return models[names[0]]
 
 
@@ -157,21 +150,19 @@ def _epsilon(path: Path, description: Description, norms: list[Layer]) -> float:
     paddings = {("Conv2D", 1): "valid", ("Conv2D", 2): "same", ("Conv2DTranspose", 2): "same"}
     for kind, options in description:
         stride, padding = options.get("strides", [0])[0], options.get("padding")
-        if "Conv2D" in kind and padding != paddings.get((kind, stride)):
-            raise _strange(path, f"a {kind} of stride {stride} with padding {padding}")
+        fits = "Conv2D" not in kind or padding == paddings.get((kind, stride))
+        _require(fits, path, f"a {kind} of stride {stride} with padding {padding}")
     described = [(kind, options) for kind, options in description if "Norm" in kind]
     for (kind, options), norm in zip(described, norms, strict=False):
-        if kind == "BatchNormalization" or options.get("groups", -1) not in (-1, len(norm["beta"])):
-            raise _strange(path, f"{kind}, not a norm of each image's each channel")
+        own = kind != "BatchNormalization" and options.get("groups", -1) in (-1, len(norm["beta"]))
+        _require(own, path, f"{kind}, not a norm of each image's each channel")
     epsilons = {float(options["epsilon"]) for _, options in described}
-    if len(epsilons) > 1:
-        raise _strange(path, f"norms of several epsilons: {sorted(epsilons)}")
+    _require(len(epsilons) < 2, path, f"norms of several epsilons: {sorted(epsilons)}")
     return next(iter(epsilons), EPSILON)
 
 
-def _strange(path: Path, found: str) -> UsageError:
-    return UsageError(
-        "Keras weights of the CycleGAN example's get_resnet_generator",
-        f"{path}: {found}",
-        "save that generator by itself: model.gen_G.save_weights('gen_G.weights.h5')",
-    )
+def _require(fits: bool, path: Path, found: str) -> None:
+    """Raise ``UsageError``, which says what was ``found`` at ``path``, unless the file ``fits``."""
+    expected = "Keras weights of the CycleGAN example's get_resnet_generator"
+    fix = "save that generator by itself: model.gen_G.save_weights('gen_G.weights.h5')"
+    require(fits, expected, f"{path}: {found}", fix)

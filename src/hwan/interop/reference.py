@@ -35,10 +35,8 @@ class Found:
 
     def __str__(self) -> str:
         kind = "generator" if isinstance(self.config, GeneratorConfig) else "discriminator"
-        return (
-            f"a {self.config.name} {kind} ({self.channels_in} to {self.channels_out} channels, "
-            f"{self.config.filters} filters, norm {self.config.norm})"
-        )
+        sizes = f"{self.channels_in} to {self.channels_out} channels, {self.config.filters} filters"
+        return f"a {self.config.name} {kind} ({sizes}, norm {self.config.norm})"
 
 
 def load_generator(
@@ -54,19 +52,14 @@ def load_generator(
     found = identify(weights, path)
     config = found.config
     if not isinstance(config, GeneratorConfig):
-        raise UsageError(
-            "a generator's checkpoint",
-            f"{path}: {found}",
-            "import latest_net_G_A.pth, latest_net_G_B.pth or latest_net_G.pth "
-            "(from Python, hwan.interop.load_discriminator reads a discriminator)",
-        )
+        names = "latest_net_G_A.pth, latest_net_G_B.pth or latest_net_G.pth"
+        fix = f"import {names}; hwan.interop.load_discriminator reads a discriminator"
+        raise UsageError("a generator's checkpoint", f"{path}: {found}", fix)
     if not evaluating:
-        # A U-Net's dropout leaves no trace in tensors; pix2pix has it unless told otherwise.
+        # A U-Net's dropout leaves no trace in tensors; pix2pix has it by default.
         dropout = DROPOUT if config.name == "unet" and config.downs > 5 else config.dropout
-        statistics = config.norm == "batch"
-        config = replace(
-            config, dropout=dropout, test_dropout=dropout > 0, test_batch_statistics=statistics
-        )
+        config = replace(config, dropout=dropout, test_dropout=dropout > 0)
+        config = replace(config, test_batch_statistics=config.norm == "batch")
         weights = {key: value for key, value in weights.items() if not key.endswith(STATISTICS)}
     cin, cout = found.channels_in, found.channels_out
     net = _fill(build_generator(config, cin, cout), found, weights, path)
@@ -94,21 +87,16 @@ def _fill(net: nn.Module, found: Found, weights: Weights, path: Path) -> nn.Modu
     names = {key: reference_name(key, found.config) for key in own}
     # The reference may have no tensor: without a norm for a bias, before PyTorch 0.4 for a count.
     optional = ".bias" if found.config.norm == "none" else ".num_batches_tracked"
+    missing = {key: torch.zeros_like(own[key]) for key in own if key.endswith(optional)}
     filled = {
-        key: torch.zeros_like(own[key])
-        if name not in weights and key.endswith(optional)
-        else weights.get(name, torch.empty(0))
-        for key, name in names.items()
+        key: weights.get(name, missing.get(key, torch.empty(0))) for key, name in names.items()
     }
     wrong = [names[key] for key in own if own[key].shape != filled[key].shape]
     wrong += [name for name in weights if name not in names.values()]
     wrong += [names[key] for key, value in filled.items() if not value.isfinite().all()]
-    require(
-        not wrong,
-        f"{found} with just its tensors, each of its shape and finite",
-        f"{path}: not so {', '.join(wrong[:4])}",
-        "import a checkpoint of the reference's own networks, as it was saved",
-    )
+    expected = f"{found} with just its tensors, each of its shape and finite"
+    fix = "import a checkpoint of the reference's own networks, as it was saved"
+    require(not wrong, expected, f"{path}: not so {', '.join(wrong[:4])}", fix)
     net.load_state_dict(filled)
     return net.eval().requires_grad_(False)
 
@@ -129,18 +117,15 @@ def read(path: Path) -> dict[str, Tensor]:
         # torch reports a wrong file by a dozen types, KeyError among them, and advises at length to
         # run the code in it.
         code = re.search(r"GLOBAL (\S+)", str(error))
-        raise UsageError(
-            f"a checkpoint of nothing but tensors in {path}",
-            f"code ({code[1]})" if code else "not a PyTorch checkpoint, or cut short",
-            "save net.state_dict() with torch.save, and import that",
-        ) from error
+        expected = f"a checkpoint of nothing but tensors in {path}"
+        received = f"code ({code[1]})" if code else "not a PyTorch checkpoint, or cut short"
+        fix = "save net.state_dict() with torch.save, and import that"
+        raise UsageError(expected, received, fix) from error
     entries = loaded if isinstance(loaded, dict) else {}
-    require(
-        bool(entries) and all(isinstance(value, Tensor) for value in entries.values()),
-        f"one network's state dict, names and tensors, in {path}",
-        f"{type(loaded).__name__} of {', '.join(map(str, entries))[:200] or 'no tensors'}",
-        "save net.state_dict() by itself, and import that",
-    )
+    tensors = bool(entries) and all(isinstance(value, Tensor) for value in entries.values())
+    expected = f"one network's state dict, names and tensors, in {path}"
+    received = f"{type(loaded).__name__} of {', '.join(map(str, entries))[:200] or 'no tensors'}"
+    require(tensors, expected, received, "save net.state_dict() by itself, and import that")
     weights = {str(key).removeprefix("module."): value for key, value in entries.items()}
     return {
         key: value.float() if value.is_floating_point() else value
@@ -151,8 +136,8 @@ def read(path: Path) -> dict[str, Tensor]:
 
 def identify(weights: Weights, path: Path) -> Found:
     """The network these names and shapes are of. Raises ``UsageError`` for one hwan has not."""
-    convs = _convs(weights, r"model[.](\d+)[.]weight")
-    points = _convs(weights, r"net[.](\d+)[.]weight")
+    convs = _convs(weights, r"model[.]\d+[.]weight")
+    points = _convs(weights, r"net[.]\d+[.]weight")
     if any(key.endswith(".filt") for key in weights):
         raise _strange(path, weights, "blur filters, as in the ResNet of CUT")
     if "model.model.1.model.1.weight" in weights:
@@ -173,12 +158,9 @@ def _unet(weights: Weights, path: Path) -> Found:
     first, last = (weights.get(f"model.model.{k}.weight", torch.empty(0)) for k in (0, 3))
     if first.ndim != 4 or last.ndim != 4:
         raise _strange(path, weights, "a U-Net without its outermost layers")
-    config = GeneratorConfig(
-        name="unet",
-        filters=first.shape[0],
-        downs=max(key.count("model.") for key in weights) - 1,
-        norm=_norm(weights, "model.model.1.model", 1, path),
-    )
+    downs = max(key.count("model.") for key in weights) - 1
+    norm = _norm(weights, "model.model.1.model", 1, path)
+    config = GeneratorConfig("unet", filters=first.shape[0], downs=downs, norm=norm)
     return Found(config, first.shape[1], last.shape[1])
 
 
@@ -212,19 +194,16 @@ def _norm(weights: Weights, prefix: str, place: int, path: Path) -> Norm:
 
 
 def _convs(weights: Weights, pattern: str) -> list[str]:
-    """The names of convolution weights that match ``pattern``, by the number in it."""
-    found = [(m, key) for key in weights if (m := re.fullmatch(pattern, key))]
-    kernels = [(m, key) for m, key in found if weights[key].ndim == 4]
-    return [key for _, key in sorted(kernels, key=lambda pair: int(pair[0][1]))]
+    """The names of convolution weights that match ``pattern``, by the number they have second."""
+    kernels = [k for k, v in weights.items() if v.ndim == 4 and re.fullmatch(pattern, k)]
+    return sorted(kernels, key=lambda name: int(name.split(".")[1]))
 
 
 def _strange(path: Path, weights: Weights, what: str) -> UsageError:
     first = ", ".join(f"{key} {tuple(value.shape)}" for key, value in list(weights.items())[:3])
-    return UsageError(
-        "a checkpoint of the reference's ResNet, U-Net, PatchGAN or pixel discriminator",
-        f"{path}: {what}; {len(weights)} tensors: {first} ...",
-        "see docs/guide/interop.md for what can be imported",
-    )
+    expected = "a checkpoint of the reference's ResNet, U-Net, PatchGAN or pixel discriminator"
+    received = f"{path}: {what}; {len(weights)} tensors: {first} ..."
+    return UsageError(expected, received, "see docs/guide/interop.md for what can be imported")
 
 
 def reference_name(key: str, config: GeneratorConfig | DiscriminatorConfig) -> str:

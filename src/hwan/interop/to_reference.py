@@ -58,38 +58,31 @@ def export_reference(source: Path, out: Path) -> Exported:
 
 def _foreign(config: GeneratorConfig) -> list[str]:
     """The options of a generator in which it differs from every one of the reference's."""
-    free = {"name", "filters", "blocks", "norm", "dropout", "test_dropout", "downs"}
+    free = {"blocks", "filters", "dropout", "test_dropout", "test_batch_statistics"}
     # How training began, and options of norms that are refused.
-    free |= {"init", "gain", "last_init", "gamma_mean", "gamma_std", "groups"}
-    free |= {"whitening_channels", "test_batch_statistics"}
+    free |= {"init", "gain", "last_init", "gamma_mean", "gamma_std", "groups", "whitening_channels"}
     standard, given = vars(GeneratorConfig()), vars(config)
-    wrong = [name for name in given if name not in free and given[name] != standard[name]]
-    if config.name not in ("resnet", "unet"):
-        wrong.append("name")
-    if config.norm not in ("instance", "batch", "none"):
-        wrong.append("norm")
-    if (config.downs != 2) if config.name == "resnet" else (config.downs < 5):
-        wrong.append("downs")
-    return [f"generator.{name} {given[name]}" for name in wrong]
+    fits = {name: name in free or given[name] == standard[name] for name in given} | {
+        "name": config.name in ("resnet", "unet"),
+        "norm": config.norm in ("instance", "batch", "none"),
+        "downs": config.downs == 2 if config.name == "resnet" else config.downs >= 5,
+    }
+    return [f"generator.{name} {given[name]}" for name in given if not fits[name]]
 
 
 def _refuse(source: Path, wrong: list[str]) -> None:
-    require(
-        not wrong,
-        "a ResNet of two halvings or a U-Net of five or more, with the reference's options",
-        f"{source}: {', '.join(wrong[:4])}",
-        "export it to ONNX",
-    )
+    expected = "a ResNet of two halvings or a U-Net of five or more, with the reference's options"
+    require(not wrong, expected, f"{source}: {', '.join(wrong[:4])}", "export it to ONNX")
 
 
 def _options(config: GeneratorConfig, spec: folder.GeneratorSpec) -> str:
     """The reference's command-line options for this generator."""
     if config.name == "unet":
-        known, own = {7: "unet_128", 8: "unet_256"}, f"UnetGenerator with num_downs={config.downs}"
+        own = f"(UnetGenerator with num_downs={config.downs})"
+        net = {7: "unet_128", 8: "unet_256"}.get(config.downs, own)
     else:
-        known = {6: "resnet_6blocks", 9: "resnet_9blocks"}
-        own = f"ResnetGenerator with n_blocks={config.blocks}"
-    net = known.get(config.downs if config.name == "unet" else config.blocks, f"({own})")
+        own = f"(ResnetGenerator with n_blocks={config.blocks})"
+        net = {6: "resnet_6blocks", 9: "resnet_9blocks"}.get(config.blocks, own)
     return (
         f"--netG {net} --ngf {config.filters} --norm {config.norm} --input_nc {spec.channels_in} "
         f"--output_nc {spec.channels_out}{'' if config.dropout else ' --no_dropout'}"

@@ -59,10 +59,10 @@ def make_app(
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        lanes = [asyncio.create_task(batcher.work()) for _ in range(batcher.lanes)]
+        tasks = [asyncio.create_task(batcher.work()) for _ in range(batcher.lanes)]
         yield
-        for lane in lanes:
-            lane.cancel()
+        for task in tasks:
+            task.cancel()
 
     app = FastAPI(
         title="hwan",
@@ -184,19 +184,18 @@ class _Door:
                 self.measures.request(message["status"], time.perf_counter() - began)
             await send(message)
 
+        app = self.app
         try:
             self.batcher.check_room()
         except Refused as refusal:
-            return await _reply(refusal)(scope, receive, sent)
-        return await self.app(scope, receive, sent)
+            app = _reply(refusal)
+        await app(scope, receive, sent)
 
 
 async def _answer(request: Request, error: Exception) -> JSONResponse:
     """``error`` as the answer to ``request``."""
-    if isinstance(error, Refused):
-        return _reply(error)
     if isinstance(error, UsageError):
-        return _reply(Refused(400, error.expected, error.received, error.fix))
+        return _reply(error)
     if isinstance(error, ClientDisconnect):  # nobody reads it; /metrics counts it
         return _reply(Refused(499, "a client that waits for its answer", "it left", "ask again"))
     if isinstance(error, HTTPException):
@@ -209,10 +208,9 @@ async def _answer(request: Request, error: Exception) -> JSONResponse:
     return _reply(Refused(500, "a translation", type(error).__name__, fix))
 
 
-def _reply(refusal: Refused) -> JSONResponse:
-    error = {
-        "expected": refusal.expected,
-        "received": str(refusal.received)[:500],
-        "fix": refusal.fix,
-    }
-    return JSONResponse({"error": error}, refusal.status, refusal.headers)
+def _reply(refusal: UsageError) -> JSONResponse:
+    received = str(refusal.received)[:500]
+    error = {"expected": refusal.expected, "received": received, "fix": refusal.fix}
+    if isinstance(refusal, Refused):
+        return JSONResponse({"error": error}, refusal.status, refusal.headers)
+    return JSONResponse({"error": error}, 400)

@@ -110,13 +110,12 @@ class Batcher:
 
     async def work(self) -> None:
         """One lane: batch after batch, for ever. Cancelled when the server stops."""
-        loop = asyncio.get_running_loop()
         while True:
             batch, pixels, alone = await self._next()
             began = time.perf_counter()
             model, pictures = batch[0].model, [job.picture for job in batch]
             try:
-                results, network = await loop.run_in_executor(
+                results, network = await asyncio.get_running_loop().run_in_executor(
                     self._threads, translate_batch, model, pictures, self.limits, alone
                 )
             except Exception as error:  # of the network, out of memory: it fails the batch alone
@@ -135,8 +134,8 @@ class Batcher:
                 if isinstance(result, Exception):
                     job.done.set_exception(result)
                 else:
-                    done = Done(result, began - job.since, worked, network, len(batch))
-                    job.done.set_result(done)
+                    waited = began - job.since
+                    job.done.set_result(Done(result, waited, worked, network, len(batch)))
 
     async def _next(self) -> tuple[list[_Job], int, bool]:
         """The oldest job and a lane's share of those that fit it; their pixels; and whether it has the
@@ -144,17 +143,17 @@ class Batcher:
         async with self._choosing:
             until, left = 0.0, None
             while True:
-                same = self._same()
-                if same:
+                if same := self._same():
                     until = until or time.perf_counter() + self.limits.wait_ms / 1000
                     left = until - time.perf_counter()
                     if len(same) >= self.limits.batch or not self._uploading or left <= 0:
                         break
-                await self._wait(left)
+                self._arrived.clear()
+                with suppress(asyncio.TimeoutError):
+                    await asyncio.wait_for(self._arrived.wait(), left)
             # A share, even where the other lanes are busy now: they will be back for theirs soon.
-            share = math.ceil(len(same) / self.lanes)
+            batch = same[: math.ceil(len(same) / self.lanes)]
             alone = self._running == 0 and len(same) == 1
-            batch = same[:share]
             self._jobs = [job for job in self._jobs if job not in batch]
             pixels = len(batch) * math.prod(batch[0].size)
             self._running += 1
@@ -171,8 +170,3 @@ class Batcher:
         most = min(self.limits.batch, max(room, 0 if self._running else 1))
         fits = (j for j in self._jobs if j.model is first.model and j.size == first.size)
         return list(islice(fits, most))
-
-    async def _wait(self, seconds: float | None) -> None:
-        self._arrived.clear()
-        with suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(self._arrived.wait(), seconds)

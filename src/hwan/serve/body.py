@@ -15,10 +15,10 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect
 
 from hwan.config import PixelFormat
-from hwan.errors import UsageError
+from hwan.errors import require
 from hwan.serve.limits import Limits
 from hwan.serve.models import MEDIA, formats
-from hwan.serve.refusals import Refused, too_large
+from hwan.serve.refusals import Refused
 
 T = TypeVar("T")
 RAW = ("application/octet-stream", "application/x-npy")
@@ -30,35 +30,28 @@ async def read_body(request: Request, limits: Limits) -> bytes:
     Raises ``Refused``: 413 at its declared or its actual length, before the rest is read, and 408
     where it does not arrive in time.
     """
-    parts: list[bytes] = []
 
     def bounded(size: int) -> None:
         if size > limits.bytes:
-            raise too_large(
-                f"a request of at most {limits.bytes} bytes",
-                f"{size} bytes or more",
-                "send a smaller file, or start the server with a larger --limits.bytes",
-            )
+            expected = f"a request of at most {limits.bytes} bytes"
+            fix = "send a smaller file, or start the server with a larger --limits.bytes"
+            raise Refused(413, expected, f"{size} bytes or more", fix)
 
-    async def read() -> None:
-        size = 0
+    async def read() -> bytes:
+        body = bytearray()
         async for part in request.stream():
-            size += len(part)
-            bounded(size)
-            parts.append(part)
+            body += part
+            bounded(len(body))
+        return bytes(body)
 
     declared = request.headers.get("content-length", "")
     bounded(int(declared) if declared.isdecimal() else 0)
     try:
-        await asyncio.wait_for(read(), limits.upload_s)
+        return await asyncio.wait_for(read(), limits.upload_s)
     except asyncio.TimeoutError:
-        raise Refused(
-            408,
-            f"a request that arrives within {limits.upload_s:g} s",
-            "part of one",
-            "send it faster, or start the server with a larger --limits.upload-s",
-        ) from None
-    return b"".join(parts)
+        expected = f"a request that arrives within {limits.upload_s:g} s"
+        fix = "send it faster, or start the server with a larger --limits.upload-s"
+        raise Refused(408, expected, "part of one", fix) from None
 
 
 async def unpack(request: Request, body: bytes) -> tuple[bytes, str]:
@@ -70,12 +63,9 @@ async def unpack(request: Request, body: bytes) -> tuple[bytes, str]:
     if media.startswith("image/") or media in RAW:
         return body, ""
     if media != "multipart/form-data":
-        raise Refused(
-            415,
-            "an image (image/..., application/octet-stream) or a form (multipart/form-data)",
-            media,
-            "send the file itself: curl --data-binary @FILE -H 'Content-Type: image/png'",
-        )
+        expected = "an image (image/..., application/octet-stream) or a form (multipart/form-data)"
+        fix = "send the file itself: curl --data-binary @FILE -H 'Content-Type: image/png'"
+        raise Refused(415, expected, media, fix)
 
     async def stream() -> AsyncGenerator[bytes, None]:
         yield body
@@ -87,9 +77,8 @@ async def unpack(request: Request, body: bytes) -> tuple[bytes, str]:
         found = f"a form with {len(files)} files"
     except (MultiPartException, KeyError, ValueError) as error:
         files, found = [], str(error) or "a broken form"
-    if len(files) != 1:
-        expected = "a form (multipart/form-data) with one file"
-        raise UsageError(expected, found, "let a library or curl -F image=@FILE make it")
+    expected = "a form (multipart/form-data) with one file"
+    require(len(files) == 1, expected, found, "let a library or curl -F image=@FILE make it")
     return await files[0].read(), files[0].filename or ""
 
 
@@ -122,21 +111,16 @@ def reply_suffix(wanted: str, accept: str, pixel_format: PixelFormat) -> str:
     known = formats(pixel_format)
     if wanted:
         suffix = "." + wanted.lower().lstrip(".").replace("jpg", "jpeg")
-        if suffix not in known:
-            names = ", ".join(name.lstrip(".") for name in known)
-            raise UsageError(
-                "a ?format= that holds what the model writes", wanted, f"give one of {names}"
-            )
+        fix = "give one of " + ", ".join(name.lstrip(".") for name in known)
+        require(suffix in known, "a ?format= that holds what the model writes", wanted, fix)
         return suffix
     for item in accept.lower().split(","):
         media = item.split(";")[0].strip()
         for suffix in known:
             if media in (MEDIA[suffix], MEDIA[suffix].split("/")[0] + "/*", "*/*"):
                 return suffix
-    names = ", ".join(MEDIA[suffix] for suffix in known)
-    raise Refused(
-        406, "an Accept that names a format of the model's", accept, f"name one of {names}"
-    )
+    fix = "name one of " + ", ".join(MEDIA[suffix] for suffix in known)
+    raise Refused(406, "an Accept that names a format of the model's", accept, fix)
 
 
 def result_name(name: str, suffix: str) -> str:

@@ -17,10 +17,10 @@ import torch
 from torch import Tensor
 
 from hwan.config import PixelFormat
-from hwan.errors import UsageError
+from hwan.errors import UsageError, require
 from hwan.exporting import export_onnx
 from hwan.exporting.onnx import runner
-from hwan.imaging.pixels import DTYPES, Pixels, decode, encode, suffix_for, to_pixels, to_tensor
+from hwan.imaging.pixels import Pixels, decode, encode, from_unit, suffix_for, to_pixels, to_tensor
 from hwan.inference.padding import crop_to, pad_to
 from hwan.inference.translate import find_generator, is_generator, load
 from hwan.nets.folder import GeneratorSpec, direction_of
@@ -29,13 +29,8 @@ from hwan.serve.probe import padded_size
 from hwan.web.page import describe
 
 log = logging.getLogger("hwan")
-MEDIA = {
-    ".png": "image/png",
-    ".jpeg": "image/jpeg",
-    ".webp": "image/webp",
-    ".tiff": "image/tiff",
-    ".npy": "application/x-npy",
-}
+MEDIA = {f".{kind}": f"image/{kind}" for kind in ("png", "jpeg", "webp", "tiff")}
+MEDIA[".npy"] = "application/x-npy"
 Run = Callable[[Tensor], Tensor]
 """The network: float32 (B, C, H, W) in [-1, 1], already padded, to the same."""
 
@@ -78,9 +73,8 @@ def find_models(runs: Sequence[Path]) -> dict[str, Path]:
             folders.append(run / "generator_ba")
         for folder in folders:
             name = _name(folder.resolve())
-            if name in found:
-                both = f"{found[name]} and {folder}, both {name}"
-                raise UsageError("models of different names", both, "rename a folder")
+            both = f"{found.get(name)} and {folder}, both {name}"
+            require(name not in found, "models of different names", both, "rename a folder")
             found[name] = folder
     return found
 
@@ -135,8 +129,7 @@ def translate_batch(
     for index, picture in enumerate(pictures):
         try:
             pixels = decode(picture.data, model.spec.format_in).pixels
-            height, width = pixels.shape[:2]
-            padded = padded_size((height, width), model.spec.generator, limits)
+            padded = padded_size(pixels.shape[:2], model.spec.generator, limits)
             same.setdefault(padded, []).append((index, pixels))
         except UsageError as error:
             results[index] = error
@@ -161,18 +154,14 @@ def _translate(
     began = time.perf_counter()
     made = run(batch)
     spent = time.perf_counter() - began
-    results: list[Pixels] = []
-    for row, pixels in zip(made, pictures, strict=True):
-        height, width = pixels.shape[:2]
-        results.append(to_pixels(crop_to(row[None], height, width), spec.format_out)[0])
-    return results, spent
+    crops = (crop_to(m[None], *p.shape[:2]) for m, p in zip(made, pictures, strict=True))
+    return [to_pixels(crop, spec.format_out)[0] for crop in crops], spent
 
 
 def warm(model: Model) -> None:
     """Run the smallest image once, so that the first request does not pay for what is set up then."""
-    spec = model.spec
-    side, depth = max(spec.generator.sizes), spec.depth_in
-    darkest = spec.range_in[0] if depth == "float" else 0
-    pixels = np.full((side, side, spec.channels_in), darkest, DTYPES[depth])
+    spec, side = model.spec, max(model.spec.generator.sizes)
+    darkest = np.zeros((side, side, spec.channels_in))
+    pixels = from_unit(darkest, spec.format_in)
     for run in filter(None, (model.run, model.lane)):
         _translate(spec, run, [pixels])

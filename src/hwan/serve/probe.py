@@ -14,7 +14,7 @@ from hwan.errors import UsageError, require
 from hwan.imaging.codecs import NPY, TIFF
 from hwan.inference.padding import padded_side
 from hwan.serve.limits import Limits
-from hwan.serve.refusals import too_large
+from hwan.serve.refusals import Refused
 
 # What a stranger's file may be opened as. Pillow reads forty more formats, one of which (EPS) starts
 # another program.
@@ -33,21 +33,18 @@ def probe(data: bytes, channels: int) -> tuple[int, int]:
         elif data.startswith(TIFF):
             shape = _tiff_shape(data, channels)
         else:
+            # Our own limits are below those that Pillow warns of.
             with warnings.catch_warnings():
-                # Our own limits are below those that Pillow warns of.
                 warnings.simplefilter("ignore", Image.DecompressionBombWarning)
                 with Image.open(io.BytesIO(data), formats=FORMATS) as file:
                     shape = file.height, file.width
     except Image.DecompressionBombError as error:  # Pillow's own bound, far above any of ours
-        raise too_large(
-            "an image whose pixels fit in memory", error, "send a smaller one"
-        ) from error
+        raise Refused(413, "an image that fits in memory", error, "send a smaller one") from error
     except Exception as error:  # a broken header is reported by a dozen types of error
-        raise UsageError(
-            "a PNG, JPEG, WebP, BMP, GIF, TIFF or NPY file",
-            "bytes that are none of these, or a broken header" if data else "no bytes",
-            "send the file's bytes as the body, or as the one file of a form",
-        ) from error
+        expected = "a PNG, JPEG, WebP, BMP, GIF, TIFF or NPY file"
+        found = "bytes that are none of these, or a broken header" if data else "no bytes"
+        fix = "send the file's bytes as the body, or as the one file of a form"
+        raise UsageError(expected, found, fix) from error
     require(min(shape) > 0, "a picture with pixels", shape, "send another file")
     return shape
 
@@ -68,13 +65,13 @@ def _tiff_shape(data: bytes, channels: int) -> tuple[int, int]:
     with tifffile.TiffFile(io.BytesIO(data)) as file:
         series = file.series[0]
         page = file.pages.first
-        height, width = page.imagelength, page.imagewidth
-        if math.prod(series.shape) > height * width * max(4, channels):
+        size = page.imagelength, page.imagewidth
+        if math.prod(series.shape) > math.prod(size) * max(4, channels):
             raise ValueError(series.shape)  # a stack, all of which the decoder would read
-        return height, width
+        return size
 
 
-def padded_size(size: tuple[int, int], config: GeneratorConfig, limits: Limits) -> tuple[int, int]:
+def padded_size(size: tuple[int, ...], config: GeneratorConfig, limits: Limits) -> tuple[int, int]:
     """The (height, width) at which a network reads an image of ``size``.
 
     Raises ``Refused`` (413) for more pixels than the server takes, before or after padding.
@@ -82,9 +79,7 @@ def padded_size(size: tuple[int, int], config: GeneratorConfig, limits: Limits) 
     height, width = (padded_side(side, *config.sizes) for side in size)
     if max(math.prod(size), height * width) > limits.pixels:
         padded = "" if size == (height, width) else f", padded {width} x {height}"
-        raise too_large(
-            f"an image of at most {limits.pixels} pixels, once padded to what the network takes",
-            f"{size[1]} x {size[0]}{padded}",
-            "send a smaller one, or start the server with a larger --limits.pixels",
-        )
+        expected = f"an image of at most {limits.pixels} pixels, padded to what the network takes"
+        fix = "send a smaller one, or start the server with a larger --limits.pixels"
+        raise Refused(413, expected, f"{size[1]} x {size[0]}{padded}", fix)
     return height, width

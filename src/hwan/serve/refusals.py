@@ -9,7 +9,7 @@ from hwan.errors import UsageError
 HEADERS = {
     401: {"WWW-Authenticate": "Bearer"},
     408: {"Connection": "close"},  # the rest of the body is not read
-    413: {"Connection": "close"},
+    413: {"Connection": "close"},  # more bytes or pixels than the server takes
 }
 
 
@@ -29,8 +29,3 @@ def busy(status: int, reason: str, seconds: float) -> Refused:
     after = min(600, max(1, math.ceil(seconds)))
     expected, fix = "a request that the server has room and time for", f"try again in {after} s"
     return Refused(status, expected, reason, fix, after)
-
-
-def too_large(expected: str, received: object, fix: str) -> Refused:
-    """413: more bytes or pixels than the server takes."""
-    return Refused(413, expected, received, fix)

@@ -68,12 +68,9 @@ def read_token(file: Path | None) -> str:
             found = f"{file}: {error}"
             raise UsageError("a text file at --token-file", found, "check the path") from error
         require(bool(token), "a token in --token-file", f"{file}: empty", "write one into it")
-    require(
-        token.isascii() and token.isprintable() and " " not in token,
-        "a token of printable ASCII without spaces",
-        "other characters",
-        "take 32 hexadecimal digits: openssl rand -hex 16",
-    )
+    plain = token.isascii() and token.isprintable() and " " not in token
+    fix = "take 32 hexadecimal digits: openssl rand -hex 16"
+    require(plain, "a token of printable ASCII without spaces", "other characters", fix)
     return token
 
 
@@ -99,19 +96,16 @@ def serve(
     ``threads`` 0 takes every core that the process may use. Raises ``UsageError`` for an address that
     other machines reach without a ``token``, and for one that is taken.
     """
-    require(
-        bool(token) or is_loopback(host),
-        "a token on a server that other machines reach",
-        f"--host {host} without one",
-        f"set {TOKEN} (openssl rand -hex 16 makes one), give --token-file, or --host 127.0.0.1",
-    )
+    expected = "a token on a server that other machines reach"
+    fix = f"set {TOKEN} (openssl rand -hex 16 makes one), give --token-file, or --host 127.0.0.1"
+    require(bool(token) or is_loopback(host), expected, f"--host {host} without one", fix)
     cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
     threads = threads or cores
     models = {}
     for name, folder in find_models(runs).items():
-        models[name] = load_model(name, folder, device, threads)
-        warm(models[name])
-        print(f"{name}: {models[name].engine}", file=sys.stderr, flush=True)
+        models[name] = model = load_model(name, folder, device, threads)
+        warm(model)
+        print(f"{name}: {model.engine}", file=sys.stderr, flush=True)
     lanes = threads if all(model.lane for model in models.values()) else 1
     app = make_app(models, limits, token, lanes)
     config = uvicorn.Config(
@@ -133,11 +127,8 @@ def serve(
     try:
         socket = config.bind_socket()
     except SystemExit:  # uvicorn has logged why
-        raise UsageError(
-            "an address to listen at (--host, --port) that is free",
-            f"{host}:{port}",
-            "give another port; 0 takes a free one",
-        ) from None
+        fix = "give another port; 0 takes a free one"
+        raise UsageError("a free address (--host, --port)", f"{host}:{port}", fix) from None
     socket.listen(1024)  # before the line below says that clients may connect
     bound, shown = socket.getsockname()[1], f"[{host}]" if ":" in host else host
     print(f"http://{shown}:{bound}/  (interface: /openapi.json; Ctrl-C stops)", flush=True)

@@ -37,34 +37,22 @@ def export_web(
     """
     translator = load(folder, "cpu")
     spec = translator.spec
+    expected = "a generator of the pictures that a browser has: 8 bit, grey or in colour"
     for what, kind in (("reads", spec.format_in), ("writes", spec.format_out)):
-        require(
-            kind.channels in (1, 3) and kind.depth == "8",
-            "a generator of the pictures that a browser has: 8 bit, grey or in colour",
-            f"one that {what} {kind.channels} channels of depth {kind.depth}",
-            "use hwan translate, hwan export --to onnx, or hwan serve",
-        )
-    require(
-        not out.exists() or not any(out.iterdir()) or (out / "models.json").is_file(),
-        "a new or empty folder, or an earlier bundle, at --out",
-        f"{out}, with other files",
-        "give another folder",
-    )
+        received = f"one that {what} {kind.channels} channels of depth {kind.depth}"
+        fits = kind.channels in (1, 3) and kind.depth == "8"
+        require(fits, expected, received, "use hwan translate, hwan serve or an export to ONNX")
+    free = not out.exists() or not any(out.iterdir()) or (out / "models.json").is_file()
+    expected = "a new or empty folder, or an earlier bundle, at --out"
+    require(free, expected, f"{out}, with other files", "give another folder")
     pictures = _samples(samples) if samples else None
     parts = runtime_files(runtime)
     with TemporaryDirectory() as place:
         model = export_onnx(folder, Path(place))[0].read_bytes()
-    facts = {
-        **describe(_name(folder.resolve()), spec),
-        "file": "model.onnx",
-        "bytes": len(model),
-        "probe": _probe(translator),
-        "files": {
-            "script": f"ort/{SCRIPT}",
-            "wasm": f"ort/{WASM}.gz",
-            "bytes": len(parts[WASM + ".gz"]),
-        },
-    }
+    wasm = WASM + ".gz"
+    engine = {"script": f"ort/{SCRIPT}", "wasm": f"ort/{wasm}", "bytes": len(parts[wasm])}
+    facts = describe(_name(folder.resolve()), spec) | {"file": "model.onnx", "bytes": len(model)}
+    facts |= {"probe": _probe(translator), "files": engine}
     listed = {"models": [facts], "limits": {"pixels": PIXELS}}
     files = page_files("browser", pictures) | {f"ort/{name}": data for name, data in parts.items()}
     files["model.onnx"] = model
@@ -76,10 +64,8 @@ def export_web(
 
 def _name(folder: Path) -> str:
     """ "zebra, A to B" for "zebra/generator_ab"; else the folder's own name."""
-    direction = direction_of(folder.name)
-    if not direction:
-        return folder.name
-    return f"{folder.parent.name}, {direction[0].upper()} to {direction[1].upper()}"
+    domains = " to ".join(direction_of(folder.name).upper())
+    return f"{folder.parent.name}, {domains}" if domains else folder.name
 
 
 def _probe(translator: Translator) -> list[float]:
@@ -96,8 +82,7 @@ def _samples(inputs: Sequence[Path]) -> dict[str, bytes]:
     pictures: dict[str, bytes] = {}
     for number, path in enumerate(given_images(inputs, "--samples")[:SAMPLES]):
         pixels = decode(path).pixels
-        height, width = pixels.shape[:2]
-        share = min(1.0, SAMPLE_SIDE / max(height, width))
-        small = resize(pixels, max(1, round(height * share)), max(1, round(width * share)))
+        share = min(1.0, SAMPLE_SIDE / max(pixels.shape[:2]))
+        small = resize(pixels, *(max(1, round(side * share)) for side in pixels.shape[:2]))
         pictures[f"{number:02d}.jpg"] = encode(small, ".jpg")
     return pictures

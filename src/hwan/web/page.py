@@ -38,7 +38,7 @@ def describe(name: str, spec: GeneratorSpec) -> dict[str, Any]:
 
 def _format(pixel_format: PixelFormat) -> dict[str, Any]:
     facts: dict[str, Any] = {"channels": pixel_format.channels, "depth": pixel_format.depth}
-    return facts | ({"range": list(pixel_format.range)} if pixel_format.depth == "float" else {})
+    return facts | ({"range": pixel_format.range} if pixel_format.depth == "float" else {})
 
 
 def page_files(
@@ -47,18 +47,16 @@ def page_files(
     """Name to contents. ``engine`` decides what engine.js is: ONNX Runtime in the browser, or the
     server's interface. ``pictures`` (name to file) are the samples; else hwan's own photographs."""
     site = resources.files("hwan.web") / "site"
-    files = {name: site.joinpath(name).read_bytes() for name in FILES}
-    files["engine.js"] = site.joinpath(f"{engine}.js").read_bytes()
+    sources = {name: name for name in FILES} | {"engine.js": f"{engine}.js"}
     if engine == "browser":
-        files["worker.js"] = site.joinpath("worker.js").read_bytes()
-        files["ort/LICENSE.txt"] = site.joinpath("onnxruntime-web.LICENSE.txt").read_bytes()
+        sources |= {"worker.js": "worker.js", "ort/LICENSE.txt": "onnxruntime-web.LICENSE.txt"}
+    files = {name: site.joinpath(source).read_bytes() for name, source in sources.items()}
     photos, credit = resources.files("hwan") / "data" / "photos", ""
     if pictures is None:
         pictures = {f"{name}.jpg": photos.joinpath(f"{name}.jpg").read_bytes() for name in PHOTOS}
         credit = CREDIT
     files |= {f"samples/{name}": data for name, data in pictures.items()}
     listed = [{"name": Path(name).stem, "file": f"samples/{name}"} for name in pictures]
-    files["samples.json"] = json.dumps(
-        {"pictures": listed, "credit": credit}, ensure_ascii=False
-    ).encode()
+    samples = {"pictures": listed, "credit": credit}
+    files["samples.json"] = json.dumps(samples, ensure_ascii=False).encode()
     return files

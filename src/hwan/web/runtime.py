@@ -46,11 +46,9 @@ def _from_folder(folder: Path) -> dict[str, bytes]:
     for place in (folder, folder / "dist", folder / "package" / "dist"):
         if (place / WASM).is_file() and (place / SCRIPT).is_file():
             return {name: _checked(name, (place / name).read_bytes(), place) for name in SHA256}
-    raise UsageError(
-        f"an unpacked {PACKAGE} {VERSION}, or its dist folder, at --runtime",
-        f"{folder}, without {WASM}",
-        f"{BY_HAND}, or leave --runtime out where npm is",
-    )
+    expected = f"an unpacked {PACKAGE} {VERSION}, or its dist folder, at --runtime"
+    fix = f"{BY_HAND}, or leave --runtime out where npm is"
+    raise UsageError(expected, f"{folder}, without {WASM}", fix)
 
 
 def _cached() -> dict[str, bytes]:
@@ -68,25 +66,16 @@ def _from_npm() -> dict[str, bytes]:
     problem, npm = "npm is not installed", shutil.which("npm")
     with tempfile.TemporaryDirectory() as place:
         if npm:
-            command = [npm, "pack", f"{PACKAGE}@{VERSION}", "--ignore-scripts", "--silent"]
+            fetch = [npm, "pack", f"{PACKAGE}@{VERSION}", "--ignore-scripts", "--silent"]
             try:
-                done = subprocess.run(
-                    command, cwd=place, capture_output=True, text=True, timeout=300
-                )
+                done = subprocess.run(fetch, cwd=place, capture_output=True, text=True, timeout=300)
                 problem = (done.stderr.strip() or "npm failed") if done.returncode else ""
             except subprocess.TimeoutExpired:
                 problem = "npm took more than five minutes"
-        require(
-            not problem,
-            f"{PACKAGE} {VERSION} from npm, once, for the web bundle",
-            problem[problem.rfind("\n") + 1 :],
-            f"install npm and be online for the first export; or, where npm is, {BY_HAND}",
-        )
+        expected = f"{PACKAGE} {VERSION} from npm, once, for the web bundle"
+        fix = f"install npm and be online for the first export; or, where npm is, {BY_HAND}"
+        require(not problem, expected, problem.rpartition("\n")[2], fix)
         (archive,) = Path(place).glob("*.tgz")
-        files = {}
         with tarfile.open(archive) as tar:
-            for name in SHA256:
-                member = tar.extractfile(f"package/dist/{name}")
-                assert member is not None
-                files[name] = _checked(name, member.read(), archive.name)
-        return files
+            members = {name: tar.extractfile(f"package/dist/{name}") for name in SHA256}
+            return {n: _checked(n, m.read(), archive.name) for n, m in members.items() if m}
