@@ -138,12 +138,11 @@ class Finding:
 def findings(health: Mapping[str, float]) -> list[Finding]:
     """What the figures of ``health`` mean, in the order of ``HEALTH_LIMITS``; those without a limit are
     left out."""
-    named = {tuple(figure.rpartition("_")[::2]): figure for figure in health}
     return [
-        Finding(named[name, place], health[named[name, place]], words, limit)
+        Finding(figure, health[figure], words, limit)
         for name, limit in HEALTH_LIMITS.items()
         for place, words in PLACES.items()
-        if (name, place) in named
+        if (figure := f"{name}_{place}") in health
     ]
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d
 from torchmetrics.functional.image import peak_signal_noise_ratio
 
-from hwan.errors import UsageError
+from hwan.errors import require
 
 RANGE = 2.0
 """Width of [-1, 1]."""
@@ -97,12 +97,10 @@ def _windowed(x: Tensor) -> Tensor:
 
 
 def _holds(image: Tensor, least: int, name: str) -> None:
-    if min(image.shape[2:]) < least:
-        raise UsageError(
-            f"images of at least {least}x{least} pixels for {name}",
-            f"{image.shape[2]}x{image.shape[3]}",
-            "use psnr or l1, or larger images",
-        )
+    height, width = image.shape[2:]
+    expected = f"images of at least {least}x{least} pixels for {name}"
+    fix = "use psnr or l1, or larger images"
+    require(min(height, width) >= least, expected, f"{height}x{width}", fix)
 
 
 def l1(a: Float[Tensor, "b c h w"], b: Float[Tensor, "b c h w"]) -> Float[Tensor, " b"]:
@@ -117,11 +115,7 @@ def l1(a: Float[Tensor, "b c h w"], b: Float[Tensor, "b c h w"]) -> Float[Tensor
 def _alike(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
     """Both in double: SSIM subtracts nearly equal moments, and a GPU may convolve float32 in TF32,
     whose ten bits are too few for that. Apple's GPUs have no double."""
-    if a.shape != b.shape or a.ndim != 4:
-        raise UsageError(
-            "two batches of one shape (B, C, H, W)",
-            f"{tuple(a.shape)} and {tuple(b.shape)}",
-            "resize one of them",
-        )
+    alike, shapes = a.shape == b.shape and a.ndim == 4, f"{tuple(a.shape)} and {tuple(b.shape)}"
+    require(alike, "two batches of one shape (B, C, H, W)", shapes, "resize one of them")
     dtype = torch.float32 if a.device.type == "mps" else torch.float64
     return a.detach().to(dtype), b.detach().to(dtype)

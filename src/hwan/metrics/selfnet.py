@@ -32,11 +32,7 @@ class SelfNet(nn.Module):
         super().__init__()
         blocks: list[nn.Module] = []
         for cin, cout in zip((channels, *WIDTHS), WIDTHS, strict=False):
-            blocks += [
-                nn.Conv2d(cin, cout, 3, 2, 1),
-                nn.GroupNorm(8, cout),
-                nn.LeakyReLU(0.2),
-            ]
+            blocks += [nn.Conv2d(cin, cout, 3, 2, 1), nn.GroupNorm(8, cout), nn.LeakyReLU(0.2)]
         self.body = nn.Sequential(*blocks)
         self.head = nn.Linear(2 * WIDTHS[-1], 8)
 

@@ -15,7 +15,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import conv2d, interpolate, pad
 
-from hwan.errors import UsageError
+from hwan.errors import require
 
 COARSEST = 16
 PATCH = 7
@@ -49,9 +49,8 @@ def patches(picture: Float[Tensor, "c s s"], number: int, count: int) -> Patches
     The places are drawn by a fixed seed and the picture's number, so two sets of one count are looked
     at in the same places. Raises ``UsageError`` for a picture under 16 pixels.
     """
-    if picture.shape[1] < COARSEST:
-        raise UsageError(f"pictures at least {COARSEST} pixels wide", picture.shape[1],
-                         "leave the sliced Wasserstein distance out")  # fmt: skip
+    side, fix = picture.shape[1], "leave the sliced Wasserstein distance out"
+    require(side >= COARSEST, f"pictures at least {COARSEST} pixels wide", side, fix)
     some = PATCHES * (number + 1) // count - PATCHES * number // count
     found = {}
     for level in _pyramid(picture[None]):
