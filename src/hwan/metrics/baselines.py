@@ -57,25 +57,24 @@ def lab_statistics(pictures: Iterable[Pixels], pixel_format: PixelFormat = RGB) 
 
 
 def reinhard(
-    picture: Pixels,
-    statistics: Statistics,
-    format_in: PixelFormat = RGB,
-    format_out: PixelFormat = RGB,
+    picture: Pixels, domain: Statistics, format_in: PixelFormat = RGB, format_out: PixelFormat = RGB
 ) -> Pixels:
-    """``picture`` with its colours shifted and scaled to a domain's statistics, channel by channel:
+    """``picture`` with its colours shifted and scaled to those of a ``domain``, channel by channel:
     Reinhard et al. 2001 (Color Transfer between Images), eq. 10 and 11, in l-alpha-beta.
 
-    The result has the channels of the statistics and the depth of ``format_out``: for a grey domain
+    The result has the channels of the domain and the depth of ``format_out``: for a grey domain
     brightness is matched, and a colour picture becomes grey first (Rec. 601 luma); a grey picture is
     widened for a colour one; between other numbers of channels the mean of all is matched to each.
     A channel that does not vary takes the domain's mean. Colours out of range are clipped.
     """
-    picture = with_channels(picture, len(statistics.mean))
+    picture = with_channels(picture, len(domain.mean))
     lab = _to_lab(to_unit(picture, format_in))
     # A grey picture's alpha and beta vary by rounding error alone, which must not become colour.
-    scale = np.array(statistics.sd) / np.maximum(lab.std(axis=(0, 1)), 1e-6)
-    moved = (lab - lab.mean(axis=(0, 1))) * scale + np.array(statistics.mean)
-    return from_unit(_from_lab(moved), format_out)
+    scale = np.array(domain.sd) / np.maximum(lab.std(axis=(0, 1)), 1e-6)
+    moved = (lab - lab.mean(axis=(0, 1))) * scale + np.array(domain.mean)
+    if moved.shape[2] == 3:  # back from l, alpha, beta
+        moved = 10 ** (moved @ np.linalg.inv(_OPPONENT).T) @ np.linalg.inv(_LMS).T
+    return from_unit(moved, format_out)
 
 
 def _to_lab(values: Float[np.ndarray, "h w c"]) -> Float[np.ndarray, "h w c"]:
@@ -84,12 +83,6 @@ def _to_lab(values: Float[np.ndarray, "h w c"]) -> Float[np.ndarray, "h w c"]:
         # The paper leaves the logarithm of black open: here black counts as one level of 255.
         values = np.log10(np.maximum(values, 1 / 255) @ _LMS.T) @ _OPPONENT.T
     return values
-
-
-def _from_lab(lab: Float[np.ndarray, "h w c"]) -> Float[np.ndarray, "h w c"]:
-    if lab.shape[2] == 3:
-        lab = 10 ** (lab @ np.linalg.inv(_OPPONENT).T) @ np.linalg.inv(_LMS).T
-    return lab
 
 
 def with_channels(picture: Pixels, channels: int) -> Pixels:

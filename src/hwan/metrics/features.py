@@ -174,9 +174,8 @@ def load_weights(
 def weight_folders() -> tuple[Path, ...]:
     """Where weights are looked for: hwan's own folder, torch hub's, the temporary one, StyleGAN's."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    own = cache_root() / "weights"
     hub = Path(torch.hub.get_dir()) / "checkpoints"
-    return own, hub, Path(tempfile.gettempdir()), cache / "dnnlib" / "downloads"
+    return cache_root() / "weights", hub, Path(tempfile.gettempdir()), cache / "dnnlib/downloads"
 
 
 def find(names: Sequence[str]) -> Path | None:

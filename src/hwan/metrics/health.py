@@ -10,8 +10,8 @@ negatives, ``saturation`` a discriminator that teaches nothing more. Thresholds 
 from __future__ import annotations
 
 import io
-import math
 from collections.abc import Callable, Iterable
+from math import log, nan
 
 import numpy as np
 import torch
@@ -49,7 +49,7 @@ def diversity(outputs: Float[Tensor, "n c h w"], reals: Float[Tensor, "m c y x"]
     """
     _comparable(outputs, reals)
     spread, real = (_spread(_distances(images)) for images in _reduced(outputs, reals))
-    return spread / real if real > 0 else float("nan")
+    return spread / real if real > 0 else nan
 
 
 def modes(
@@ -71,7 +71,7 @@ def modes(
     _one_each(outputs, inputs)
     fakes, real, given = map(_distances, (*_reduced(outputs, reals), *_reduced(inputs)))
     if not _spread(real) or not _spread(given):
-        return float("nan")
+        return nan
     return min(1.0, _modes(fakes, _spread(real)) / _modes(given, _spread(given)))
 
 
@@ -95,7 +95,7 @@ def dependence(outputs: Float[Tensor, "n co h w"], inputs: Float[Tensor, "n ci y
     _one_each(outputs, inputs)
     fakes, given = map(_edges, _reduced(outputs, inputs, most=EDGE_SIDE))
     ceiling = _retrieved(given @ given.T)
-    return _retrieved(fakes @ given.T) / ceiling if ceiling > 0.1 else float("nan")
+    return _retrieved(fakes @ given.T) / ceiling if ceiling > 0.1 else nan
 
 
 def inversion(outputs: Float[Tensor, "n co h w"], inputs: Float[Tensor, "n ci h w"]) -> float:
@@ -133,9 +133,7 @@ def noise(images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
     return images + 2 * LEVEL * drawn.to(images.device)
 
 
-TOUCHES: dict[str, Callable[[Tensor], Tensor]] = {
-    "8bit": round_to_8bit, "jpeg": jpeg, "noise": noise,
-}  # fmt: skip
+TOUCHES = {"8bit": round_to_8bit, "jpeg": jpeg, "noise": noise}
 """What a picture goes through on its way, and no eye sees."""
 
 
@@ -165,9 +163,7 @@ def steganography(
     }
 
 
-BLIND: dict[Gan, float] = {
-    "lsgan": 0.25, "nonsaturating": math.log(2), "minimax": math.log(2), "hinge": 2.0,
-}  # fmt: skip
+BLIND: dict[Gan, float] = {"lsgan": 0.25, "nonsaturating": log(2), "minimax": log(2), "hinge": 2.0}
 """The loss of a discriminator that cannot tell at all. A Wasserstein critic's has no such value, and
 its gradient does not vanish."""
 
@@ -179,7 +175,7 @@ def saturation(loss: float, gan: Gan) -> float:
     generated, where the game should end; 1: it is never wrong, and what it teaches is flat for the
     losses whose gradient vanishes. nan for ``wgan-gp``.
     """
-    return max(0.0, 1 - loss / BLIND[gan]) if gan in BLIND else float("nan")
+    return max(0.0, 1 - loss / BLIND[gan]) if gan in BLIND else nan
 
 
 def gradient_norm(gradients: Iterable[Tensor]) -> float:
@@ -213,8 +209,7 @@ def _distances(images: Tensor) -> Tensor:
 
 def _spread(distances: Tensor) -> float:
     """The mean over all pairs of different images, by number, not by content."""
-    n = len(distances)
-    return float(distances.sum() / (n * (n - 1)))
+    return float(distances.sum() / (distances.numel() - len(distances)))
 
 
 def _modes(distances: Tensor, spread: float) -> int:

@@ -76,9 +76,8 @@ def flat_colours(maps: Iterable[Pixels]) -> tuple[Int[np.ndarray, "n 3"], Int[np
         alike = np.abs(others - middle[..., None, None]).max(axis=(2, 3, 4)) <= FLAT
         coded, times = np.unique(middle[alike] @ np.array([65536, 256, 1]), return_counts=True)
         counts.update(dict(zip(coded.tolist(), times.tolist(), strict=True)))
-    common = np.array(counts.most_common(), dtype=np.int64).reshape(-1, 2)
-    coded = common[:, 0]
-    return np.stack([coded >> 16, coded >> 8 & 255, coded & 255], axis=1), common[:, 1]
+    coded, times = np.array(counts.most_common(), dtype=np.int64).reshape(-1, 2).T
+    return np.stack([coded >> 16, coded >> 8 & 255, coded & 255], axis=1), times
 
 
 def find_palette(maps: Iterable[Pixels]) -> Palette:
@@ -109,10 +108,8 @@ def share_named(
     colours: Int[np.ndarray, "n 3"], times: Int[np.ndarray, " n"], palette: Palette
 ) -> float:
     """The share of flat pixels whose colour is close to one of ``palette``."""
-    if not len(colours) or not len(palette):
-        return 0.0
-    distance = ((colours[:, None] - palette[None]) ** 2).sum(2).min(1)
-    return float(times[distance < CLOSE**2].sum() / times.sum())
+    close = (((colours[:, None] - palette) ** 2).sum(2) < CLOSE**2).any(1)
+    return float(times[close].sum() / max(times.sum(), 1))
 
 
 def classes(picture: Bytes, palette: Palette) -> Int[np.ndarray, "_h _w"]:

@@ -71,5 +71,4 @@ def load_lpips(path: Path, device: str = "cpu") -> tuple[Measure, str]:
 
 def _unit(x: Tensor) -> Tensor:
     """Each place's channels as a vector of length 1, as the paper's code keeps from dividing by 0."""
-    length: Tensor = (x**2).sum(1, keepdim=True)
-    return x / (length + 1e-8).sqrt()
+    return x / (x.square().sum(1, keepdim=True) + 1e-8).sqrt()

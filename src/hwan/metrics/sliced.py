@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.nn.functional import conv2d, interpolate, pad
+from torch.nn.functional import conv2d, interpolate, normalize, pad
 
 from hwan.errors import require
 
@@ -88,13 +88,11 @@ def reference(reals: Patches, channels: int) -> dict[int, Reference]:
     """
     found = {}
     for side, values in reals.items():
-        area = PATCH * PATCH
-        per_channel = values.view(len(values), channels, area)
-        mean = per_channel.mean((0, 2)).repeat_interleave(area)
-        sd = per_channel.std((0, 2)).clamp(min=1e-3).repeat_interleave(area)
+        per_channel = values.view(len(values), channels, PATCH**2)
+        mean = per_channel.mean((0, 2)).repeat_interleave(PATCH**2)
+        sd = per_channel.std((0, 2)).clamp(min=1e-3).repeat_interleave(PATCH**2)
         draw = torch.Generator().manual_seed(SEED + side)
-        lines = torch.randn(values.shape[1], LINES, generator=draw)
-        lines = lines / lines.norm(dim=0)
+        lines = normalize(torch.randn(values.shape[1], LINES, generator=draw), dim=0)
         found[side] = Reference(lines, _sorted((values - mean) / sd, lines), mean, sd)
     return found
 
