@@ -102,6 +102,5 @@ def _radii(x: Tensor, k: int) -> Tensor:
 def _sets(outputs: Tensor, reals: Tensor) -> tuple[Tensor, Tensor]:
     alike = outputs.shape[1:] == reals.shape[1:] and min(len(outputs), len(reals)) >= 2
     shapes = f"{tuple(outputs.shape)} and {tuple(reals.shape)}"
-    expected = "features (N, D) and (M, D) of at least 2 pictures each"
-    require(alike, expected, shapes, "give more pictures")
+    require(alike, "features (N, D), (M, D) of at least 2 pictures", shapes, "give more pictures")
     return outputs.double(), reals.double()

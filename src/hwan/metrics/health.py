@@ -123,7 +123,7 @@ def jpeg(images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
     pictures = images if images.shape[1] == 3 else images.flatten(0, 1)[:, None]
     back = np.stack([_jpeg(pixels) for pixels in to_pixels(pictures)])
     decoded = to_tensor(torch.from_numpy(back)).reshape(images.shape)
-    return decoded.to(images.device, memory_format=torch.channels_last)
+    return decoded.to(images.device, memory_format=torch.channels_last)  # as decoded
 
 
 def noise(images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
@@ -192,8 +192,7 @@ def _comparable(outputs: Tensor, reals: Tensor) -> None:
 
 def _one_each(outputs: Tensor, inputs: Tensor) -> None:
     counts = len(outputs), len(inputs)
-    alike = counts[0] == counts[1] > 0
-    require(alike, "as many inputs as outputs", counts, "give those that belong together, in order")
+    require(counts[0] == counts[1] > 0, "as many inputs as outputs", counts, "give them in pairs")
 
 
 def _reduced(*sets: Tensor, most: int = SIDE) -> list[Tensor]:

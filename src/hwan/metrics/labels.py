@@ -48,11 +48,9 @@ def read_palette(path: Path) -> Palette:
             colour = bytes.fromhex(words[0][1:]) if line[0] == "#" else bytes(map(int, words[:3]))
         except ValueError:
             colour = b""
-        expected = "a class as R G B, each 0 to 255, or #rrggbb"
-        require(len(colour) == 3, expected, line, f"correct {path}")
+        require(len(colour) == 3, "a class as R G B in 0..255 or #rrggbb", line, f"correct {path}")
         colours.append([*colour])
-    found = f"{len(colours)} in {path}"
-    require(len(colours) > 1, "label maps with at least 2 classes", found, "add some")
+    require(len(colours) > 1, "at least 2 classes", f"{len(colours)} in {path}", "add some")
     return np.array(colours)
 
 
@@ -64,10 +62,8 @@ def flat_colours(maps: Iterable[Pixels]) -> tuple[Int[np.ndarray, "n 3"], Int[np
     """
     counts = Counter[int]()
     for picture in maps:
-        rgb, kind = picture.shape[2] == 3, f"{picture.dtype} {picture.shape}"
-        require(
-            rgb and picture.dtype == np.uint8, "8-bit RGB label maps", kind, "give --labels none"
-        )
+        plain, kind = picture.dtype == np.uint8, f"{picture.dtype} {picture.shape}"
+        require(plain and picture.shape[2] == 3, "maps in 8-bit RGB", kind, "give --labels none")
         if min(picture.shape[:2]) < 5:
             continue
         windows = sliding_window_view(picture.astype(np.int16), (5, 5), axis=(0, 1))

@@ -106,8 +106,7 @@ def _alike(a: Tensor, b: Tensor, least: int = 1) -> tuple[Tensor, Tensor]:
     whose ten bits are too few for that. Apple's GPUs have no double. ``least``: of their sides."""
     alike, shapes = a.shape == b.shape and a.ndim == 4, f"{tuple(a.shape)} and {tuple(b.shape)}"
     require(alike, "two batches of one shape (B, C, H, W)", shapes, "resize one of them")
-    expected = f"images of at least {least}x{least} pixels for this figure"
-    fix = "use psnr or l1, or larger images"
-    require(min(a.shape[2:]) >= least, expected, f"{a.shape[2]}x{a.shape[3]}", fix)
+    expected, size = f"at least {least}x{least} pixels for this figure", tuple(a.shape[2:])
+    require(min(size) >= least, expected, size, "use psnr or l1, or larger images")
     dtype = torch.float32 if a.device.type == "mps" else torch.float64
     return a.detach().to(dtype), b.detach().to(dtype)

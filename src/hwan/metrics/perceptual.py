@@ -52,7 +52,6 @@ def load_lpips(path: Path, device: str = "cpu") -> tuple[Measure, str]:
     net = load_weights(AlexNet(), path, fit, ALEXNET, leave_out="classifier.").to(device)
     heads = Path(torchmetrics.__file__).parent / "functional/image/lpips_models/alex.pth"
     linear = torch.load(heads, map_location=device, weights_only=True)
-    weights = [linear[f"lin{i}.model.1.weight"] for i in range(5)]
     # ImageNet's mean and standard deviation, for pictures in [-1, 1].
     shift = torch.tensor([-0.030, -0.088, -0.188], device=device)[:, None, None]
     scale = torch.tensor([0.458, 0.448, 0.450], device=device)[:, None, None]
@@ -61,9 +60,9 @@ def load_lpips(path: Path, device: str = "cpu") -> tuple[Measure, str]:
     def lpips(a: Float[Tensor, "b _ h w"], b: Float[Tensor, "b _ h w"]) -> Float[Tensor, " b"]:
         total = torch.zeros(len(a), device=device)
         both = [net((x.float().to(device).expand(-1, 3, -1, -1) - shift) / scale) for x in (a, b)]
-        for first, second, weight in zip(*both, weights, strict=True):
+        for i, (first, second) in enumerate(zip(*both, strict=True)):
             gap = (_unit(first) - _unit(second)) ** 2  # eq. 1
-            total = total + (gap * weight).sum(1).mean((1, 2))
+            total = total + (gap * linear[f"lin{i}.model.1.weight"]).sum(1).mean((1, 2))
         return total.cpu()
 
     return lpips, hashlib.sha256(path.read_bytes()).hexdigest()

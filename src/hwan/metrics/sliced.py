@@ -21,7 +21,6 @@ COARSEST = 16
 PATCH = 7
 PATCHES = 8192
 LINES = 256
-SEED = 0
 
 Patches = dict[int, Tensor]
 """Of each level, by its side in pixels: patches (P, D) as they are, PATCHES of all pictures together."""
@@ -55,7 +54,7 @@ def patches(picture: Float[Tensor, "c s s"], number: int, count: int) -> Patches
     found = {}
     for level in _pyramid(picture[None]):
         side = level.shape[3]
-        draw = torch.Generator().manual_seed(SEED + 1_000_003 * side + number)
+        draw = torch.Generator().manual_seed(1_000_003 * side + number)
         corners = torch.randint(side - PATCH + 1, (some, 2), generator=draw)
         windows = level[0].unfold(1, PATCH, 1).unfold(2, PATCH, 1)  # (C, y, x, 7, 7)
         found[side] = windows[:, corners[:, 0], corners[:, 1]].transpose(0, 1).flatten(1)
@@ -91,7 +90,7 @@ def reference(reals: Patches, channels: int) -> dict[int, Reference]:
         per_channel = values.view(len(values), channels, PATCH**2)
         mean = per_channel.mean((0, 2)).repeat_interleave(PATCH**2)
         sd = per_channel.std((0, 2)).clamp(min=1e-3).repeat_interleave(PATCH**2)
-        draw = torch.Generator().manual_seed(SEED + side)
+        draw = torch.Generator().manual_seed(side)
         lines = normalize(torch.randn(values.shape[1], LINES, generator=draw), dim=0)
         found[side] = Reference(lines, _sorted((values - mean) / sd, lines), mean, sd)
     return found
