@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
 
 from hwan.config import PixelFormat
-from hwan.errors import UsageError
+from hwan.errors import require
 from hwan.imaging.pixels import LUMA, RGB, Pixels, from_unit, resize, rounded, to_unit
 
 # Reinhard et al. 2001: eq. 4 (RGB to LMS cone responses) and eq. 6 (their logarithms to l, alpha,
@@ -33,13 +33,10 @@ def mean_image(pictures: Iterable[Pixels], height: int, width: int) -> Pixels:
 
     Raises ``UsageError`` for no pictures, or for grey mixed with colour.
     """
-    total, count, dtype = np.zeros(()), 0, np.dtype(np.uint8)
-    for picture in pictures:
-        small = resize(picture, height, width).astype(np.float64)
-        _same_channels(count, total.shape[-1:], small.shape[-1:])
-        total, count, dtype = total + small, count + 1, picture.dtype
-    _some(count)
-    return rounded(total / count, dtype)
+    total, count = np.zeros(()), 0
+    for picture in _alike(pictures):
+        total, count = total + resize(picture, height, width).astype(np.float64), count + 1
+    return rounded(total / count, picture.dtype)
 
 
 def lab_statistics(pictures: Iterable[Pixels], pixel_format: PixelFormat = RGB) -> Statistics:
@@ -50,37 +47,34 @@ def lab_statistics(pictures: Iterable[Pixels], pixel_format: PixelFormat = RGB) 
     Raises ``UsageError`` for no pictures, or for grey mixed with colour.
     """
     count, total, squares = 0, np.zeros(()), np.zeros(())
-    for picture in pictures:
+    for picture in _alike(pictures):
         values = _to_lab(to_unit(picture, pixel_format)).reshape(-1, picture.shape[2])
-        _same_channels(count, total.shape, values.shape[1:])
         count += len(values)
         total, squares = total + values.sum(0), squares + (values**2).sum(0)
-    _some(count)
     mean = total / count
     sd = np.sqrt(np.maximum(squares / count - mean**2, 0))
     return Statistics(tuple(mean.tolist()), tuple(sd.tolist()))
 
 
 def reinhard(
-    picture: Pixels,
-    statistics: Statistics,
-    format_in: PixelFormat = RGB,
-    format_out: PixelFormat = RGB,
+    picture: Pixels, domain: Statistics, format_in: PixelFormat = RGB, format_out: PixelFormat = RGB
 ) -> Pixels:
-    """``picture`` with its colours shifted and scaled to a domain's statistics, channel by channel:
+    """``picture`` with its colours shifted and scaled to those of a ``domain``, channel by channel:
     Reinhard et al. 2001 (Color Transfer between Images), eq. 10 and 11, in l-alpha-beta.
 
-    The result has the channels of the statistics and the depth of ``format_out``: for a grey domain
+    The result has the channels of the domain and the depth of ``format_out``: for a grey domain
     brightness is matched, and a colour picture becomes grey first (Rec. 601 luma); a grey picture is
     widened for a colour one; between other numbers of channels the mean of all is matched to each.
     A channel that does not vary takes the domain's mean. Colours out of range are clipped.
     """
-    picture = with_channels(picture, len(statistics.mean))
+    picture = with_channels(picture, len(domain.mean))
     lab = _to_lab(to_unit(picture, format_in))
     # A grey picture's alpha and beta vary by rounding error alone, which must not become colour.
-    scale = np.array(statistics.sd) / np.maximum(lab.std(axis=(0, 1)), 1e-6)
-    moved = (lab - lab.mean(axis=(0, 1))) * scale + np.array(statistics.mean)
-    return from_unit(_from_lab(moved), format_out)
+    scale = np.array(domain.sd) / np.maximum(lab.std(axis=(0, 1)), 1e-6)
+    moved = (lab - lab.mean(axis=(0, 1))) * scale + np.array(domain.mean)
+    if moved.shape[2] == 3:  # back from l, alpha, beta
+        moved = 10 ** (moved @ np.linalg.inv(_OPPONENT).T) @ np.linalg.inv(_LMS).T
+    return from_unit(moved, format_out)
 
 
 def _to_lab(values: Float[np.ndarray, "h w c"]) -> Float[np.ndarray, "h w c"]:
@@ -91,12 +85,6 @@ def _to_lab(values: Float[np.ndarray, "h w c"]) -> Float[np.ndarray, "h w c"]:
     return values
 
 
-def _from_lab(lab: Float[np.ndarray, "h w c"]) -> Float[np.ndarray, "h w c"]:
-    if lab.shape[2] == 3:
-        lab = 10 ** (lab @ np.linalg.inv(_OPPONENT).T) @ np.linalg.inv(_LMS).T
-    return lab
-
-
 def with_channels(picture: Pixels, channels: int) -> Pixels:
     """``picture`` in another number of channels: its grey (Rec. 601 luma, else the mean) in each."""
     if picture.shape[2] == channels:
@@ -105,15 +93,13 @@ def with_channels(picture: Pixels, channels: int) -> Pixels:
     return rounded(grey, picture.dtype)[..., None].repeat(channels, axis=2)
 
 
-def _same_channels(count: int, first: tuple[int, ...], this: tuple[int, ...]) -> None:
-    if count and first != this:
-        raise UsageError(
-            "pictures of a domain with one number of channels",
-            f"{first[0]}, then {this[0]}",
-            "decode all with the same channels",
-        )
-
-
-def _some(count: int) -> None:
-    if not count:
-        raise UsageError("at least one picture of the domain", "none", "check the folder")
+def _alike(pictures: Iterable[Pixels]) -> Iterator[Pixels]:
+    """The pictures of a domain, checked: at least one, and all of the first one's channels."""
+    first = 0
+    for picture in pictures:
+        first = first or picture.shape[2]
+        expected = "pictures of a domain with one number of channels"
+        found = f"{first}, then {picture.shape[2]}"
+        require(picture.shape[2] == first, expected, found, "decode all with the same channels")
+        yield picture
+    require(first > 0, "at least one picture of the domain", "none", "check the folder")

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torchmetrics.image.kid import maximum_mean_discrepancy, poly_kernel
 
-from hwan.errors import UsageError
+from hwan.errors import require
 
 NEAREST_MANIFOLD = 3
 """k of precision and recall: Kynkäänniemi et al. 2019, section 3.1."""
@@ -39,10 +39,7 @@ def frechet(outputs: Float[Tensor, "n d"], reals: Float[Tensor, "m d"]) -> float
 def _spread(x: Tensor) -> Tensor:
     """A square root of the covariance, of at most min(N, D) rows: x'x is the covariance."""
     x = (x - x.mean(0)) / (len(x) - 1) ** 0.5
-    if len(x) <= x.shape[1]:
-        return x
-    triangle: Tensor = torch.linalg.qr(x, mode="r").R
-    return triangle
+    return x if len(x) <= x.shape[1] else torch.linalg.qr(x, mode="r").R
 
 
 def kernel(outputs: Float[Tensor, "n d"], reals: Float[Tensor, "m d"]) -> tuple[float, float]:
@@ -58,24 +55,20 @@ def kernel(outputs: Float[Tensor, "n d"], reals: Float[Tensor, "m d"]) -> tuple[
     kxx, kyy, kxy = poly_kernel(x, x), poly_kernel(y, y), poly_kernel(x, y)
     n, m = len(x), len(y)
     within_x, within_y = kxx.sum(1) - kxx.diag(), kyy.sum(1) - kyy.diag()
+    xx, yy, xy = within_x.sum(), within_y.sum(), kxy.sum()
     # torchmetrics' estimator is of two sets of one size.
-    if n == m:
-        value = float(maximum_mean_discrepancy(kxx, kxy, kyy))
-    else:
-        value = float(
-            within_x.sum() / (n * (n - 1)) + within_y.sum() / (m * (m - 1)) - 2 * kxy.mean()
-        )
+    value = maximum_mean_discrepancy(kxx, kxy, kyy) if n == m else _unbiased(xx, yy, xy, n, m)
     if min(n, m) < 3:
-        return value, float("nan")
-    sx, sy, sxy = within_x.sum(), within_y.sum(), kxy.sum()
-    without_x = (sx - 2 * within_x) / ((n - 1) * (n - 2)) + sy / (m * (m - 1))
-    without_x = without_x - 2 * (sxy - kxy.sum(1)) / ((n - 1) * m)
-    without_y = sx / (n * (n - 1)) + (sy - 2 * within_y) / ((m - 1) * (m - 2))
-    without_y = without_y - 2 * (sxy - kxy.sum(0)) / (n * (m - 1))
-    variance = sum(
-        (len(v) - 1) / len(v) * (v - v.mean()).square().sum() for v in (without_x, without_y)
-    )
-    return value, float(variance) ** 0.5
+        return float(value), float("nan")
+    less_x = _unbiased(xx - 2 * within_x, yy, xy - kxy.sum(1), n - 1, m)
+    less_y = _unbiased(xx, yy - 2 * within_y, xy - kxy.sum(0), n, m - 1)
+    variance = sum((len(v) - 1) / len(v) * (v - v.mean()).square().sum() for v in (less_x, less_y))
+    return float(value), float(variance) ** 0.5
+
+
+def _unbiased(xx: Tensor, yy: Tensor, xy: Tensor, n: int, m: int) -> Tensor:
+    """The discrepancy by the sums of the kernel within ``n`` points, within ``m``, and across."""
+    return xx / (n * (n - 1)) + yy / (m * (m - 1)) - 2 * xy / (n * m)
 
 
 def manifold(outputs: Float[Tensor, "n d"], reals: Float[Tensor, "m d"]) -> dict[str, float]:
@@ -107,10 +100,7 @@ def _radii(x: Tensor, k: int) -> Tensor:
 
 
 def _sets(outputs: Tensor, reals: Tensor) -> tuple[Tensor, Tensor]:
-    if min(len(outputs), len(reals)) < 2 or outputs.shape[1:] != reals.shape[1:]:
-        raise UsageError(
-            "features (N, D) and (M, D) of at least 2 pictures each",
-            f"{tuple(outputs.shape)} and {tuple(reals.shape)}",
-            "give more pictures",
-        )
+    alike = outputs.shape[1:] == reals.shape[1:] and min(len(outputs), len(reals)) >= 2
+    shapes = f"{tuple(outputs.shape)} and {tuple(reals.shape)}"
+    require(alike, "features (N, D), (M, D) of at least 2 pictures", shapes, "give more pictures")
     return outputs.double(), reals.double()

@@ -11,7 +11,7 @@ import os
 import tempfile
 import warnings
 import zipfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -23,7 +23,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from hwan.config import PixelFormat
-from hwan.errors import UsageError
+from hwan.errors import UsageError, require
 from hwan.files import cache_root
 from hwan.imaging.pixels import Pixels, resize, to_unit
 from hwan.metrics.inception import FEATURES, Inception
@@ -36,9 +36,11 @@ INCEPTION = (
     "weights-inception-2015-12-05-6726825d.pth",  # torch-fidelity, torchmetrics
     "inception-2015-12-05.pt",  # clean-fid, StyleGAN: TorchScript
 )
-KNOWN = ("6726825d",)
-"""The first digits of the SHA-256 of the file that published figures were taken with: its own name."""
 ALEXNET = ("alexnet-owt-7be5be79.pth", "alexnet-owt-4df8aa71.pth")  # torchvision's
+HOW = {
+    "clean": "bicubic, antialiased, not rounded (Parmar et al. 2022)",
+    "legacy": "bilinear as TensorFlow 1, not antialiased",
+}
 
 
 @dataclass(frozen=True)
@@ -59,14 +61,10 @@ class Features:
     @property
     def protocol(self) -> dict[str, str]:
         """How features are taken, in words."""
-        how = {
-            "clean": "bicubic, antialiased, not rounded (Parmar et al. 2022)",
-            "legacy": "bilinear as TensorFlow 1, not antialiased",
-        }
         return {
             "feature network": self.name,
             "weights, SHA-256": self.digest,
-            "resizing": f"{self.resizing}: {how[self.resizing]}, to {self.side}x{self.side}",
+            "resizing": f"{self.resizing}: {HOW[self.resizing]}, to {self.side}x{self.side}",
         }
 
     @torch.no_grad()
@@ -76,24 +74,21 @@ class Features:
         squares = (self.square(picture, pixel_format) for picture in pictures)
         found = []
         while batch := list(islice(squares, BATCH)):
-            if all(torch.equal(batch[0], other) for other in batch[1:]):  # the mean picture, say
-                found.append(self._run(batch[:1]).expand(len(batch), -1))
-            else:
-                found.append(self._run(batch))
+            alike = all(torch.equal(batch[0], other) for other in batch)  # the mean picture, say
+            inputs = torch.stack(batch[:1] if alike else batch).to(self.device)
+            found.append(self.net(inputs).float().cpu().expand(len(batch), -1))
         return torch.cat(found) if found else torch.zeros(0, 0)
-
-    def _run(self, squares: list[Tensor]) -> Tensor:
-        return self.net(torch.stack(squares).to(self.device)).float().cpu()
 
     def square(self, picture: Pixels, pixel_format: PixelFormat) -> Float[Tensor, "c s s"]:
         """One picture as the network takes it."""
         values = to_unit(picture, pixel_format).astype(np.float32)
         if values.shape[2] != self.channels:
             values = values.repeat(self.channels, axis=2)
+        if self.resizing == "clean":
+            values = clean_resize(values, self.side)
+        tensor = torch.from_numpy(values).permute(2, 0, 1)
         if self.resizing == "legacy":
-            tensor = legacy_resize(torch.from_numpy(values).permute(2, 0, 1), self.side)
-        else:
-            tensor = torch.from_numpy(clean_resize(values, self.side)).permute(2, 0, 1)
+            tensor = legacy_resize(tensor, self.side)
         return tensor.contiguous() * 2 - 1
 
 
@@ -107,14 +102,12 @@ def clean_resize(values: np.ndarray, side: int) -> np.ndarray:
 def legacy_resize(x: Float[Tensor, "c h w"], side: int) -> Float[Tensor, "c s s"]:
     """Bilinear as TensorFlow 1's: pixel i of the result is read at i * H / side, between two pixels
     whatever the scale, so a large picture aliases. What the first FIDs were taken with."""
-    for axis in (1, 2):
-        length = x.shape[axis]
-        places = torch.arange(side, dtype=torch.float64) * length / side
+    for _ in range(2):  # rows, then columns, each as the last axis
+        x = x.mT
+        places = torch.arange(side, dtype=torch.float64) * x.shape[2] / side
         low = places.long()
-        share = (places - low).to(x.dtype).view([-1 if a == axis else 1 for a in range(3)])
-        below = x.index_select(axis, low)
-        above = x.index_select(axis, (low + 1).clamp(max=length - 1))
-        x = below + (above - below) * share
+        below, above = x[..., low], x[..., (low + 1).clamp(max=x.shape[2] - 1)]
+        x = below + (above - below) * (places - low).to(x.dtype)
     return x
 
 
@@ -124,32 +117,28 @@ def load_inception(path: Path, resizing: Resizing = "clean", device: str = "cpu"
 
     Raises ``UsageError`` for a file that is neither, and for torchvision's Inception.
     """
-    if not path.is_file():
-        raise UsageError("--features auto, none, self or a weight file", f"{path}: no such file",
-                         where_to_put(INCEPTION))  # fmt: skip
+    fit = "--features with a weight file of FID's Inception or TorchScript, or auto, none, self"
+    require(path.is_file(), fit, f"{path}: no such file", where_to_put(INCEPTION))
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    known = digest.startswith(KNOWN)
-    note = "" if known else " (not the file of published figures: compare by its hash)"
+    published = digest.startswith("6726825d")  # the file that published figures were taken with
+    note = "" if published else " (not the file of published figures: compare by its hash)"
     if not _is_script(path):
-        net = _from_state(path).to(device)
+        net = load_weights(Inception(), path, fit, INCEPTION, leave_out="fc.").to(device)
         name = "Inception v3 of 2015-12-05" + note
         return Features(name, digest, net, 299, 3, FID, resizing, device)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # what replaces it reads no such file
         script = torch.jit.load(path, map_location=device)  # type: ignore[no-untyped-call]
+    # StyleGAN's file resizes by itself unless only its layers are run; they take -1..1.
     layers = dict(script.named_children()).get("layers", script)
-
-    def run(x: Tensor) -> Tensor:
-        # StyleGAN's file resizes by itself unless only its layers are run; they take -1..1.
-        out: Tensor = layers(x)
-        return out.flatten(1)
-
+    run = nn.Sequential(layers, nn.Flatten())
     try:
-        width = run(torch.zeros(1, 3, 299, 299, device=device)).shape
+        _, width = run(torch.zeros(1, 3, 299, 299, device=device)).shape
     except (RuntimeError, TypeError) as error:
-        raise _unfit(path, f"TorchScript: {str(error).strip().splitlines()[-1]}") from error
-    name = f"TorchScript network of {width[1]} features{note}"
-    distances = FID if width[1] == FEATURES else ("frechet", "mmd")
+        reason = f"{path}: TorchScript: {str(error).strip().splitlines()[-1]}"
+        raise UsageError(fit, reason, where_to_put(INCEPTION)) from error
+    distances = FID if width == FEATURES else ("frechet", "mmd")
+    name = f"TorchScript network of {width} features{note}"
     return Features(name, digest, run, 299, 3, distances, resizing, device)
 
 
@@ -161,51 +150,42 @@ def _is_script(path: Path) -> bool:
         return any("/code/" in name for name in file.namelist())
 
 
-def _from_state(path: Path) -> nn.Module:
+def load_weights(
+    net: nn.Module, path: Path, fit: str, names: Sequence[str], leave_out: str
+) -> nn.Module:
+    """``net`` in eval mode with the weights in ``path``, but for those whose key starts with
+    ``leave_out``. No pickled code is run.
+
+    Raises ``UsageError`` for any other file: ``fit`` says what was expected, ``names`` are files that do.
+    """
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
+        if not isinstance(state, dict):
+            raise TypeError(type(state).__name__)
+        if any(str(key).startswith("AuxLogits") for key in state):
+            raise ValueError("torchvision's Inception, whose features give another number than FID")
+        net.load_state_dict({k: v for k, v in state.items() if not str(k).startswith(leave_out)})
     except Exception as error:  # torch raises a dozen kinds for a file that is none of its own
-        reason = str(error).strip().splitlines() or [type(error).__name__]
-        raise _unfit(path, reason[0][:200]) from error
-    if not isinstance(state, dict):
-        raise _unfit(path, type(state).__name__)
-    if any(str(key).startswith("AuxLogits") for key in state):
-        raise _unfit(path, "torchvision's Inception, whose features give another number than FID")
-    net = Inception()
-    try:
-        net.load_state_dict({k: v for k, v in state.items() if not str(k).startswith("fc.")})
-    except RuntimeError as error:
-        raise _unfit(path, " ".join(str(error).split())[:200]) from error
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise UsageError(fit, f"{path}: {reason}", where_to_put(names)) from error
     return net.eval()
-
-
-def _unfit(path: Path, received: str) -> UsageError:
-    return UsageError(
-        "--features with a weight file of FID's Inception, or a TorchScript network",
-        f"{path}: {received}",
-        where_to_put(INCEPTION),
-    )
 
 
 def weight_folders() -> tuple[Path, ...]:
     """Where weights are looked for: hwan's own folder, torch hub's, the temporary one, StyleGAN's."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    own = cache_root() / "weights"
     hub = Path(torch.hub.get_dir()) / "checkpoints"
-    return own, hub, Path(tempfile.gettempdir()), cache / "dnnlib" / "downloads"
+    return cache_root() / "weights", hub, Path(tempfile.gettempdir()), cache / "dnnlib/downloads"
 
 
-def find(names: Iterable[str]) -> Path | None:
+def find(names: Sequence[str]) -> Path | None:
     """The first weight file of one of ``names`` in the usual places; StyleGAN puts a hash before it."""
-    for folder in weight_folders():
-        for name in names:
-            if (folder / name).is_file():
-                return folder / name
-            if folder.name == "downloads" and (hashed := sorted(folder.glob(f"*_{name}"))):
-                return hashed[0]
-    return None
+    folders = weight_folders()
+    plain = [folder / name for folder in folders for name in names]
+    hashed = [path for name in names for path in sorted(folders[-1].glob(f"*_{name}"))]
+    return next(filter(Path.is_file, plain + hashed), None)
 
 
-def where_to_put(names: tuple[str, ...]) -> str:
+def where_to_put(names: Sequence[str]) -> str:
     """A sentence on how to make weights known; hwan downloads none."""
     return f"put {' or '.join(names)} into {weight_folders()[0]}"

@@ -10,19 +10,21 @@ negatives, ``saturation`` a discriminator that teaches nothing more. Thresholds 
 from __future__ import annotations
 
 import io
-import math
 from collections.abc import Callable, Iterable
+from math import log, nan
 
 import numpy as np
 import torch
 from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
-from torch.nn.functional import adaptive_avg_pool2d
+from torch.nn.functional import adaptive_avg_pool2d, l1_loss, normalize
+from torch.nn.utils import get_total_norm
 
 from hwan.config import Gan
-from hwan.errors import UsageError
-from hwan.imaging.pixels import LUMA, to_pixels, to_tensor
+from hwan.errors import require
+from hwan.imaging.codecs import to_pil
+from hwan.imaging.pixels import LUMA, Bytes, to_pixels, to_tensor
 
 SIDE = 32
 """Images are reduced to at most this side: cheap, and pixel noise is not counted as variety."""
@@ -32,7 +34,6 @@ SAME = 0.25
 """Two pictures nearer than this share of the mean distance of real ones are one mode."""
 LEVEL = 2 / 255
 """One level of 8 bits in [-1, 1]."""
-JPEG_QUALITY = 75
 
 
 def diversity(outputs: Float[Tensor, "n c h w"], reals: Float[Tensor, "m c y x"]) -> float:
@@ -47,9 +48,8 @@ def diversity(outputs: Float[Tensor, "n c h w"], reals: Float[Tensor, "m c y x"]
     Raises ``UsageError`` for fewer than 2 images of either, or another number of channels.
     """
     _comparable(outputs, reals)
-    size = _common(outputs, reals)
-    spread = _spread(_distances(reals, size))
-    return _spread(_distances(outputs, size)) / spread if spread > 0 else float("nan")
+    spread, real = (_spread(_distances(images)) for images in _reduced(outputs, reals))
+    return spread / real if real > 0 else nan
 
 
 def modes(
@@ -69,12 +69,10 @@ def modes(
     """
     _comparable(outputs, reals)
     _one_each(outputs, inputs)
-    size = _common(outputs, reals)
-    made, given = _distances(outputs, size), _distances(inputs, _common(inputs, inputs))
-    real, own = _spread(_distances(reals, size)), _spread(given)
-    if real == 0 or own == 0:
-        return float("nan")
-    return min(1.0, _modes(made, SAME * real) / _modes(given, SAME * own))
+    fakes, real, given = map(_distances, (*_reduced(outputs, reals), *_reduced(inputs)))
+    if not _spread(real) or not _spread(given):
+        return nan
+    return min(1.0, _modes(fakes, _spread(real)) / _modes(given, _spread(given)))
 
 
 def dependence(outputs: Float[Tensor, "n co h w"], inputs: Float[Tensor, "n ci y x"]) -> float:
@@ -95,10 +93,9 @@ def dependence(outputs: Float[Tensor, "n co h w"], inputs: Float[Tensor, "n ci y
     cannot be told from one another. Raises ``UsageError`` for unequal counts.
     """
     _one_each(outputs, inputs)
-    size = _common(outputs, inputs, EDGE_SIDE)
-    made, given = _edges(outputs, size), _edges(inputs, size)
+    fakes, given = map(_edges, _reduced(outputs, inputs, most=EDGE_SIDE))
     ceiling = _retrieved(given @ given.T)
-    return _retrieved(made @ given.T) / ceiling if ceiling > 0.1 else float("nan")
+    return _retrieved(fakes @ given.T) / ceiling if ceiling > 0.1 else nan
 
 
 def inversion(outputs: Float[Tensor, "n co h w"], inputs: Float[Tensor, "n ci h w"]) -> float:
@@ -110,12 +107,10 @@ def inversion(outputs: Float[Tensor, "n co h w"], inputs: Float[Tensor, "n ci h 
     are left out; nan where none is left. Raises ``UsageError`` for unequal counts.
     """
     _one_each(outputs, inputs)
-    size = _common(outputs, inputs)
-    y, x = (_centred(_brightness(images, size)) for images in (outputs, inputs))
+    y, x = (_centred(_brightness(images)) for images in _reduced(outputs, inputs))
     known = (y.norm(dim=1) > 1e-3) & (x.norm(dim=1) > 1e-3)
-    if not bool(known.any()):
-        return float("nan")
-    return float((_unit(y) * _unit(x)).sum(1)[known].mean())
+    cosines = (normalize(y, eps=1e-6) * normalize(x, eps=1e-6)).sum(1)
+    return float(cosines[known].mean())  # nan of none
 
 
 def round_to_8bit(images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
@@ -125,13 +120,10 @@ def round_to_8bit(images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
 
 def jpeg(images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
     """Images in [-1, 1] through a JPEG file of quality 75; other than grey and RGB by channels."""
-    pixels = to_pixels(images)
-    if pixels.shape[3] != 3:
-        planes = [[_jpeg(plane) for plane in np.moveaxis(image, 2, 0)] for image in pixels]
-        back = np.stack([np.stack(image, 2) for image in planes])
-    else:
-        back = np.stack([_jpeg(image) for image in pixels])
-    return to_tensor(torch.from_numpy(back)).to(images.device)
+    pictures = images if images.shape[1] == 3 else images.flatten(0, 1)[:, None]
+    back = np.stack([_jpeg(pixels) for pixels in to_pixels(pictures)])
+    decoded = to_tensor(torch.from_numpy(back)).reshape(images.shape)
+    return decoded.to(images.device, memory_format=torch.channels_last)  # as decoded
 
 
 def noise(images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
@@ -141,9 +133,7 @@ def noise(images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
     return images + 2 * LEVEL * drawn.to(images.device)
 
 
-TOUCHES: dict[str, Callable[[Tensor], Tensor]] = {
-    "8bit": round_to_8bit, "jpeg": jpeg, "noise": noise,
-}  # fmt: skip
+TOUCHES = {"8bit": round_to_8bit, "jpeg": jpeg, "noise": noise}
 """What a picture goes through on its way, and no eye sees."""
 
 
@@ -165,19 +155,15 @@ def steganography(
     all is lost untouched, E(y) = 0, the figure is the gain itself: a way back that has to double
     the contrast gives 2. Trained generators are far from that.)
     """
-    error = float((back(fakes) - reals).abs().mean())
-    found = {}
-    for name, touch in TOUCHES.items():
-        touched = touch(fakes)
-        change = float((touched - fakes).abs().mean())
-        broken = float((back(touched) - reals).abs().mean())
-        found[name] = broken / max(error + change, 1e-6)
-    return found
+    error = float(l1_loss(back(fakes), reals))
+    touched = {name: touch(fakes) for name, touch in TOUCHES.items()}
+    return {
+        name: float(l1_loss(back(y), reals)) / max(error + float(l1_loss(y, fakes)), 1e-6)
+        for name, y in touched.items()
+    }
 
 
-BLIND: dict[Gan, float] = {
-    "lsgan": 0.25, "nonsaturating": math.log(2), "minimax": math.log(2), "hinge": 2.0,
-}  # fmt: skip
+BLIND: dict[Gan, float] = {"lsgan": 0.25, "nonsaturating": log(2), "minimax": log(2), "hinge": 2.0}
 """The loss of a discriminator that cannot tell at all. A Wasserstein critic's has no such value, and
 its gradient does not vanish."""
 
@@ -189,94 +175,69 @@ def saturation(loss: float, gan: Gan) -> float:
     generated, where the game should end; 1: it is never wrong, and what it teaches is flat for the
     losses whose gradient vanishes. nan for ``wgan-gp``.
     """
-    return max(0.0, 1 - loss / BLIND[gan]) if gan in BLIND else float("nan")
+    return max(0.0, 1 - loss / BLIND[gan]) if gan in BLIND else nan
 
 
 def gradient_norm(gradients: Iterable[Tensor]) -> float:
     """The L2 norm of all gradients together (one transfer from the device); 0 of none."""
-    norms = [torch.linalg.vector_norm(gradient.detach().float()) for gradient in gradients]
-    return float(torch.linalg.vector_norm(torch.stack(norms))) if norms else 0.0
+    return float(get_total_norm([gradient.detach().float() for gradient in gradients]))
 
 
 def _comparable(outputs: Tensor, reals: Tensor) -> None:
-    if outputs.ndim != 4 or reals.ndim != 4 or outputs.shape[1] != reals.shape[1]:
-        raise UsageError(
-            "outputs and reals (N, C, H, W) with the same channels",
-            f"{tuple(outputs.shape)} and {tuple(reals.shape)}",
-            "compare one domain",
-        )
-    if min(len(outputs), len(reals)) < 2:
-        raise UsageError(
-            "at least 2 outputs and 2 real images to measure diversity on",
-            f"{len(outputs)} and {len(reals)}",
-            "give more images",
-        )
+    shapes, counts = f"{[*outputs.shape]} and {[*reals.shape]}", (len(outputs), len(reals))
+    alike = outputs.ndim == reals.ndim == 4 and outputs.shape[1] == reals.shape[1]
+    require(alike, "outputs and reals of the same channels", shapes, "compare one domain")
+    require(min(counts) >= 2, "at least 2 outputs and 2 real images", counts, "give more images")
 
 
 def _one_each(outputs: Tensor, inputs: Tensor) -> None:
-    if len(outputs) != len(inputs) or len(inputs) < 1:
-        raise UsageError(
-            "as many inputs as outputs",
-            f"{len(outputs)} outputs and {len(inputs)} inputs",
-            "give those that belong together, in one order",
-        )
+    counts = len(outputs), len(inputs)
+    require(counts[0] == counts[1] > 0, "as many inputs as outputs", counts, "give them in pairs")
 
 
-def _common(a: Tensor, b: Tensor, most: int = SIDE) -> tuple[int, int]:
-    """The largest size that neither exceeds, its sides at most ``most``."""
-    height, width = (min(most, a.shape[i], b.shape[i]) for i in (2, 3))
-    return height, width
+def _reduced(*sets: Tensor, most: int = SIDE) -> list[Tensor]:
+    """Sets of images averaged down to the largest size that none exceeds, its sides at most ``most``."""
+    height, width = (min(most, *(images.shape[i] for images in sets)) for i in (2, 3))
+    return [adaptive_avg_pool2d(images.detach().float(), (height, width)) for images in sets]
 
 
-def _distances(images: Tensor, size: tuple[int, int]) -> Tensor:
-    """L1 distances of all images (N, N), reduced to ``size``."""
-    flat = adaptive_avg_pool2d(images.detach().float(), size).flatten(1)
-    return torch.cdist(flat, flat, p=1)
+def _distances(images: Tensor) -> Tensor:
+    """L1 distances of all images (N, N)."""
+    return torch.cdist(images.flatten(1), images.flatten(1), p=1)
 
 
 def _spread(distances: Tensor) -> float:
     """The mean over all pairs of different images, by number, not by content."""
-    n = len(distances)
-    return float(distances.sum() / (n * (n - 1)))
+    return float(distances.sum() / (distances.numel() - len(distances)))
 
 
-def _modes(distances: Tensor, same: float) -> int:
-    """How many images open a mode: none opened before is nearer than ``same``."""
+def _modes(distances: Tensor, spread: float) -> int:
+    """How many images open a mode: none opened before is nearer than ``SAME`` of ``spread``."""
     opened: list[int] = []
     for i, row in enumerate(distances.tolist()):
-        if all(row[j] >= same for j in opened):
+        if all(row[j] >= SAME * spread for j in opened):
             opened.append(i)
     return len(opened)
 
 
-def _brightness(images: Tensor, size: tuple[int, int]) -> Tensor:
+def _brightness(images: Tensor) -> Tensor:
     """(N, pixels): Rec. 601 luma of three channels, the sum of others."""
-    small = adaptive_avg_pool2d(images.detach().float(), size)
-    weights = torch.as_tensor(LUMA, dtype=small.dtype)
-    if small.shape[1] != 3:
-        weights = small.new_ones(small.shape[1])
-    light: Tensor = torch.einsum("nchw,c->nhw", small, weights.to(small.device))
-    return light.flatten(1)
+    channels = images.shape[1]
+    weights = images.new_tensor(LUMA if channels == 3 else np.ones(channels))
+    return torch.einsum("nchw,c->nhw", images, weights).flatten(1)
 
 
-def _edges(images: Tensor, size: tuple[int, int]) -> Tensor:
+def _edges(images: Tensor) -> Tensor:
     """(N, pixels) whose products are correlations: how much each place differs from its right and its
     lower neighbour."""
-    small = adaptive_avg_pool2d(images.detach().float(), size)
-    found = torch.zeros_like(small)
-    found[..., :-1] += (small[..., 1:] - small[..., :-1]).abs()
-    found[..., :-1, :] += (small[..., 1:, :] - small[..., :-1, :]).abs()
-    return _unit(_centred(found.sum(1).flatten(1).sqrt()))
+    found = torch.zeros_like(images)
+    found[..., :-1] += images.diff(dim=3).abs()
+    found[..., :-1, :] += images.diff(dim=2).abs()
+    return normalize(_centred(found.sum(1).flatten(1).sqrt()), eps=1e-6)
 
 
 def _centred(values: Tensor) -> Tensor:
     return values - values.mean(1, keepdim=True)
-
-
-def _unit(values: Tensor) -> Tensor:
-    """Rows of length 1, or of 0 where there is nothing."""
-    lengths: Tensor = values.norm(dim=1, keepdim=True)
-    return values / lengths.clamp(min=1e-6)
 
 
 def _retrieved(likeness: Tensor) -> float:
@@ -287,7 +248,7 @@ def _retrieved(likeness: Tensor) -> float:
     return 2 * float(won) / (n * (n - 1)) - 1 if n > 1 else 0.0
 
 
-def _jpeg(pixels: np.ndarray) -> np.ndarray:
+def _jpeg(pixels: Bytes) -> Bytes:
     file = io.BytesIO()
-    Image.fromarray(np.ascontiguousarray(pixels)).save(file, "JPEG", quality=JPEG_QUALITY)
-    return np.asarray(Image.open(file))
+    to_pil(pixels).save(file, "JPEG", quality=75)
+    return np.asarray(Image.open(file)).reshape(pixels.shape)

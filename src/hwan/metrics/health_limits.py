@@ -39,10 +39,15 @@ class HealthLimit:
         return "watch" if self.limits[0] <= value <= self.limits[1] else "bad"
 
 
-_HIDDEN = (
-    "lower --loss.cycle_a and --loss.cycle_b or raise --loss.identity, and compare by the pictures and "
-    "not by the cycle error: the way back is not one from a file"
-)
+def _hidden(title: str, read: str, meaning: str) -> HealthLimit:
+    wrong = f"the way back reads what {read}: steganography"
+    advice = (
+        "lower --loss.cycle_a and --loss.cycle_b or raise --loss.identity, and compare by the pictures "
+        "and not by the cycle error: the way back is not one from a file"
+    )
+    return HealthLimit(title, (0.0, 1.5), (0.0, 1.2), wrong, advice, meaning)
+
+
 HEALTH_LIMITS: dict[str, HealthLimit] = {
     "diversity": HealthLimit(
         "Diversity", (0.15, inf), (0.4, inf),
@@ -77,21 +82,17 @@ HEALTH_LIMITS: dict[str, HealthLimit] = {
         "The correlation of an output's brightness with its input's. Near 1: bright stays bright; "
         "-1: a negative.",
     ),
-    "hidden_8bit": HealthLimit(
-        "Hidden below 8 bits", (0.0, 1.5), (0.0, 1.2),
-        "the way back reads what 8 bits do not hold: steganography", _HIDDEN,
+    "hidden_8bit": _hidden(
+        "Hidden below 8 bits", "8 bits do not hold",
         "Error there and back with the fake rounded to 8 bits, over the error with it untouched "
         "plus the rounding itself. About 1 or less is healthy; more says that the cycle is closed "
         "by a message that no eye sees.",
     ),
-    "hidden_jpeg": HealthLimit(
-        "Hidden from JPEG", (0.0, 1.5), (0.0, 1.2),
-        "the way back reads what JPEG removes: steganography", _HIDDEN,
-        "The same with the fake saved as JPEG of quality 75.",
+    "hidden_jpeg": _hidden(
+        "Hidden from JPEG", "JPEG removes", "The same with the fake saved as JPEG of quality 75.",
     ),
-    "hidden_noise": HealthLimit(
-        "Hidden under noise", (0.0, 1.5), (0.0, 1.2),
-        "the way back reads what faint noise covers: steganography", _HIDDEN,
+    "hidden_noise": _hidden(
+        "Hidden under noise", "faint noise covers",
         "The same with noise of two levels of 8 bits on the fake.",
     ),
     "saturation": HealthLimit(
@@ -138,12 +139,11 @@ class Finding:
 def findings(health: Mapping[str, float]) -> list[Finding]:
     """What the figures of ``health`` mean, in the order of ``HEALTH_LIMITS``; those without a limit are
     left out."""
-    named = {tuple(figure.rpartition("_")[::2]): figure for figure in health}
     return [
-        Finding(named[name, place], health[named[name, place]], words, limit)
+        Finding(figure, health[figure], words, limit)
         for name, limit in HEALTH_LIMITS.items()
         for place, words in PLACES.items()
-        if (name, place) in named
+        if (figure := f"{name}_{place}") in health
     ]
 
 

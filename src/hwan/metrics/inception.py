@@ -11,11 +11,9 @@ from __future__ import annotations
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn.functional import avg_pool2d, max_pool2d
 
 Size = int | tuple[int, int]
 Layer = tuple[str, int, Size] | tuple[str, int, Size, int]  # name, filters, kernel, stride (else 1)
-Chain = tuple[Layer | str, ...]  # a pooling by its name
 FEATURES = 2048
 
 
@@ -24,49 +22,38 @@ class Conv(nn.Module):
 
     def __init__(self, cin: int, cout: int, size: Size, stride: int = 1, same: bool = True) -> None:
         super().__init__()
-        height, width = (size, size) if isinstance(size, int) else size
-        padding = (height // 2, width // 2) if same and stride == 1 else (0, 0)
-        self.conv = nn.Conv2d(cin, cout, (height, width), stride, padding, bias=False)
+        padding = "same" if same and stride == 1 else "valid"
+        self.conv = nn.Conv2d(cin, cout, size, stride, padding, bias=False)
         self.bn = nn.BatchNorm2d(cout, eps=1e-3)
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b d y x"]:
-        out: Tensor = self.bn(self.conv(x)).relu()
-        return out
+        return torch.relu(self.bn(self.conv(x)))
 
 
 class Mixed(nn.ModuleDict):
-    """Chains of convolutions side by side, their outputs joined. "avg" and "max" pool 3x3 in place,
-    "half" takes a maximum at stride 2."""
+    """Chains of convolutions and pooling side by side, their outputs joined. The module holds the
+    convolutions by their names in the weight file; chains may share the first."""
 
-    def __init__(self, cin: int, *chains: Chain) -> None:
+    def __init__(self, cin: int, *chains: tuple[Layer | nn.Module, ...]) -> None:
         super().__init__()
-        self.chains = [[part if isinstance(part, str) else part[0] for part in c] for c in chains]
+        self.chains: list[nn.Sequential] = []  # a plain list, whose layers are not named again
         for chain in chains:
-            width = cin
+            width, steps = cin, nn.Sequential()
             for part in chain:
-                if not isinstance(part, str):
-                    name, cout, size = part[:3]
+                if not isinstance(part, nn.Module):
+                    name, cout = part[:2]
                     if name not in self:
-                        self[name] = Conv(width, cout, size, *part[3:])
-                    width = cout
+                        self[name] = Conv(width, *part[1:])
+                    width, part = cout, self[name]
+                steps.append(part)
+            self.chains.append(steps)
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b d y x"]:
-        found = []
-        for chain in self.chains:
-            out = x
-            for name in chain:
-                out = self[name](out) if name in self else POOLS[name](out)
-            found.append(out)
-        return torch.cat(found, dim=1)
+        return torch.cat([chain(x) for chain in self.chains], dim=1)
 
 
-POOLS = {
-    "avg": lambda x: avg_pool2d(x, 3, 1, 1, count_include_pad=False),
-    "max": lambda x: max_pool2d(x, 3, 1, 1),
-    "half": lambda x: max_pool2d(x, 3, 2),
-}
-
-
+HALF = nn.MaxPool2d(3, 2)
+AVERAGE = nn.AvgPool2d(3, 1, 1, count_include_pad=False)
 WIDE, HIGH = (1, 7), (7, 1)
 
 
@@ -76,7 +63,7 @@ def _a(cin: int, pooled: int) -> Mixed:  # figure 5
         (("branch1x1", 64, 1),),
         (("branch5x5_1", 48, 1), ("branch5x5_2", 64, 5)),
         (("branch3x3dbl_1", 64, 1), ("branch3x3dbl_2", 96, 3), ("branch3x3dbl_3", 96, 3)),
-        ("avg", ("branch_pool", pooled, 1)),
+        (AVERAGE, ("branch_pool", pooled, 1)),
     )
 
 
@@ -85,7 +72,7 @@ def _b() -> Mixed:  # figure 10, 35 to 17 pixels
         288,
         (("branch3x3", 384, 3, 2),),
         (("branch3x3dbl_1", 64, 1), ("branch3x3dbl_2", 96, 3), ("branch3x3dbl_3", 96, 3, 2)),
-        ("half",),
+        (HALF,),
     )
 
 
@@ -96,7 +83,7 @@ def _c(n: int) -> Mixed:  # figure 6 with n 7
         (("branch7x7_1", n, 1), ("branch7x7_2", n, WIDE), ("branch7x7_3", 192, HIGH)),
         (("branch7x7dbl_1", n, 1), ("branch7x7dbl_2", n, HIGH), ("branch7x7dbl_3", n, WIDE),
          ("branch7x7dbl_4", n, HIGH), ("branch7x7dbl_5", 192, WIDE)),
-        ("avg", ("branch_pool", 192, 1)),
+        (AVERAGE, ("branch_pool", 192, 1)),
     )  # fmt: skip
 
 
@@ -106,46 +93,40 @@ def _d() -> Mixed:  # 17 to 8 pixels
         (("branch3x3_1", 192, 1), ("branch3x3_2", 320, 3, 2)),
         (("branch7x7x3_1", 192, 1), ("branch7x7x3_2", 192, WIDE), ("branch7x7x3_3", 192, HIGH),
          ("branch7x7x3_4", 192, 3, 2)),
-        ("half",),
+        (HALF,),
     )  # fmt: skip
 
 
-def _e(cin: int, pool: str) -> Mixed:  # figure 7
+def _e(cin: int, pool: nn.Module) -> Mixed:  # figure 7
     # A first step that two chains share is run for each: the cost is small, the table plain.
-    single: Chain = (("branch3x3_1", 384, 1),)
-    double: Chain = (("branch3x3dbl_1", 448, 1), ("branch3x3dbl_2", 384, 3))
     return Mixed(
         cin,
         (("branch1x1", 320, 1),),
-        (*single, ("branch3x3_2a", 384, (1, 3))),
-        (*single, ("branch3x3_2b", 384, (3, 1))),
-        (*double, ("branch3x3dbl_3a", 384, (1, 3))),
-        (*double, ("branch3x3dbl_3b", 384, (3, 1))),
+        (("branch3x3_1", 384, 1), ("branch3x3_2a", 384, (1, 3))),
+        (("branch3x3_1", 384, 1), ("branch3x3_2b", 384, (3, 1))),
+        (("branch3x3dbl_1", 448, 1), ("branch3x3dbl_2", 384, 3), ("branch3x3dbl_3a", 384, (1, 3))),
+        (("branch3x3dbl_1", 448, 1), ("branch3x3dbl_2", 384, 3), ("branch3x3dbl_3b", 384, (3, 1))),
         (pool, ("branch_pool", 192, 1)),
     )
 
 
-class Inception(nn.Module):
-    """Pictures (B, 3, 299, 299) in [-1, 1] to the averaged features (B, 2048) before the classes."""
+class Inception(nn.Sequential):
+    """Pictures (B, 3, 299, 299) in [-1, 1] to the averaged features (B, 2048) before the classes, by
+    the layers in this order."""
 
     def __init__(self) -> None:
         super().__init__()
         self.Conv2d_1a_3x3 = Conv(3, 32, 3, 2)
         self.Conv2d_2a_3x3 = Conv(32, 32, 3, same=False)
-        self.Conv2d_2b_3x3 = Conv(32, 64, 3)
+        self.Conv2d_2b_3x3, self.pool_1 = Conv(32, 64, 3), HALF
         self.Conv2d_3b_1x1 = Conv(64, 80, 1)
-        self.Conv2d_4a_3x3 = Conv(80, 192, 3, same=False)
+        self.Conv2d_4a_3x3, self.pool_2 = Conv(80, 192, 3, same=False), HALF
         self.Mixed_5b, self.Mixed_5c, self.Mixed_5d = _a(192, 32), _a(256, 64), _a(288, 64)
-        self.Mixed_6a = _b()
-        self.Mixed_6b, self.Mixed_6c = _c(128), _c(160)
-        self.Mixed_6d, self.Mixed_6e = _c(160), _c(192)
-        self.Mixed_7a, self.Mixed_7b, self.Mixed_7c = _d(), _e(1280, "avg"), _e(FEATURES, "max")
+        self.Mixed_6a, self.Mixed_6b, self.Mixed_6c = _b(), _c(128), _c(160)
+        self.Mixed_6d, self.Mixed_6e, self.Mixed_7a = _c(160), _c(192), _d()
+        self.Mixed_7b, self.Mixed_7c = _e(1280, AVERAGE), _e(FEATURES, nn.MaxPool2d(3, 1, 1))
 
     def forward(self, x: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 2048"]:
-        x = self.Conv2d_2b_3x3(self.Conv2d_2a_3x3(self.Conv2d_1a_3x3(x)))
-        x = self.Conv2d_4a_3x3(self.Conv2d_3b_1x1(max_pool2d(x, 3, 2)))
-        x = self.Mixed_5d(self.Mixed_5c(self.Mixed_5b(max_pool2d(x, 3, 2))))
-        x = self.Mixed_6e(self.Mixed_6d(self.Mixed_6c(self.Mixed_6b(self.Mixed_6a(x)))))
-        x = self.Mixed_7c(self.Mixed_7b(self.Mixed_7a(x)))
-        out: Tensor = x.mean((2, 3))
-        return out
+        for layer in self:
+            x = layer(x)
+        return x.mean((2, 3))

@@ -9,12 +9,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 from jaxtyping import Int
+from numpy.lib.stride_tricks import sliding_window_view
 
-from hwan.errors import UsageError
+from hwan.errors import UsageError, require
 from hwan.imaging.pixels import Bytes, Pixels
+
+Palette: TypeAlias = Int[np.ndarray, "k 3"]
 
 NEAR = 40.0
 """Colours nearer than this (Euclidean, of 255 a channel) to a more frequent one are of its class."""
@@ -27,7 +31,7 @@ NAMED = 0.9
 FLAT = 10
 
 
-def read_palette(path: Path) -> Int[np.ndarray, "k 3"]:
+def read_palette(path: Path) -> Palette:
     """The colours of a text file, one class a line: ``R G B`` and a name if wanted, or ``#rrggbb``.
 
     Raises ``UsageError`` for an unreadable file, a line that is no colour, and fewer than 2 colours.
@@ -38,22 +42,15 @@ def read_palette(path: Path) -> Int[np.ndarray, "k 3"]:
         raise UsageError("--labels auto or a text file of colours", f"{path}: {error}",
                          "one class a line: R G B NAME") from error  # fmt: skip
     colours = []
-    for line in filter(None, (line.strip() for line in lines)):
+    for line in filter(None, map(str.strip, lines)):
         words = line.replace(",", " ").split()
         try:
-            if words[0].startswith("#"):
-                colour = list(bytes.fromhex(words[0][1:]))
-            else:
-                colour = [int(word) for word in words[:3]]
+            colour = bytes.fromhex(words[0][1:]) if line[0] == "#" else bytes(map(int, words[:3]))
         except ValueError:
-            colour = []
-        if len(colour) != 3 or not all(0 <= value <= 255 for value in colour):
-            raise UsageError("a class as R G B, each 0 to 255, or #rrggbb", line, f"correct {path}")
-        colours.append(colour)
-    if len(colours) < 2:
-        raise UsageError(
-            "label maps with at least 2 classes", f"{len(colours)} in {path}", "add some"
-        )
+            colour = b""
+        require(len(colour) == 3, "a class as R G B in 0..255 or #rrggbb", line, f"correct {path}")
+        colours.append([*colour])
+    require(len(colours) > 1, "at least 2 classes", f"{len(colours)} in {path}", "add some")
     return np.array(colours)
 
 
@@ -65,62 +62,53 @@ def flat_colours(maps: Iterable[Pixels]) -> tuple[Int[np.ndarray, "n 3"], Int[np
     """
     counts = Counter[int]()
     for picture in maps:
-        if picture.dtype != np.uint8 or picture.shape[2] != 3:
-            raise UsageError("label maps in 8-bit RGB", f"{picture.dtype} {picture.shape}",
-                             "give --labels none")  # fmt: skip
+        plain, kind = picture.dtype == np.uint8, f"{picture.dtype} {picture.shape}"
+        require(plain and picture.shape[2] == 3, "maps in 8-bit RGB", kind, "give --labels none")
         if min(picture.shape[:2]) < 5:
             continue
-        values = picture.astype(np.int64)
-        middle = values[2:-2, 2:-2]
-        height, width = middle.shape[0], middle.shape[1]
-        alike = np.ones((height, width), dtype=bool)
-        for top in (0, 2, 4):
-            for left in (0, 2, 4):
-                other = values[top : top + height, left : left + width]
-                alike &= np.abs(middle - other).max(axis=2) <= FLAT
+        windows = sliding_window_view(picture.astype(np.int16), (5, 5), axis=(0, 1))
+        middle = windows[..., 2, 2]  # (H - 4, W - 4, 3), and beside each pixel nine of its window
+        others = windows[..., ::2, ::2]
+        alike = np.abs(others - middle[..., None, None]).max(axis=(2, 3, 4)) <= FLAT
         coded, times = np.unique(middle[alike] @ np.array([65536, 256, 1]), return_counts=True)
         counts.update(dict(zip(coded.tolist(), times.tolist(), strict=True)))
-    common = np.array(counts.most_common(), dtype=np.int64).reshape(-1, 2)
-    coded = common[:, 0]
-    return np.stack([coded >> 16, coded >> 8 & 255, coded & 255], axis=1), common[:, 1]
+    coded, times = np.array(counts.most_common(), dtype=np.int64).reshape(-1, 2).T
+    return np.stack([coded >> 16, coded >> 8 & 255, coded & 255], axis=1), times
 
 
-def find_palette(maps: Iterable[Pixels]) -> Int[np.ndarray, "k 3"]:
+def find_palette(maps: Iterable[Pixels]) -> Palette:
     """The class colours of label maps (H, W, 3) uint8, the most frequent first.
 
     Raises ``UsageError`` where there are fewer than 2 or more than 64, or where less than nine
     tenths of the flat pixels are close to one: those are no label maps.
     """
     colours, times = flat_colours(maps)
-    every = colours, times
-    found: list[np.ndarray] = []
+    every, found = (colours, times), list[np.ndarray]()
     while len(colours) and len(found) <= 64:
-        distance = ((colours - colours[0]) ** 2).sum(1)
-        if times[distance < NEAR**2].sum() >= SHARE * every[1].sum():
+        near = ((colours - colours[0]) ** 2).sum(1) < NEAR**2
+        if times[near].sum() >= SHARE * every[1].sum():
             found.append(colours[0])
-        colours, times = colours[distance >= NEAR**2], times[distance >= NEAR**2]
+        colours, times = colours[~near], times[~near]
     palette = np.array(found, dtype=np.int64).reshape(-1, 3)
     named = share_named(*every, palette)
-    if not 2 <= len(found) <= 64 or named < NAMED:
-        raise UsageError(
-            "label maps of flat areas in 2 to 64 colours",
-            f"{len(found)} colours, close to {named:.0%} of the flat pixels",
-            "give the colours: --labels FILE, one class a line: R G B NAME",
-        )
+    require(
+        2 <= len(found) <= 64 and named >= NAMED,
+        "label maps of flat areas in 2 to 64 colours",
+        f"{len(found)} colours, close to {named:.0%} of the flat pixels",
+        "give the colours: --labels FILE, one class a line: R G B NAME",
+    )
     return palette
 
 
 def share_named(
-    colours: Int[np.ndarray, "n 3"], times: Int[np.ndarray, " n"], palette: Int[np.ndarray, "k 3"]
+    colours: Int[np.ndarray, "n 3"], times: Int[np.ndarray, " n"], palette: Palette
 ) -> float:
     """The share of flat pixels whose colour is close to one of ``palette``."""
-    if not len(colours) or not len(palette):
-        return 0.0
-    distance = ((colours[:, None] - palette[None]) ** 2).sum(2).min(1)
-    return float(times[distance < CLOSE**2].sum() / times.sum())
+    close = (((colours[:, None] - palette) ** 2).sum(2) < CLOSE**2).any(1)
+    return float(times[close].sum() / max(times.sum(), 1))
 
 
-def classes(picture: Bytes, palette: Int[np.ndarray, "k 3"]) -> Int[np.ndarray, "_h _w"]:
+def classes(picture: Bytes, palette: Palette) -> Int[np.ndarray, "_h _w"]:
     """The class of every pixel: the colour of ``palette`` nearest to it (Euclidean)."""
     pixels = picture.astype(np.float32)
     distance = [((pixels - colour.astype(np.float32)) ** 2).sum(2) for colour in palette]
@@ -128,9 +116,7 @@ def classes(picture: Bytes, palette: Int[np.ndarray, "k 3"]) -> Int[np.ndarray, 
     return nearest
 
 
-def confusion(
-    output: Bytes, truth: Bytes, palette: Int[np.ndarray, "k 3"]
-) -> Int[np.ndarray, "k k"]:
+def confusion(output: Bytes, truth: Bytes, palette: Palette) -> Int[np.ndarray, "k k"]:
     """Pixels of true class i given class j, at (i, j), of two maps of one size."""
     count = len(palette)
     both = classes(truth, palette) * count + classes(output, palette)

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d
 from torchmetrics.functional.image import peak_signal_noise_ratio
 
-from hwan.errors import UsageError
+from hwan.errors import require
 
 RANGE = 2.0
 """Width of [-1, 1]."""
@@ -30,8 +30,7 @@ def psnr(a: Float[Tensor, "b c h w"], b: Float[Tensor, "b c h w"]) -> Float[Tens
     Raises ``UsageError`` where the shapes differ.
     """
     a, b = _alike(a, b)
-    value = peak_signal_noise_ratio(a, b, data_range=RANGE, reduction="none", dim=(1, 2, 3))
-    return value.float()
+    return peak_signal_noise_ratio(a, b, RANGE, reduction="none", dim=(1, 2, 3)).float()
 
 
 def ssim(a: Float[Tensor, "b c h w"], b: Float[Tensor, "b c h w"]) -> Float[Tensor, " b"]:
@@ -43,8 +42,7 @@ def ssim(a: Float[Tensor, "b c h w"], b: Float[Tensor, "b c h w"]) -> Float[Tens
     [-1, 1] a night against its day would score as an inverted picture. Raises ``UsageError`` where
     the shapes differ, and for images with a side under 11 pixels, which hold no whole window.
     """
-    a, b = _alike(a, b)
-    _holds(a, WINDOW, "SSIM")
+    a, b = _alike(a, b, least=WINDOW)
     means, contrast = _structure((a + 1) / 2, (b + 1) / 2)
     return (means * contrast).mean(dim=(1, 2, 3)).float()
 
@@ -58,15 +56,13 @@ def ms_ssim(a: Float[Tensor, "b c h w"], b: Float[Tensor, "b c h w"]) -> Float[T
     inverted counts as 0, since a negative number has no such power. Raises ``UsageError`` where the
     shapes differ, and for images with a side under 176 pixels: the coarsest scale holds no window.
     """
-    a, b = _alike(a, b)
-    _holds(a, COARSEST, "MS-SSIM")
+    a, b = _alike(a, b, least=COARSEST)
     a, b = (a + 1) / 2, (b + 1) / 2
     product = torch.ones(len(a), dtype=a.dtype, device=a.device)
-    for scale, exponent in enumerate(EXPONENTS):
+    for scale, exponent in enumerate(EXPONENTS, 1):
         means, contrast = _structure(a, b)
-        last = scale == len(EXPONENTS) - 1
-        value = (means * contrast if last else contrast).mean(dim=(1, 2, 3))
-        product = product * value.clamp(min=0) ** exponent
+        value = contrast if scale < len(EXPONENTS) else means * contrast
+        product = product * value.mean(dim=(1, 2, 3)).clamp(min=0) ** exponent
         a, b = avg_pool2d(a, 2), avg_pool2d(b, 2)
     return product.float()
 
@@ -96,15 +92,6 @@ def _windowed(x: Tensor) -> Tensor:
     return x
 
 
-def _holds(image: Tensor, least: int, name: str) -> None:
-    if min(image.shape[2:]) < least:
-        raise UsageError(
-            f"images of at least {least}x{least} pixels for {name}",
-            f"{image.shape[2]}x{image.shape[3]}",
-            "use psnr or l1, or larger images",
-        )
-
-
 def l1(a: Float[Tensor, "b c h w"], b: Float[Tensor, "b c h w"]) -> Float[Tensor, " b"]:
     """Mean absolute difference per image as a share of the full range: 0 equal, 1 black to white.
 
@@ -114,14 +101,12 @@ def l1(a: Float[Tensor, "b c h w"], b: Float[Tensor, "b c h w"]) -> Float[Tensor
     return ((a - b).abs().mean(dim=(1, 2, 3)) / RANGE).float()
 
 
-def _alike(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+def _alike(a: Tensor, b: Tensor, least: int = 1) -> tuple[Tensor, Tensor]:
     """Both in double: SSIM subtracts nearly equal moments, and a GPU may convolve float32 in TF32,
-    whose ten bits are too few for that. Apple's GPUs have no double."""
-    if a.shape != b.shape or a.ndim != 4:
-        raise UsageError(
-            "two batches of one shape (B, C, H, W)",
-            f"{tuple(a.shape)} and {tuple(b.shape)}",
-            "resize one of them",
-        )
+    whose ten bits are too few for that. Apple's GPUs have no double. ``least``: of their sides."""
+    alike, shapes = a.shape == b.shape and a.ndim == 4, f"{tuple(a.shape)} and {tuple(b.shape)}"
+    require(alike, "two batches of one shape (B, C, H, W)", shapes, "resize one of them")
+    expected, size = f"at least {least}x{least} pixels for this figure", tuple(a.shape[2:])
+    require(min(size) >= least, expected, size, "use psnr or l1, or larger images")
     dtype = torch.float32 if a.device.type == "mps" else torch.float64
     return a.detach().to(dtype), b.detach().to(dtype)

@@ -15,8 +15,7 @@ import torchmetrics
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from hwan.errors import UsageError
-from hwan.metrics.features import ALEXNET, where_to_put
+from hwan.metrics.features import ALEXNET, load_weights
 from hwan.metrics.metric import Measure
 
 
@@ -49,19 +48,10 @@ def load_lpips(path: Path, device: str = "cpu") -> tuple[Measure, str]:
 
     Raises ``UsageError`` for a file that is not.
     """
-    net = AlexNet()
-    try:
-        data = path.read_bytes()
-        state = torch.load(path, map_location="cpu", weights_only=True)
-        net.load_state_dict({k: v for k, v in state.items() if k.startswith("features.")})
-    except Exception as error:  # torch raises a dozen kinds for a file that is none of its own
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
-        raise UsageError("--lpips with torchvision's AlexNet weights", f"{path}: {reason}",
-                         where_to_put(ALEXNET)) from error  # fmt: skip
+    fit = "--lpips with torchvision's AlexNet weights"
+    net = load_weights(AlexNet(), path, fit, ALEXNET, leave_out="classifier.").to(device)
     heads = Path(torchmetrics.__file__).parent / "functional/image/lpips_models/alex.pth"
     linear = torch.load(heads, map_location=device, weights_only=True)
-    weights = [linear[f"lin{i}.model.1.weight"] for i in range(5)]
-    net = net.to(device).eval()
     # ImageNet's mean and standard deviation, for pictures in [-1, 1].
     shift = torch.tensor([-0.030, -0.088, -0.188], device=device)[:, None, None]
     scale = torch.tensor([0.458, 0.448, 0.450], device=device)[:, None, None]
@@ -70,15 +60,14 @@ def load_lpips(path: Path, device: str = "cpu") -> tuple[Measure, str]:
     def lpips(a: Float[Tensor, "b _ h w"], b: Float[Tensor, "b _ h w"]) -> Float[Tensor, " b"]:
         total = torch.zeros(len(a), device=device)
         both = [net((x.float().to(device).expand(-1, 3, -1, -1) - shift) / scale) for x in (a, b)]
-        for first, second, weight in zip(*both, weights, strict=True):
+        for i, (first, second) in enumerate(zip(*both, strict=True)):
             gap = (_unit(first) - _unit(second)) ** 2  # eq. 1
-            total = total + (gap * weight).sum(1).mean((1, 2))
+            total = total + (gap * linear[f"lin{i}.model.1.weight"]).sum(1).mean((1, 2))
         return total.cpu()
 
-    return lpips, hashlib.sha256(data).hexdigest()
+    return lpips, hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _unit(x: Tensor) -> Tensor:
     """Each place's channels as a vector of length 1, as the paper's code keeps from dividing by 0."""
-    length: Tensor = (x**2).sum(1, keepdim=True)
-    return x / (length + 1e-8).sqrt()
+    return x / (x.square().sum(1, keepdim=True) + 1e-8).sqrt()

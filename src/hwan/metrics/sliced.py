@@ -13,15 +13,14 @@ from dataclasses import dataclass
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.nn.functional import conv2d, interpolate, pad
+from torch.nn.functional import conv2d, interpolate, normalize, pad
 
-from hwan.errors import UsageError
+from hwan.errors import require
 
 COARSEST = 16
 PATCH = 7
 PATCHES = 8192
 LINES = 256
-SEED = 0
 
 Patches = dict[int, Tensor]
 """Of each level, by its side in pixels: patches (P, D) as they are, PATCHES of all pictures together."""
@@ -49,14 +48,13 @@ def patches(picture: Float[Tensor, "c s s"], number: int, count: int) -> Patches
     The places are drawn by a fixed seed and the picture's number, so two sets of one count are looked
     at in the same places. Raises ``UsageError`` for a picture under 16 pixels.
     """
-    if picture.shape[1] < COARSEST:
-        raise UsageError(f"pictures at least {COARSEST} pixels wide", picture.shape[1],
-                         "leave the sliced Wasserstein distance out")  # fmt: skip
+    side, fix = picture.shape[1], "leave the sliced Wasserstein distance out"
+    require(side >= COARSEST, f"pictures at least {COARSEST} pixels wide", side, fix)
     some = PATCHES * (number + 1) // count - PATCHES * number // count
     found = {}
     for level in _pyramid(picture[None]):
         side = level.shape[3]
-        draw = torch.Generator().manual_seed(SEED + 1_000_003 * side + number)
+        draw = torch.Generator().manual_seed(1_000_003 * side + number)
         corners = torch.randint(side - PATCH + 1, (some, 2), generator=draw)
         windows = level[0].unfold(1, PATCH, 1).unfold(2, PATCH, 1)  # (C, y, x, 7, 7)
         found[side] = windows[:, corners[:, 0], corners[:, 1]].transpose(0, 1).flatten(1)
@@ -89,13 +87,11 @@ def reference(reals: Patches, channels: int) -> dict[int, Reference]:
     """
     found = {}
     for side, values in reals.items():
-        area = PATCH * PATCH
-        per_channel = values.view(len(values), channels, area)
-        mean = per_channel.mean((0, 2)).repeat_interleave(area)
-        sd = per_channel.std((0, 2)).clamp(min=1e-3).repeat_interleave(area)
-        draw = torch.Generator().manual_seed(SEED + side)
-        lines = torch.randn(values.shape[1], LINES, generator=draw)
-        lines = lines / lines.norm(dim=0)
+        per_channel = values.view(len(values), channels, PATCH**2)
+        mean = per_channel.mean((0, 2)).repeat_interleave(PATCH**2)
+        sd = per_channel.std((0, 2)).clamp(min=1e-3).repeat_interleave(PATCH**2)
+        draw = torch.Generator().manual_seed(side)
+        lines = normalize(torch.randn(values.shape[1], LINES, generator=draw), dim=0)
         found[side] = Reference(lines, _sorted((values - mean) / sd, lines), mean, sd)
     return found
 
