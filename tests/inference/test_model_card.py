@@ -34,6 +34,7 @@ def run(tmp_path: Path) -> Path:
         "ab": {"images": 1},
         "ba": {
             "images": 40,
+            "images_seen": 7,
             "systems": {
                 "hwan": {"ssim": 0.47123, "psnr": 17.0},
                 "input as it is": {"ssim": 0.5335},
@@ -97,20 +98,24 @@ def test_what_is_not_known_is_not_said(tmp_path: Path) -> None:
     assert licence(again) == "mit"
 
 
-def test_a_card_names_title_domains_and_when_the_figures_were_taken(run: Path) -> None:
+def test_a_card_names_title_domains_and_when_the_figures_were_taken(
+    run: Path, tmp_path: Path
+) -> None:
     _, spec = load_generator(run / "generator_ba")
     named = dataclasses.replace(
         spec, title="Zebras to horses", domain_in="zebra", domain_out="horse", size=(24, 48),
-        trained_against=("vgg16",), figures_at=1200,
+        trained_against=("vgg16",), images=1200,
     )  # fmt: skip
     text = model_card(named, run)
     for words in (
         "# Zebras to horses\n", "of domain zebra to domain horse", "crops of 48x24 pixels",
-        "48x24-pixel crops", "features of vgg16", "taken at 1,200 images seen", "hwan.load(FOLDER)",
+        "48x24-pixel crops", "features of vgg16", "taken at 7 of 1,200 images seen", "hwan.load(FOLDER)",
         "import hwan\n\ntranslator = hwan.Translator.from_pretrained(",
     ):  # fmt: skip
         assert words in text
     assert "hwan.inference" not in text
-    untitled = model_card(dataclasses.replace(named, title="", figures_at=0), run)
+    untitled = model_card(dataclasses.replace(named, title="", images=7), run)
     assert "# run, zebra to horse\n" in untitled
     assert "taken at" not in untitled
+    out = export_folder(run / "generator_ba", tmp_path / "model")
+    assert load_generator(out)[1].figures_at == 7

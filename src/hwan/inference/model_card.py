@@ -6,8 +6,9 @@ The front matter is what the hub reads; the rest is the model card's usual order
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 from hwan import __version__
 from hwan.config import PixelFormat
@@ -29,6 +30,7 @@ def export_folder(folder: Path, out: Path, licence: str = "", name: str = "USER/
     parent = folder.resolve().parent
     in_run = direction_of(folder.name) and (parent / "log.jsonl").is_file()
     run = parent if in_run else None
+    spec = replace(spec, figures_at=_results(spec, folder, run).get("images_seen", spec.figures_at))
     save_generator(out, net, spec)
     sheets = sorted((parent / "samples").glob("*.png")) if in_run else []
     if sheets:
@@ -114,16 +116,25 @@ def _recipe(spec: GeneratorSpec, run: Path | None) -> str:
     return f"Method {spec.method}.{against} Every option:\n\n<details>\n\n```\n{options}\n```\n</details>"
 
 
-def _figures(spec: GeneratorSpec, *tested: Path | None) -> str:
-    """The figures of the first of the folders ``tested`` that has been tested."""
+def _results(spec: GeneratorSpec, *tested: Path | None) -> dict[str, Any]:
+    """What the test of the first of the folders ``tested`` that has been tested found; {} without one."""
     paths = [place / "evaluation" / "results.json" for place in tested if place]
     path = next((path for path in paths if path.is_file()), None)
     found = read_json(path).get(spec.direction) if path else None
-    if not isinstance(found, dict):
+    return found if isinstance(found, dict) else {}
+
+
+def _figures(spec: GeneratorSpec, *tested: Path | None) -> str:
+    found = _results(spec, *tested)
+    if not found:
         return "Not tested (`hwan evaluate`)."
-    images = f"{found.get('images', '?')} held-out images"
-    when = f", taken at {spec.figures_at:,} images seen in training" if spec.figures_at else ""
-    lines = [f"`hwan evaluate` on {images}{when}; details in its report."]
+    lines = [
+        f"`hwan evaluate` on {found.get('images', '?')} held-out images; details in its report."
+    ]
+    if (seen := found.get("images_seen", spec.images)) != spec.images:
+        lines.append(
+            f"Of an earlier state: taken at {seen:,} of {spec.images:,} images seen in training."
+        )
     systems: dict[str, dict[str, object]] = {}
     for part in ("systems", "distribution"):
         for system, row in (found.get(part) or {}).items():
