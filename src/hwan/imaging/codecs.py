@@ -113,12 +113,11 @@ def _turned(orientation: int) -> list[str]:
     return [TURNED_NOTE] if orientation in range(2, 9) else []
 
 
-def _deep_mode(file: Image.Image) -> str:
+def _deep_mode(file: ImageFile.ImageFile) -> str:
     """The raw mode of a file of whose 16-bit values Pillow would keep one byte each; "" of others."""
-    tiles = file.tile if isinstance(file, ImageFile.ImageFile) else []
     if isinstance(file, TiffImagePlugin.TiffImageFile) and file.tag_v2.get(PLANAR, 1) == 2:
         return ""  # libtiff would give it band by band, in another mode
-    modes = [str(tile.args[0] if isinstance(tile.args, tuple) else tile.args) for tile in tiles]
+    modes = [str(tile.args[0] if isinstance(tile.args, tuple) else tile.args) for tile in file.tile]
     deep = all(re.fullmatch(r"(RGBA?|LA);16[BLN]", mode) for mode in modes)
     return modes[0] if modes and deep else ""
 

@@ -225,11 +225,8 @@ def _needed(layers: list[Local], first: int, end: int) -> tuple[int, int]:
 
 def _around(begin: int, stop: int, height: int) -> Iterator[tuple[int, int]]:
     """Rows [begin, stop) of an image that repeats itself, as pieces of the image."""
-    while begin < stop:
-        first = begin % height
-        end = min(height, first + stop - begin)
-        yield first, end
-        begin += end - first
+    for top in range(begin // height * height, stop, height):
+        yield max(begin - top, 0), min(stop - top, height)
 
 
 def _stacked(x: FeatureMap, y: FeatureMap) -> FeatureMap:

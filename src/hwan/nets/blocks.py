@@ -96,9 +96,8 @@ class Blur(nn.Module):
         self.register_buffer("kernel", kernel, persistent=False)
 
     def forward(self, x: Float[Tensor, "b c y x"]) -> Float[Tensor, "b c h w"]:
-        return conv2d(
-            pad(x, [1, 1, 1, 1], "reflect"), self.kernel, stride=2, groups=len(self.kernel)
-        )
+        padded = pad(x, [1, 1, 1, 1], "reflect")
+        return conv2d(padded, self.kernel, stride=2, groups=len(self.kernel))
 
 
 class AlwaysDropout(nn.Dropout):
@@ -151,11 +150,9 @@ def doubling(
     doubles as CUT's blurred upsampling does.
     """
     if config.up == "transposed":
-        conv = (
-            SameTransposed2d(channels_in, channels_out, kernel, 2, bias=bias)
-            if config.strided_padding == "same"
-            else nn.ConvTranspose2d(channels_in, channels_out, kernel, 2, 1, kernel % 2, bias=bias)
-        )
+        same = config.strided_padding == "same"
+        kind, cut, more = (SameTransposed2d, 0, 0) if same else (nn.ConvTranspose2d, 1, kernel % 2)
+        conv = kind(channels_in, channels_out, kernel, 2, cut, more, bias=bias)
         return [constrain(conv, config.norm)]
     if config.up == "shuffle":
         spread = constrain(ShuffleConv2d(channels_in, 4 * channels_out, 3, bias=bias), config.norm)

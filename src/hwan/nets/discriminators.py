@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from hwan.config import DiscriminatorConfig
 from hwan.nets.blocks import ACTIVATIONS, norm_and_activation, zero_conv
-from hwan.nets.norms import constrain, needs_bias
+from hwan.nets.norms import NetConfig, constrain, needs_bias
 
 
 def patchgan(config: DiscriminatorConfig, channels: int) -> nn.Sequential:
@@ -26,9 +26,7 @@ def patchgan(config: DiscriminatorConfig, channels: int) -> nn.Sequential:
     return nn.Sequential(*layers, *_normed(config, width, wider, 1), last)
 
 
-def _normed(
-    config: DiscriminatorConfig, channels_in: int, channels_out: int, stride: int
-) -> list[nn.Module]:
+def _normed(config: NetConfig, channels_in: int, channels_out: int, stride: int) -> list[nn.Module]:
     """A convolution, its norm and activation."""
     conv = zero_conv(config, channels_in, channels_out, 4, stride, needs_bias(config.norm))
     return [conv, *norm_and_activation(config, channels_out)]
@@ -44,9 +42,7 @@ def _strided(config: DiscriminatorConfig, channels: int) -> tuple[list[nn.Module
     return layers, widths[-1]
 
 
-def _point(
-    config: DiscriminatorConfig, channels_in: int, channels_out: int, bias: bool
-) -> nn.Module:
+def _point(config: NetConfig, channels_in: int, channels_out: int, bias: bool) -> nn.Module:
     return constrain(nn.Conv2d(channels_in, channels_out, 1, bias=bias), config.norm)
 
 
@@ -113,11 +109,8 @@ class Ensemble(nn.Module):
         self.members = nn.ModuleList(members)
 
     def forward(self, image: Float[Tensor, "b c h w"]) -> tuple[Tensor, ...]:
-        logits: list[Tensor] = []
-        for member in self.members:
-            own = member(image)
-            logits += own if isinstance(own, tuple) else [own]
-        return tuple(logits)
+        members = [member(image) for member in self.members]
+        return tuple(t for own in members for t in (own if isinstance(own, tuple) else [own]))
 
 
 DISCRIMINATORS: dict[str, Callable[[DiscriminatorConfig, int], nn.Module]] = {

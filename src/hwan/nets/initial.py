@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
+from torch.nn import init
 
 from hwan.config import GeneratorConfig
 from hwan.config.networks import Init
@@ -21,15 +22,13 @@ NormLayer = nn.BatchNorm2d | nn.InstanceNorm2d | nn.GroupNorm | Whitening2d
 # 2014) also keeps directions apart: the weights as a matrix (out, in * k * k). "truncated" is cut off, not
 # scaled up again: the spread left is 0.88 gain, as in TensorFlow's initialiser.
 INITS: dict[Init, Callable[[Tensor, float, torch.Generator], object]] = {
-    "normal": lambda weight, gain, seed: nn.init.normal_(weight, 0.0, gain, generator=seed),
-    "truncated": lambda weight, gain, seed: nn.init.trunc_normal_(
+    "normal": lambda weight, gain, seed: init.normal_(weight, 0.0, gain, generator=seed),
+    "truncated": lambda weight, gain, seed: init.trunc_normal_(
         weight, 0.0, gain, -2 * gain, 2 * gain, generator=seed
     ),
-    "xavier": lambda weight, gain, seed: nn.init.xavier_normal_(weight, gain, generator=seed),
-    "kaiming": lambda weight, gain, seed: nn.init.kaiming_normal_(weight, generator=seed).mul_(
-        gain
-    ),
-    "orthogonal": lambda weight, gain, seed: nn.init.orthogonal_(weight, gain, generator=seed),
+    "xavier": lambda weight, gain, seed: init.xavier_normal_(weight, gain, generator=seed),
+    "kaiming": lambda weight, gain, seed: init.kaiming_normal_(weight, generator=seed).mul_(gain),
+    "orthogonal": lambda weight, gain, seed: init.orthogonal_(weight, gain, generator=seed),
 }
 
 
@@ -45,12 +44,12 @@ def initialise(net: nn.Module, config: NetConfig, seed: torch.Generator) -> None
         if isinstance(module, Conv):
             _set_weight(module, _draw(module, config, glorot and module is convs[-1], seed))
             if module.bias is not None:
-                nn.init.zeros_(module.bias)
+                init.zeros_(module.bias)
         elif (
             isinstance(module, NormLayer) and module.weight is not None
         ):  # instance norm may have none
-            nn.init.normal_(module.weight, config.gamma_mean, config.gamma_std, generator=seed)
-            nn.init.zeros_(module.bias)
+            init.normal_(module.weight, config.gamma_mean, config.gamma_std, generator=seed)
+            init.zeros_(module.bias)
 
 
 def _draw(conv: Conv, config: NetConfig, glorot: bool, seed: torch.Generator) -> Tensor:
@@ -60,7 +59,7 @@ def _draw(conv: Conv, config: NetConfig, glorot: bool, seed: torch.Generator) ->
         # side start equal, so the first upsampling is nearest and has no checkerboard.
         weight = weight[::4].contiguous()
     if glorot:
-        nn.init.xavier_uniform_(weight, generator=seed)
+        init.xavier_uniform_(weight, generator=seed)
     else:
         INITS[config.init](weight, config.gain, seed)
     return weight.repeat_interleave(4, 0) if isinstance(conv, ShuffleConv2d) else weight

@@ -45,11 +45,8 @@ class UNet(nn.Module):
         sides = image.shape[2:]
         # While exporting, sides are symbols, which a comparison would fix to one value.
         if not torch.compiler.is_compiling() and any(side % self.multiple for side in sides):
-            raise UsageError(
-                f"sides that are multiples of {self.multiple}, for this U-Net",
-                f"{sides[0]}x{sides[1]}",
-                "use a Translator, which pads and crops back",
-            )
+            wanted = f"sides that are multiples of {self.multiple}, for this U-Net"
+            raise UsageError(wanted, tuple(sides), "use a Translator, which pads and crops back")
         return torch.tanh(self.levels(image))
 
 
