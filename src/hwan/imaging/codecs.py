@@ -81,28 +81,21 @@ def _array(values: np.ndarray) -> DecodedFile:
 
 
 def _pillow(file: Image.Image, channels: int) -> DecodedFile:
-    mode, notes, alpha = file.mode, _turned(_orientation(file)), False  # before Pillow removes it
+    mode, notes = file.mode, _turned(_orientation(file))  # before Pillow removes it
     if getattr(file, "n_frames", 1) > 1:  # only some of Pillow's classes have frames
         notes.insert(0, "first frame of an animation")
     image = ImageOps.exif_transpose(file)
-    plain = channels in (1, 3)
     if mode.startswith("I") or mode == "F":
         return DecodedFile(_array(np.array(image)).values, mode, notes=tuple(notes))
-    if image.has_transparency_data:
-        alpha = not plain
-        if plain or mode != "LA":
-            image = image.convert("RGBA")
-        if plain:
-            notes.append(ALPHA_NOTE)
-            image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    plain, alpha = {1: "L", 3: "RGB"}.get(channels), image.has_transparency_data
+    if alpha and plain:
+        notes.append(ALPHA_NOTE)
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image.convert("RGBA"))
     elif mode == "CMYK":
         notes.append("CMYK converted without a profile")
-    if plain:
-        image = image.convert("RGB" if channels == 3 else "L")
-    elif not alpha:
-        image = image.convert("L" if mode in ("1", "L") else "RGB")
-    array = np.array(image)
-    return DecodedFile(array.reshape(*array.shape[:2], -1), mode, alpha, tuple(notes))
+    opaque, clear = "L" if mode in ("1", "L") else "RGB", "LA" if mode == "LA" else "RGBA"
+    array = np.atleast_3d(np.array(image.convert(plain or (clear if alpha else opaque))))
+    return DecodedFile(array, mode, alpha and not plain, tuple(notes))
 
 
 def _orientation(file: Image.Image) -> int:
@@ -170,14 +163,13 @@ def _tiff(data: bytes, channels: int) -> DecodedFile:
         alpha = tuple(page.extrasamples) == (2,)  # unassociated: not multiplied into the colours
         values, axes = series.asarray(), series.axes
     for axis in [axis for axis in axes if axis not in "YXS"]:  # pages, slices, times
-        place = axes.index(axis)
-        count = values.shape[place]
+        count = values.shape[axes.index(axis)]
         if channels > 3 and count == channels and "S" not in axes:
             axes = axes.replace(axis, "S")
             continue
         if count > 1:
             notes.append(f"first of {count} pages")
-        values, axes = values.take(0, place), axes.replace(axis, "", 1)
+        values, axes = values.take(0, axes.index(axis)), axes.replace(axis, "", 1)
     if "S" not in axes:
         values, axes = values[..., None], axes + "S"
     values = np.moveaxis(values, [axes.index(axis) for axis in "YXS"], (0, 1, 2))

@@ -101,8 +101,7 @@ class Winograd(torch.autograd.Function):
             six = (B.t().to(image) @ by_image.view(b, 6, -1)).view(b, 6, -1, h // 4, w + 2)
             six = six.permute(0, 2, 3, 1, 4)  # (B, C, strips, 6, W)
             # Rows 4 and 5 lie in the next strip.
-            by_image = image.new_zeros(b, image.shape[1], h // 4 + 1, 4, w + 2)
-            by_image[:, :, :-1] = six[:, :, :, :4]
+            by_image = pad(six[:, :, :, :4], [0, 0, 0, 0, 0, 1])
             by_image[:, :, 1:, :2] += six[:, :, :, 4:]
             by_image = by_image.flatten(2, 3)[:, :, : image.shape[2]]
         if by_weight is not None:
