@@ -84,6 +84,16 @@ def test_a_unet_drops_out_where_it_keeps_its_width(downs: int, count: int) -> No
     assert sum(isinstance(m, nn.Dropout) for m in net.modules()) == count
 
 
+def test_checkpointing_repeats_dropout_that_stays_on() -> None:
+    net = build_generator(generator(dropout=0.5, test_dropout=True), 3, 3)
+    image, gradients = torch.randn(1, 3, 16, 16), []
+    for checkpointing in (False, True):
+        net.checkpointing = checkpointing  # type: ignore[assignment]
+        torch.manual_seed(5)
+        gradients.append(torch.autograd.grad(net(image).square().mean(), list(net.parameters())))
+    torch.testing.assert_close(*gradients)
+
+
 def test_only_skips_pass_the_bottleneck() -> None:
     image, other = torch.randn(2, 1, 3, 16, 16)
     for name, passes in (("unet", True), ("bottleneck", False), ("resnet", True), ("plain", False)):

@@ -15,7 +15,7 @@ from hwan.errors import TrainingDiverged, UsageError
 from hwan.exporting import export_onnx
 from hwan.inference.translate import Translator
 from hwan.nets import build_discriminator, build_generator
-from hwan.nets.blocks import UPSAMPLINGS
+from hwan.nets.blocks import doubling
 from hwan.nets.folder import GeneratorSpec, load_generator, save_generator
 from hwan.nets.initial import initialise
 from hwan.nets.norms import InstanceNorm2d, divisor, norm_layer
@@ -232,7 +232,7 @@ def test_the_last_convolution_may_start_as_glorots() -> None:
 @pytest.mark.parametrize("norm", ["none", "weight", "spectral"])
 def test_pixel_shuffle_starts_as_nearest(norm: Norm) -> None:
     config = small(norm, up="shuffle")
-    net = nn.Sequential(*UPSAMPLINGS["shuffle"](config, 4, 3, 3, True))
+    net = nn.Sequential(*doubling(config, 4, 3, 3, True))
     initialise(net, config, torch.Generator().manual_seed(0))
     out = net(torch.randn(1, 4, 6, 6)).detach()
     assert out.shape == (1, 3, 12, 12)

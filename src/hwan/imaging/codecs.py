@@ -17,20 +17,12 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import ExifTags, Image, ImageFile, ImageOps, TiffImagePlugin, UnidentifiedImageError
 
-from hwan.errors import UsageError
+from hwan.errors import require
 from hwan.imaging.metadata import NO_METADATA, Metadata, options
 
-SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".npy"})
-WRITERS = {
-    ".jpg": "JPEG",
-    ".jpeg": "JPEG",
-    ".png": "PNG",
-    ".webp": "WEBP",
-    ".bmp": "BMP",
-    ".tif": "TIFF",
-    ".tiff": "TIFF",
-    ".npy": "NPY",
-}
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "NPY")
+WRITERS = {".jpg": "JPEG", ".tif": "TIFF"} | {f".{name.lower()}": name for name in FORMATS}
+SUFFIXES = frozenset({*WRITERS, ".gif"})
 NPY = b"\x93NUMPY"
 TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 BITS_PER_SAMPLE, SAMPLES_PER_PIXEL, PLANAR = 258, 277, 284  # TIFF tags
@@ -82,39 +74,28 @@ def read(source: bytes | Image.Image | np.ndarray, channels: int) -> DecodedFile
 def _array(values: np.ndarray) -> DecodedFile:
     if values.dtype == np.bool_:
         values = values.astype(np.uint8) * np.uint8(255)
-    if values.ndim == 2:
-        values = values[:, :, None]
-    if values.ndim != 3 or not values.size or values.dtype.kind not in "uif":
-        raise ValueError(
-            f"an array of {values.dtype} {values.shape}; pictures are numbers (H, W) or (H, W, C)"
-        )
-    native = np.ascontiguousarray(values, values.dtype.newbyteorder("="))
+    if values.ndim not in (2, 3) or not values.size or values.dtype.kind not in "uif":
+        raise ValueError(f"{values.dtype} of shape {values.shape}; pictures are numbers (H, W, C)")
+    native = np.ascontiguousarray(np.atleast_3d(values), values.dtype.newbyteorder("="))
     return DecodedFile(native, f"{native.shape[2]} x {native.dtype}")
 
 
 def _pillow(file: Image.Image, channels: int) -> DecodedFile:
-    mode, notes, alpha = file.mode, _turned(_orientation(file)), False  # before Pillow removes it
+    mode, notes = file.mode, _turned(_orientation(file))  # before Pillow removes it
     if getattr(file, "n_frames", 1) > 1:  # only some of Pillow's classes have frames
         notes.insert(0, "first frame of an animation")
     image = ImageOps.exif_transpose(file)
-    plain = channels in (1, 3)
     if mode.startswith("I") or mode == "F":
         return DecodedFile(_array(np.array(image)).values, mode, notes=tuple(notes))
-    if image.has_transparency_data:
-        alpha = not plain
-        if plain or mode != "LA":
-            image = image.convert("RGBA")
-        if plain:
-            notes.append(ALPHA_NOTE)
-            image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    plain, alpha = {1: "L", 3: "RGB"}.get(channels), image.has_transparency_data
+    if alpha and plain:
+        notes.append(ALPHA_NOTE)
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image.convert("RGBA"))
     elif mode == "CMYK":
         notes.append("CMYK converted without a profile")
-    if plain:
-        image = image.convert("RGB" if channels == 3 else "L")
-    elif not alpha:
-        image = image.convert("L" if mode in ("1", "L") else "RGB")
-    array = np.array(image)
-    return DecodedFile(array.reshape(*array.shape[:2], -1), mode, alpha, tuple(notes))
+    opaque, clear = "L" if mode in ("1", "L") else "RGB", "LA" if mode == "LA" else "RGBA"
+    array = np.atleast_3d(np.array(image.convert(plain or (clear if alpha else opaque))))
+    return DecodedFile(array, mode, alpha and not plain, tuple(notes))
 
 
 def _orientation(file: Image.Image) -> int:
@@ -125,12 +106,11 @@ def _turned(orientation: int) -> list[str]:
     return [TURNED_NOTE] if orientation in range(2, 9) else []
 
 
-def _deep_mode(file: Image.Image) -> str:
+def _deep_mode(file: ImageFile.ImageFile) -> str:
     """The raw mode of a file of whose 16-bit values Pillow would keep one byte each; "" of others."""
-    tiles = file.tile if isinstance(file, ImageFile.ImageFile) else []
     if isinstance(file, TiffImagePlugin.TiffImageFile) and file.tag_v2.get(PLANAR, 1) == 2:
         return ""  # libtiff would give it band by band, in another mode
-    modes = [str(tile.args[0] if isinstance(tile.args, tuple) else tile.args) for tile in tiles]
+    modes = [str(tile.args[0] if isinstance(tile.args, tuple) else tile.args) for tile in file.tile]
     deep = all(re.fullmatch(r"(RGBA?|LA);16[BLN]", mode) for mode in modes)
     return modes[0] if modes and deep else ""
 
@@ -149,12 +129,9 @@ def _sixteen_bit_colour(data: bytes, mode: str, orientation: int) -> DecodedFile
 
 def _decode_as(data: bytes, rawmode: str) -> np.ndarray:
     with Image.open(io.BytesIO(data)) as file:
-        file.tile = [
-            tile._replace(
-                args=(rawmode, *tile.args[1:]) if isinstance(tile.args, tuple) else rawmode
-            )
-            for tile in file.tile
-        ]
+        for i, tile in enumerate(file.tile):
+            args = (rawmode, *tile.args[1:]) if isinstance(tile.args, tuple) else rawmode
+            file.tile[i] = tile._replace(args=args)
         # Pillow turns TIFFs while loading, and takes the orientation away.
         return _upright(np.array(file), _orientation(file))
 
@@ -182,24 +159,21 @@ def _tiff(data: bytes, channels: int) -> DecodedFile:
     with tifffile.TiffFile(io.BytesIO(data)) as file:
         series = file.series[0]
         page = file.pages.first
-        tag = page.tags.get(ExifTags.Base.Orientation)
+        orientation = page.tags.valueof(ExifTags.Base.Orientation, 1)
         alpha = tuple(page.extrasamples) == (2,)  # unassociated: not multiplied into the colours
         values, axes = series.asarray(), series.axes
     for axis in [axis for axis in axes if axis not in "YXS"]:  # pages, slices, times
-        place = axes.index(axis)
-        count = values.shape[place]
+        count = values.shape[axes.index(axis)]
         if channels > 3 and count == channels and "S" not in axes:
             axes = axes.replace(axis, "S")
             continue
         if count > 1:
             notes.append(f"first of {count} pages")
-        values, axes = values.take(0, place), axes.replace(axis, "", 1)
+        values, axes = values.take(0, axes.index(axis)), axes.replace(axis, "", 1)
     if "S" not in axes:
         values, axes = values[..., None], axes + "S"
     values = np.moveaxis(values, [axes.index(axis) for axis in "YXS"], (0, 1, 2))
-    decoded = _array(values)
-    orientation = tag.value if tag else 1
-    notes += _turned(orientation)
+    decoded, notes = _array(values), notes + _turned(orientation)
     return DecodedFile(_upright(decoded.values, orientation), decoded.mode, alpha, tuple(notes))
 
 
@@ -210,33 +184,27 @@ def holds(suffix: str, channels: int, dtype: np.dtype) -> bool:
     lose some of it all the same.)
     """
     file_format = WRITERS[suffix.lower()]
-    if file_format in ("TIFF", "NPY"):
-        return True
-    return channels in (1, 3) and (
-        dtype == np.uint8 or (file_format == "PNG" and dtype == np.uint16)
-    )
+    depths = (np.uint8, np.uint16) if file_format == "PNG" else (np.uint8,)
+    return file_format in ("TIFF", "NPY") or (channels in (1, 3) and dtype in depths)
 
 
-def write(pixels: np.ndarray, suffix: str, tags: Metadata = NO_METADATA) -> bytes:
+def encode(pixels: np.ndarray, suffix: str = ".png", tags: Metadata = NO_METADATA) -> bytes:
     """Pixels (H, W, C) of uint8, uint16 or float32 as a file's bytes, in the format of ``suffix``,
     with the ``tags`` that the format has a place for.
 
     JPEG and WebP at quality 95. Raises ``UsageError`` for a format that does not hold them.
     """
-    if suffix.lower() not in WRITERS:
-        raise UsageError("an output format of " + ", ".join(WRITERS), suffix, "use .png")
+    known = f"an output format of {', '.join(WRITERS)}"
+    require(suffix.lower() in WRITERS, known, suffix, "use .png")
     file_format, channels = WRITERS[suffix.lower()], pixels.shape[2]
-    if not holds(suffix, channels, pixels.dtype):
-        bits = "8 or 16 bit" if file_format == "PNG" else "8 bit"
-        raise UsageError(
-            f"1 or 3 channels of {bits}, which {file_format} holds",
-            f"{channels} x {pixels.dtype}",
-            "use .tiff or .npy"
-            + ("" if file_format == "PNG" or channels not in (1, 3) else ", or .png"),
-        )
+    bits = "8 or 16 bit" if file_format == "PNG" else "8 bit"
+    wanted, received = f"1 or 3 channels of {bits} in {suffix}", f"{channels} x {pixels.dtype}"
+    fix = "use .tiff or .npy, or .png of 16-bit grey and RGB"
+    require(holds(suffix, channels, pixels.dtype), wanted, received, fix)
     out, more = io.BytesIO(), options(tags, file_format, channels)
+    flat = pixels[:, :, 0] if channels == 1 else pixels
     if file_format == "NPY":
-        np.save(out, pixels[:, :, 0] if channels == 1 else pixels, allow_pickle=False)
+        np.save(out, flat, allow_pickle=False)
     elif pixels.dtype == np.uint8 and channels in (1, 3):
         to_pil(pixels).save(out, file_format, quality=95, **more)
     elif file_format == "PNG":
@@ -246,7 +214,7 @@ def write(pixels: np.ndarray, suffix: str, tags: Metadata = NO_METADATA) -> byte
 
         tifffile.imwrite(
             out,
-            pixels[:, :, 0] if channels == 1 else pixels,
+            flat,
             photometric="rgb" if channels == 3 else "minisblack",
             planarconfig="contig" if channels > 1 else None,
             extrasamples=[0] * (channels - 1) if channels not in (1, 3) else None,
@@ -281,10 +249,7 @@ def to_pil(pixels: np.ndarray) -> Image.Image:
     Raises ``UsageError`` for what Pillow has no mode for.
     """
     channels = pixels.shape[2]
-    if channels != 1 and (channels != 3 or pixels.dtype != np.uint8):
-        raise UsageError(
-            "1 channel of any depth, or 3 of 8 bit, for a Pillow image",
-            f"{channels} x {pixels.dtype}",
-            "take the array instead, or write the file",
-        )
+    fits = channels == 1 or (channels == 3 and pixels.dtype == np.uint8)
+    wanted, received = "1 channel or 8-bit RGB for a Pillow image", f"{channels} x {pixels.dtype}"
+    require(fits, wanted, received, "take the array instead, or write the file")
     return Image.fromarray(pixels[:, :, 0] if channels == 1 else pixels)

@@ -20,7 +20,8 @@ from torch import Tensor
 
 from hwan.config import UNIT, PixelFormat, ValueRange
 from hwan.files import write_atomic
-from hwan.imaging.codecs import DecodedFile, holds, read, to_pil, write
+from hwan.imaging.codecs import DecodedFile, holds, read, to_pil
+from hwan.imaging.codecs import encode as encode
 from hwan.imaging.depths import DTYPES as DTYPES
 from hwan.imaging.depths import FULL as FULL
 from hwan.imaging.depths import LUMA as LUMA
@@ -99,20 +100,10 @@ def _read(source: Path | bytes | Image.Image | np.ndarray, channels: int, name: 
         raise unreadable(name, error) from error
 
 
-def encode(pixels: Pixels, suffix: str = ".png", tags: Metadata = NO_METADATA) -> bytes:
-    """Pixels as an image file's bytes, in their own depth; ``suffix`` names the format.
-
-    Raises ``UsageError`` for a format that does not hold them (JPEG for 16 bit).
-    """
-    return write(pixels, suffix, tags)
-
-
 def suffix_for(pixel_format: PixelFormat, wanted: str = ".png") -> str:
     """``wanted`` where that format holds pictures of ``pixel_format``, else ".png", else ".tiff"."""
-    for suffix in (wanted, ".png"):
-        if holds(suffix, pixel_format.channels, DTYPES[pixel_format.depth]):
-            return suffix
-    return ".tiff"
+    channels, dtype = pixel_format.channels, DTYPES[pixel_format.depth]
+    return next(suffix for suffix in (wanted, ".png", ".tiff") if holds(suffix, channels, dtype))
 
 
 def save(pixels: Pixels, path: Path, tags: Metadata = NO_METADATA) -> None:
@@ -128,19 +119,13 @@ def resize(pixels: Pixels, height: int, width: int) -> Pixels:
     """
     if pixels.shape[:2] == (height, width):
         return pixels
-    size = (width, height)
+    size, cubic = (width, height), Image.Resampling.BICUBIC
     if pixels.dtype == np.uint8 and pixels.shape[2] in (1, 3):
-        out = np.array(to_pil(pixels).resize(size, Image.Resampling.BICUBIC))
-        return out.reshape(height, width, pixels.shape[2])
-    planes = [
-        Image.fromarray(np.ascontiguousarray(pixels[:, :, c], np.float32))
-        for c in range(pixels.shape[2])
-    ]
-    values = np.stack([np.array(p.resize(size, Image.Resampling.BICUBIC)) for p in planes], 2)
-    least, greatest = (
-        (0, FULL[pixels.dtype]) if pixels.dtype in FULL else (pixels.min(), pixels.max())
-    )
-    return rounded(values.clip(least, greatest), pixels.dtype)
+        return np.atleast_3d(np.array(to_pil(pixels).resize(size, cubic)))
+    planes = np.ascontiguousarray(np.moveaxis(pixels, 2, 0), np.float32)
+    values = np.stack([np.array(Image.fromarray(plane).resize(size, cubic)) for plane in planes], 2)
+    ends = (0, FULL[pixels.dtype]) if pixels.dtype in FULL else (pixels.min(), pixels.max())
+    return rounded(values.clip(*ends), pixels.dtype)
 
 
 def to_tensor(
@@ -150,13 +135,9 @@ def to_tensor(
 
     uint8 counts as 0..255, uint16 as 0..65535, float32 as from ``value_range[0]`` to ``value_range[1]``.
     """
-    values = batch.permute(0, 3, 1, 2).float()
-    if batch.dtype == torch.uint8:
-        return values / 127.5 - 1
-    if batch.dtype == torch.uint16:
-        return values / 32767.5 - 1
-    low, high = value_range
-    return (values - low) / ((high - low) / 2) - 1
+    whole = {torch.uint8: (0, 255), torch.uint16: (0, 65535)}
+    low, high = whole.get(batch.dtype, value_range)
+    return (batch.permute(0, 3, 1, 2).float() - low) / ((high - low) / 2) - 1
 
 
 def to_pixels(

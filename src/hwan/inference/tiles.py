@@ -27,7 +27,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from hwan.errors import UsageError
+from hwan.errors import UsageError, require
 from hwan.nets.strips import Chain, Local, OwnStatistics, in_strips
 
 CHANNELS = 64  # a strip of ``tile`` holds tile x tile pixels of so many channels
@@ -78,9 +78,8 @@ class FixedNorm(nn.Module):
         if norm.weight is not None:
             scale = scale * norm.weight.detach().cpu().double()
         shift = torch.zeros_like(mean) if norm.bias is None else norm.bias.detach()
-        self.mean, self.scale, self.shift = (
-            v.to(like)[:, None, None] for v in (mean, scale, shift)
-        )
+        mean, scale, shift = (v.to(like)[:, None, None] for v in (mean, scale, shift))
+        self.mean, self.scale, self.shift = mean, scale, shift
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
         return (x - self.mean) * self.scale + self.shift
@@ -112,11 +111,8 @@ def strips(net: nn.Module, image: FeatureMap, tile: int) -> Iterator[Float[Tenso
     except OSError as error:
         if error.errno != errno.ENOSPC:
             raise
-        raise UsageError(
-            "room for the layers of an image larger than memory, which lie in a temporary file",
-            f"no space left in {gettempdir()}",
-            "set TMPDIR to a folder on a larger disk",
-        ) from error
+        wanted, received = "room for layers in a temporary file", f"no space in {gettempdir()}"
+        raise UsageError(wanted, received, "set TMPDIR to a folder on a larger disk") from error
 
 
 def _check(net: nn.Module) -> None:
@@ -144,15 +140,12 @@ class Run:
         """``x`` with ``layer`` applied or deferred."""
         declared = in_strips(layer)
         if isinstance(declared, Chain):
-            start = Deferred(self.computed(x)) if declared.join else x
-            x = start
+            start = x = Deferred(self.computed(x)) if declared.join else x
             for inner in declared.layers:
                 x = self.through(inner, x)
             if declared.join == "add":
                 return Deferred(self.computed(x, start.source))
-            if declared.join == "stack":
-                return Deferred(_stacked(start.source, self.computed(x)))
-            return x
+            return Deferred(_stacked(start.source, self.computed(x))) if declared.join else x
         if isinstance(declared, OwnStatistics):
             source = self.computed(x)
             if source.moments is None:  # the image itself, or a skip and what it goes around
@@ -164,9 +157,9 @@ class Run:
         assert declared is not None
         # Two convolutions at once would each reach further; a strip that goes around the image's
         # edge (circular padding) fits no layer that stops there.
-        second = (declared.channels or declared.pads) and any(how.channels for _, how in x.layers)
-        around = declared.wraps and any(how.reach for _, how in x.layers)
-        if second or around:
+        before = [how for _, how in x.layers]
+        second = (declared.channels or declared.pads) and any(how.channels for how in before)
+        if second or (declared.wraps and any(how.reach for how in before)):
             x = Deferred(self.computed(x))
         return Deferred(x.source, (*x.layers, (layer, declared)))
 
@@ -213,14 +206,10 @@ class Run:
                 y = source.read(begin, stop)
             for layer, _ in x.layers:
                 y = layer(y)
-            expected = ((stop - begin) * up // down, width)
-            if y.shape[2:] != expected:
-                raise UsageError(
-                    f"rows and columns {expected} of {[type(layer).__name__ for layer, _ in x.layers]}, "
-                    "as hwan.nets.strips declares them",
-                    tuple(y.shape[2:]),
-                    "translate a smaller image at once, without --tile; or correct the declaration",
-                )
+            size, names = tuple(y.shape[2:]), [type(layer).__name__ for layer, _ in x.layers]
+            declared = ((stop - begin) * up // down, width)
+            wanted = f"rows and columns {declared} of {names}, as hwan.nets.strips declares them"
+            require(size == declared, wanted, size, "translate without --tile, or declare it right")
             shift = begin * up // down
             y = y[:, :, first - shift : end - shift]
             yield y if plus is None else y + plus.read(first, end)
@@ -229,20 +218,15 @@ class Run:
 def _needed(layers: list[Local], first: int, end: int) -> tuple[int, int]:
     """The input rows behind output rows [first, end), some of them beyond the image."""
     for how in reversed(layers):
-        first, end = (
-            first * how.down // how.up - how.reach,
-            -(-end * how.down // how.up) + how.reach,
-        )
+        first = first * how.down // how.up - how.reach
+        end = -(-end * how.down // how.up) + how.reach
     return first, end
 
 
 def _around(begin: int, stop: int, height: int) -> Iterator[tuple[int, int]]:
     """Rows [begin, stop) of an image that repeats itself, as pieces of the image."""
-    while begin < stop:
-        first = begin % height
-        end = min(height, first + stop - begin)
-        yield first, end
-        begin += end - first
+    for top in range(begin // height * height, stop, height):
+        yield max(begin - top, 0), min(stop - top, height)
 
 
 def _stacked(x: FeatureMap, y: FeatureMap) -> FeatureMap:

@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from torch.nn.functional import conv2d, dropout, pad
 
 from hwan.config import GeneratorConfig
-from hwan.config.networks import Activation, Padding, Upsampling
+from hwan.config.networks import Activation, Padding
 from hwan.nets.fast.convs import PaddedConv2d
-from hwan.nets.norms import NetConfig, constrain
+from hwan.nets.norms import NetConfig, constrain, norm_layer
 
 
 class ReflectionPad2d(nn.ReflectionPad2d):
@@ -96,23 +96,18 @@ class Blur(nn.Module):
         self.register_buffer("kernel", kernel, persistent=False)
 
     def forward(self, x: Float[Tensor, "b c y x"]) -> Float[Tensor, "b c h w"]:
-        return conv2d(
-            pad(x, [1, 1, 1, 1], "reflect"), self.kernel, stride=2, groups=len(self.kernel)
-        )
+        padded = pad(x, [1, 1, 1, 1], "reflect")
+        return conv2d(padded, self.kernel, stride=2, groups=len(self.kernel))
 
 
-class AlwaysDropout(nn.Module):
+class AlwaysDropout(nn.Dropout):
     """Dropout while training and when translating: pix2pix's noise z (Isola et al. 2017, section 3.1).
 
     It draws from torch's own random generator, so two translations of one image differ.
     """
 
-    def __init__(self, p: float) -> None:
-        super().__init__()
-        self.p = p
-
-    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
-        return dropout(x, self.p, training=True)
+    def forward(self, input: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+        return dropout(input, self.p, training=True)
 
 
 def dropout_layers(config: GeneratorConfig) -> list[nn.Module]:
@@ -120,6 +115,11 @@ def dropout_layers(config: GeneratorConfig) -> list[nn.Module]:
     if not config.dropout:
         return []
     return [AlwaysDropout(config.dropout) if config.test_dropout else nn.Dropout(config.dropout)]
+
+
+def norm_and_activation(config: NetConfig, channels: int) -> list[nn.Module]:
+    """What follows a convolution, (B, channels, H, W) to the same."""
+    return [norm_layer(config, channels), ACTIVATIONS[config.activation]()]
 
 
 def padded_conv(
@@ -131,58 +131,31 @@ def padded_conv(
 
 
 def zero_conv(
-    config: NetConfig,
-    channels_in: int,
-    channels_out: int,
-    kernel: int,
-    stride: int,
-    bias: bool,
-    same: bool,
+    config: NetConfig, channels_in: int, channels_out: int, kernel: int, stride: int, bias: bool
 ) -> nn.Module:
     """A convolution with zeros around: one pixel on every side, or TensorFlow's "same"."""
-    conv = (
-        SameConv2d(channels_in, channels_out, kernel, stride, bias=bias)
-        if same
-        else nn.Conv2d(channels_in, channels_out, kernel, stride, 1, bias=bias)
-    )
-    return constrain(conv, config.norm)
+    padding = config.strided_padding if isinstance(config, GeneratorConfig) else config.padding
+    kind, zeros = (SameConv2d, 0) if padding == "same" else (nn.Conv2d, 1)
+    return constrain(kind(channels_in, channels_out, kernel, stride, zeros, bias=bias), config.norm)
 
 
-Up = Callable[[GeneratorConfig, int, int, int, bool], list[nn.Module]]
-
-
-def _transposed(
+def doubling(
     config: GeneratorConfig, channels_in: int, channels_out: int, kernel: int, bias: bool
 ) -> list[nn.Module]:
-    conv = (
-        SameTransposed2d(channels_in, channels_out, kernel, 2, bias=bias)
-        if config.strided_padding == "same"
-        else nn.ConvTranspose2d(channels_in, channels_out, kernel, 2, 1, kernel % 2, bias=bias)
-    )
-    return [constrain(conv, config.norm)]
+    """Layers that double the size: (B, channels_in, H, W) to (B, channels_out, 2 H, 2 W).
 
-
-def _resized(
-    config: GeneratorConfig, channels_in: int, channels_out: int, kernel: int, bias: bool
-) -> list[nn.Module]:
-    up = nn.Upsample(scale_factor=2, mode=config.up)
-    return [up, *padded_conv(config, channels_in, channels_out, 3, bias)]
-
-
-def _shuffle(
-    config: GeneratorConfig, channels_in: int, channels_out: int, kernel: int, bias: bool
-) -> list[nn.Module]:
-    conv = ShuffleConv2d(channels_in, 4 * channels_out, 3, bias=bias)
-    return [PADDINGS[config.padding](1), constrain(conv, config.norm), nn.PixelShuffle(2)]
-
-
-# (config, channels in, channels out, kernel, bias) -> layers that double the size. "transposed" is
-# the papers' fractionally-strided convolution, the only one to use ``kernel`` (3 in the ResNet, 4 in
-# the U-Net); resize-convolution is of Odena et al. 2016, "Deconvolution and Checkerboard Artifacts";
-# "shuffle" of Shi et al. 2016, section 3.2. "bilinear" doubles as CUT's blurred upsampling does.
-UPSAMPLINGS: dict[Upsampling, Up] = {
-    "transposed": _transposed,
-    "nearest": _resized,
-    "bilinear": _resized,
-    "shuffle": _shuffle,
-}
+    "transposed" is the papers' fractionally-strided convolution, the only one to use ``kernel`` (3 in
+    the ResNet, 4 in the U-Net). "shuffle" is of Shi et al. 2016, section 3.2. "nearest" and "bilinear"
+    resize and then convolve (Odena et al. 2016, "Deconvolution and Checkerboard Artifacts"); "bilinear"
+    doubles as CUT's blurred upsampling does.
+    """
+    if config.up == "transposed":
+        same = config.strided_padding == "same"
+        kind, cut, more = (SameTransposed2d, 0, 0) if same else (nn.ConvTranspose2d, 1, kernel % 2)
+        conv = kind(channels_in, channels_out, kernel, 2, cut, more, bias=bias)
+        return [constrain(conv, config.norm)]
+    if config.up == "shuffle":
+        spread = constrain(ShuffleConv2d(channels_in, 4 * channels_out, 3, bias=bias), config.norm)
+        return [PADDINGS[config.padding](1), spread, nn.PixelShuffle(2)]
+    resize = nn.Upsample(scale_factor=2, mode=config.up)
+    return [resize, *padded_conv(config, channels_in, channels_out, 3, bias)]

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from hwan.config import DiscriminatorConfig
-from hwan.nets.blocks import ACTIVATIONS, zero_conv
-from hwan.nets.norms import constrain, needs_bias, norm_layer
-
-Logits = Tensor | tuple[Tensor, ...]
+from hwan.nets.blocks import ACTIVATIONS, norm_and_activation, zero_conv
+from hwan.nets.norms import NetConfig, constrain, needs_bias
 
 
 def patchgan(config: DiscriminatorConfig, channels: int) -> nn.Sequential:
@@ -23,36 +22,27 @@ def patchgan(config: DiscriminatorConfig, channels: int) -> nn.Sequential:
     """
     layers, width = _strided(config, channels)
     wider = config.filters * min(2**config.layers, 8)
-    last = zero_conv(config, wider, 1, 4, 1, True, config.padding == "same")
+    last = zero_conv(config, wider, 1, 4, 1, True)
     return nn.Sequential(*layers, *_normed(config, width, wider, 1), last)
 
 
-def _normed(
-    config: DiscriminatorConfig, channels_in: int, channels_out: int, stride: int
-) -> list[nn.Module]:
+def _normed(config: NetConfig, channels_in: int, channels_out: int, stride: int) -> list[nn.Module]:
     """A convolution, its norm and activation."""
-    bias, same = needs_bias(config.norm), config.padding == "same"
-    return [
-        zero_conv(config, channels_in, channels_out, 4, stride, bias, same),
-        norm_layer(config, channels_out),
-        ACTIVATIONS[config.activation](),
-    ]
+    conv = zero_conv(config, channels_in, channels_out, 4, stride, needs_bias(config.norm))
+    return [conv, *norm_and_activation(config, channels_out)]
 
 
 def _strided(config: DiscriminatorConfig, channels: int) -> tuple[list[nn.Module], int]:
     """``config.layers`` halvings, and the width they end in."""
-    first = zero_conv(config, channels, config.filters, 4, 2, True, config.padding == "same")
-    layers, width = [first, ACTIVATIONS[config.activation]()], config.filters
-    for i in range(1, config.layers):
-        wider = config.filters * min(2**i, 8)
+    widths = [config.filters * min(2**i, 8) for i in range(config.layers)]
+    first = zero_conv(config, channels, config.filters, 4, 2, True)
+    layers = [first, ACTIVATIONS[config.activation]()]
+    for width, wider in pairwise(widths):
         layers += _normed(config, width, wider, 2)
-        width = wider
-    return layers, width
+    return layers, widths[-1]
 
 
-def _point(
-    config: DiscriminatorConfig, channels_in: int, channels_out: int, bias: bool
-) -> nn.Module:
+def _point(config: NetConfig, channels_in: int, channels_out: int, bias: bool) -> nn.Module:
     return constrain(nn.Conv2d(channels_in, channels_out, 1, bias=bias), config.norm)
 
 
@@ -67,8 +57,7 @@ def pixel(config: DiscriminatorConfig, channels: int) -> nn.Sequential:
         _point(config, channels, width, True),
         ACTIVATIONS[config.activation](),
         _point(config, width, 2 * width, bias),
-        norm_layer(config, 2 * width),
-        ACTIVATIONS[config.activation](),
+        *norm_and_activation(config, 2 * width),
         _point(config, 2 * width, 1, bias),
     )
 
@@ -120,11 +109,8 @@ class Ensemble(nn.Module):
         self.members = nn.ModuleList(members)
 
     def forward(self, image: Float[Tensor, "b c h w"]) -> tuple[Tensor, ...]:
-        logits: list[Tensor] = []
-        for member in self.members:
-            own: Logits = member(image)
-            logits += own if isinstance(own, tuple) else [own]
-        return tuple(logits)
+        members = [member(image) for member in self.members]
+        return tuple(t for own in members for t in (own if isinstance(own, tuple) else [own]))
 
 
 DISCRIMINATORS: dict[str, Callable[[DiscriminatorConfig, int], nn.Module]] = {

@@ -10,7 +10,8 @@ from __future__ import annotations
 import hashlib
 import json
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ from hwan.nets import build_generator
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
 FORMAT_1, FORMAT = "hwan-generator-1", "hwan-generator-2"
 HEADER_KEY = "hwan"  # of the spec, in the safetensors header
+AGAIN = "copy the whole generator folder again"
 
 
 class OldGeneratorFormat(OutdatedFile):
@@ -71,12 +73,8 @@ class GeneratorSpec:
     def __post_init__(self) -> None:
         require(self.direction in ("ab", "ba"), "direction ab or ba", self.direction, "correct it")
         at_least("generator folder", self, channels_in=1, channels_out=1, images=0, figures_at=0)
-        require(
-            isinstance(self.size, tuple) and len(self.size) == 2 and min(self.size) > 0,
-            "size as (height, width), both at least 1",
-            self.size,
-            "give (256, 256), say",
-        )
+        sides = isinstance(self.size, tuple) and len(self.size) == 2 and min(self.size) > 0
+        require(sides, "size as (height, width), of 1 up", self.size, "give (256, 256), say")
         for name, letter in zip(("domain_in", "domain_out"), self.direction, strict=True):
             if not vars(self)[name]:
                 object.__setattr__(self, name, letter.upper())
@@ -99,13 +97,11 @@ def direction_of(name: str) -> str:
 
 def save_generator(folder: Path, net: nn.Module, spec: GeneratorSpec) -> None:
     """Write ``net`` and its spec into ``folder``, in format 2. Each file is replaced as a whole."""
-    tensors = {
-        name: tensor.detach().cpu().contiguous() for name, tensor in net.state_dict().items()
-    }
+    tensors = {name: tensor.cpu().contiguous() for name, tensor in net.state_dict().items()}
     values = to_dict(replace(spec, format=FORMAT, checksum=""))
     values["checksum"] = _checksum(values, tensors)
-    header = {HEADER_KEY: json.dumps(values)}
-    write_atomic(folder / WEIGHTS, safetensors.torch.save(tensors, header))
+    weights = safetensors.torch.save(tensors, {HEADER_KEY: json.dumps(values)})
+    write_atomic(folder / WEIGHTS, weights)
     write_json(folder / CONFIG, values)
 
 
@@ -124,68 +120,53 @@ def load_generator(folder: Path) -> tuple[nn.Module, GeneratorSpec]:
     that do not belong together, and for weights that are damaged or not finite.
     """
     spec, saved, tensors = _read(folder)
-    path = folder / WEIGHTS
-    if saved and saved.get("checksum") != _checksum(saved, tensors):
-        raise _broken(path, "other values than were saved (their checksum differs)")
-    for name, tensor in tensors.items():
-        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
-            raise _broken(path, f"{name} has a value that is not a finite number")
-    try:
+    with _whole(folder / WEIGHTS):
+        if saved and saved.get("checksum") != _checksum(saved, tensors):
+            raise ValueError("other values than were saved (their checksum differs)")
+        for name, tensor in tensors.items():
+            if not torch.isfinite(tensor).all():
+                raise ValueError(f"{name} has a value that is not a finite number")
         net = build_generator(spec.generator, spec.channels_in, spec.channels_out)
         net.load_state_dict(tensors)
-    except RuntimeError as error:
-        raise _broken(path, str(error)[:300]) from error
     return net.eval().requires_grad_(False), spec
 
 
 def _read(folder: Path) -> tuple[GeneratorSpec, dict[str, Any], dict[str, Tensor]]:
     """The spec, the values in the header of the weights (of format 1 none), and the tensors."""
     config, weights = folder / CONFIG, folder / WEIGHTS
-    require(
-        weights.is_file(),
-        f"a generator folder with {WEIGHTS} at {folder}",
-        "no such file",
-        "check the path, or copy the whole folder again",
-    )
-    try:
-        with safetensors.safe_open(weights, "pt") as file:
-            saved = json.loads((file.metadata() or {}).get(HEADER_KEY, "{}"))
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (OSError, safetensors.SafetensorError, ValueError) as error:
-        raise _broken(weights, str(error)[:300]) from error
+    wanted = f"a generator folder with {WEIGHTS} at {folder}"
+    require(weights.is_file(), wanted, "no such file", f"check the path, or {AGAIN}")
+    with _whole(weights), safetensors.safe_open(weights, "pt") as file:
+        saved = json.loads((file.metadata() or {}).get(HEADER_KEY, "{}"))
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     # A kill before the first config.json was written leaves the weights, which are enough.
     values = read_json(config) if config.is_file() or not saved else saved
     for source, found in ((config, values), (weights, saved or values)):
         name = found.get("format") if isinstance(found, dict) else None
-        if name not in (FORMAT, FORMAT_1):
-            raise UsageError(
-                f"the format {FORMAT} or {FORMAT_1} in {source}",
-                name or "no format",
-                "update hwan, if a later version wrote it; else give a generator folder",
-            )
+        wanted = f"the format {FORMAT} or {FORMAT_1} in {source}"
+        fix = "update hwan, if a later version wrote it; else give a generator folder"
+        require(name in (FORMAT, FORMAT_1), wanted, name or "no format", fix)
     if saved:
         # Another checksum: a kill came between the two files, or they were copied from two folders.
         values = values if values.get("checksum") == saved.get("checksum") else saved
-    elif values["format"] == FORMAT:
-        raise _broken(weights, f"weights without the checksum that {config.name} names")
     else:
-        warnings.warn(
-            f"{folder}: format 1, which has no checksum; write format 2 by hwan export --to folder",
-            OldGeneratorFormat,
-            stacklevel=4,
-        )
+        checksum = f"the checksum that {config} names in {weights}"
+        require(values["format"] == FORMAT_1, checksum, "none", AGAIN)
+        note = f"{folder}: format 1 has no checksum; hwan export --to folder writes format 2"
+        warnings.warn(note, OldGeneratorFormat, stacklevel=4)
         size = values.get("size")
-        square = [size, size] if isinstance(size, int) else size
-        values = values | {"format": FORMAT, "size": square}
+        values |= {"format": FORMAT, "size": [size, size] if isinstance(size, int) else size}
     return from_dict(GeneratorSpec, values, str(config)), saved, tensors
 
 
-def _broken(path: Path, reason: str) -> UsageError:
-    return UsageError(
-        f"whole weights at {path}, as {CONFIG} describes them",
-        reason,
-        "copy the whole generator folder again",
-    )
+@contextmanager
+def _whole(weights: Path) -> Iterator[None]:
+    """What goes wrong in the block is a ``UsageError`` about ``weights``."""
+    try:
+        yield
+    except (OSError, RuntimeError, ValueError, safetensors.SafetensorError) as error:
+        expected = f"whole weights at {weights}, as {CONFIG} describes them"
+        raise UsageError(expected, str(error)[:300], AGAIN) from error
 
 
 def _checksum(values: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> str:

@@ -47,30 +47,28 @@ class InstanceNorm2d(nn.InstanceNorm2d):
 # of one image, with a scale and shift for each channel; a transformer's layer norm is over the channels of
 # one token (here: one pixel), with a scale for each element. Where there is no layer, an identity keeps a
 # Sequential's indices the same for every norm.
-NORMS: dict[Norm, Callable[[NetConfig, int], nn.Module]] = {
-    "instance": lambda config, channels: InstanceNorm2d(channels, config.norm_eps),
-    "instance-affine": lambda config, channels: InstanceNorm2d(
-        channels, config.norm_eps, affine=True
+NORMS: dict[Norm, Callable[[NetConfig, int, float], nn.Module]] = {
+    "instance": lambda config, channels, eps: InstanceNorm2d(channels, eps),
+    "instance-affine": lambda config, channels, eps: InstanceNorm2d(channels, eps, affine=True),
+    "batch": lambda config, channels, eps: nn.BatchNorm2d(
+        channels, eps, track_running_stats=running(config)
     ),
-    "batch": lambda config, channels: nn.BatchNorm2d(
-        channels, config.norm_eps, track_running_stats=running(config)
+    "layer": lambda config, channels, eps: nn.GroupNorm(1, channels, eps),
+    "group": lambda config, channels, eps: nn.GroupNorm(
+        divisor(channels, config.groups), channels, eps
     ),
-    "layer": lambda config, channels: nn.GroupNorm(1, channels, config.norm_eps),
-    "group": lambda config, channels: nn.GroupNorm(
-        divisor(channels, config.groups), channels, config.norm_eps
+    "whitening": lambda config, channels, eps: Whitening2d(
+        channels, divisor(channels, config.whitening_channels), eps, running(config)
     ),
-    "whitening": lambda config, channels: Whitening2d(
-        channels, divisor(channels, config.whitening_channels), config.norm_eps, running(config)
-    ),
-    "weight": lambda config, channels: nn.Identity(),
-    "spectral": lambda config, channels: nn.Identity(),
-    "none": lambda config, channels: nn.Identity(),
+    "weight": lambda config, channels, eps: nn.Identity(),
+    "spectral": lambda config, channels, eps: nn.Identity(),
+    "none": lambda config, channels, eps: nn.Identity(),
 }
 
 
 def norm_layer(config: NetConfig, channels: int) -> nn.Module:
     """(B, channels, H, W) to the same, normalised as ``config.norm`` says."""
-    return NORMS[config.norm](config, channels)
+    return NORMS[config.norm](config, channels, config.norm_eps)
 
 
 def needs_bias(norm: Norm) -> bool:

@@ -15,12 +15,12 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from hwan.config import GeneratorConfig
-from hwan.errors import UsageError
+from hwan.errors import require
 from hwan.nets.blocks import (
-    ACTIVATIONS,
-    UPSAMPLINGS,
     Blur,
+    doubling,
     dropout_layers,
+    norm_and_activation,
     padded_conv,
     zero_conv,
 )
@@ -40,8 +40,7 @@ class ResidualBlock(nn.Module):
         bias = needs_bias(config.norm)
         self.body = nn.Sequential(
             *padded_conv(config, channels, channels, 3, bias),
-            norm_layer(config, channels),
-            ACTIVATIONS[config.activation](),
+            *norm_and_activation(config, channels),
             *dropout_layers(config),
             *padded_conv(config, channels, channels, 3, bias),
             norm_layer(config, channels),
@@ -65,14 +64,11 @@ class Resnet(nn.Sequential):
             for layer in self:
                 image = layer(image)
             return image
-        parts: list[nn.Module] = []
         for is_block, group in groupby(self, lambda layer: isinstance(layer, ResidualBlock)):
-            layers = list(group)
-            parts += layers if is_block else [nn.Sequential(*layers)]
-        for part in parts:
-            # A part that draws nothing needs no random state, which a recorded CUDA graph may not read.
-            draws = any(isinstance(layer, nn.Dropout) for layer in part.modules())
-            image = checkpoint(part, image, use_reentrant=False, preserve_rng_state=draws)
+            for part in group if is_block else [nn.Sequential(*group)]:
+                # A part that draws nothing needs no random state, which a CUDA graph may not read.
+                draws = any(isinstance(layer, nn.Dropout) for layer in part.modules())
+                image = checkpoint(part, image, use_reentrant=False, preserve_rng_state=draws)
         return image
 
 
@@ -86,25 +82,23 @@ def resnet(config: GeneratorConfig, channels_in: int, channels_out: int) -> Resn
     bias, width = needs_bias(config.norm), config.filters
     layers = [
         *padded_conv(config, channels_in, width, config.stem, bias),
-        norm_layer(config, width),
-        ACTIVATIONS[config.activation](),
+        *norm_and_activation(config, width),
     ]
     for _ in range(config.downs):
         # Zeros here whatever config.padding says, as in the reference code: one pixel all around, of
         # which the last row is not reached; Keras' "same" has them at the bottom and right instead.
-        same, blur = config.strided_padding == "same", config.down == "blur"
+        blur = config.down == "blur"
         layers += [
-            zero_conv(config, width, 2 * width, 3, 1 if blur else 2, bias, same),
-            norm_layer(config, 2 * width),
-            ACTIVATIONS[config.activation](),
+            zero_conv(config, width, 2 * width, 3, 1 if blur else 2, bias),
+            *norm_and_activation(config, 2 * width),
             *([Blur(2 * width)] if blur else []),
         ]
         width *= 2
     layers += [ResidualBlock(width, config) for _ in range(config.blocks)]
     for _ in range(config.downs):
-        layers += UPSAMPLINGS[config.up](config, width, width // 2, 3, bias)
+        layers += doubling(config, width, width // 2, 3, bias)
         width //= 2
-        layers += [norm_layer(config, width), ACTIVATIONS[config.activation]()]
+        layers += norm_and_activation(config, width)
     # The last convolution has a bias in the paper's code and in Keras' example alike.
     layers += [*padded_conv(config, width, channels_out, config.stem), nn.Tanh()]
     return Resnet(*layers)
@@ -118,23 +112,15 @@ def features(
     The network runs no further than the last of them. ``contrastive_layers`` has the numbers that
     CUT uses. Raises ``UsageError`` for a network that is no Sequential, and a number it has not.
     """
-    if not isinstance(net, nn.Sequential):
-        raise UsageError(
-            "a generator that is an nn.Sequential, from which features are read",
-            type(net).__name__,
-            "give generator.name resnet or plain",
-        )
-    wanted = set(layers)
-    if not wanted or min(wanted) < 0 or max(wanted) >= len(net):
-        raise UsageError(
-            f"numbers of layers from 0 to {len(net) - 1}", list(layers), "correct the numbers"
-        )
-    found = []
-    for i, layer in enumerate(net.children()):
-        if i > max(wanted):
-            break
+    fix = "give generator.name resnet or plain"
+    require(isinstance(net, nn.Sequential), "a generator of type nn.Sequential", type(net), fix)
+    chain, found = list(net.children()), []
+    known = bool(layers) and all(0 <= i < len(chain) for i in layers)
+    wanted = f"numbers of layers from 0 to {len(chain) - 1}"
+    require(known, wanted, list(layers), "correct the numbers")
+    for i, layer in enumerate(chain[: max(layers) + 1]):
         image = layer(image)
-        if i in wanted:
+        if i in layers:
             found.append(image.clone())  # the activation after it may work in place
     return found
 

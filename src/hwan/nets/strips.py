@@ -14,14 +14,7 @@ from typing import Any, Literal
 from torch import nn
 from torch.nn.utils.parametrize import type_before_parametrizations
 
-from hwan.nets.blocks import (
-    AlwaysDropout,
-    Blur,
-    ReflectionPad2d,
-    SameConv2d,
-    SameTransposed2d,
-    ShuffleConv2d,
-)
+from hwan.nets import blocks
 from hwan.nets.fast.convs import PaddedConv2d
 from hwan.nets.norms import InstanceNorm2d
 from hwan.nets.resnet import ResidualBlock, Resnet
@@ -92,28 +85,21 @@ def _norm(layer: nn.BatchNorm2d | nn.InstanceNorm2d) -> Strips:
 
 
 POINTWISE = (nn.Identity, nn.ReLU, nn.LeakyReLU, nn.ELU, nn.GELU, nn.SiLU, nn.Tanh, nn.Sigmoid, nn.Dropout,
-             AlwaysDropout)  # fmt: skip
+             blocks.AlwaysDropout)  # fmt: skip
+PADS = (blocks.ReflectionPad2d, nn.ReplicationPad2d, nn.ZeroPad2d, nn.CircularPad2d)
 STRIPS: dict[type[nn.Module], Callable[[Any], Strips]] = {
     **dict.fromkeys(POINTWISE, lambda layer: Local()),
-    ReflectionPad2d: _padding,
-    nn.ReplicationPad2d: _padding,
-    nn.ZeroPad2d: _padding,
-    nn.CircularPad2d: _padding,
-    nn.Conv2d: _conv,
-    PaddedConv2d: _conv,
-    SameConv2d: _conv,
-    ShuffleConv2d: _conv,
-    nn.ConvTranspose2d: _transposed,
-    SameTransposed2d: _transposed,
+    **dict.fromkeys(PADS, _padding),
+    **dict.fromkeys((nn.Conv2d, PaddedConv2d, blocks.SameConv2d, blocks.ShuffleConv2d), _conv),
+    **dict.fromkeys((nn.ConvTranspose2d, blocks.SameTransposed2d), _transposed),
+    **dict.fromkeys((nn.Sequential, Resnet), lambda chain: Chain(tuple(chain))),
     nn.Upsample: _upsample,
     nn.PixelShuffle: lambda layer: Local(up=layer.upscale_factor),
-    Blur: lambda layer: Local(1, down=2),
+    blocks.Blur: lambda layer: Local(1, down=2),
     nn.BatchNorm2d: _norm,
     InstanceNorm2d: _norm,
     nn.GroupNorm: lambda layer: OwnStatistics(),
     Whitening2d: lambda layer: Local() if layer.running and not layer.training else None,
-    nn.Sequential: lambda chain: Chain(tuple(chain)),
-    Resnet: lambda chain: Chain(tuple(chain)),
     ResidualBlock: lambda block: Chain((block.body,), "add" if block.skip else ""),
     Level: lambda level: Chain((level.down, level.inner, level.up), "stack" if level.skip else ""),
     UNet: lambda net: Chain((net.levels, nn.Tanh())),

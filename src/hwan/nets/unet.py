@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from hwan.config import GeneratorConfig
 from hwan.errors import UsageError
-from hwan.nets.blocks import ACTIVATIONS, UPSAMPLINGS, dropout_layers, zero_conv
+from hwan.nets.blocks import ACTIVATIONS, doubling, dropout_layers, zero_conv
 from hwan.nets.norms import needs_bias, norm_layer
 
 
@@ -45,11 +45,8 @@ class UNet(nn.Module):
         sides = image.shape[2:]
         # While exporting, sides are symbols, which a comparison would fix to one value.
         if not torch.compiler.is_compiling() and any(side % self.multiple for side in sides):
-            raise UsageError(
-                f"sides that are multiples of {self.multiple}, for this U-Net",
-                f"{sides[0]}x{sides[1]}",
-                "use a Translator, which pads and crops back",
-            )
+            wanted = f"sides that are multiples of {self.multiple}, for this U-Net"
+            raise UsageError(wanted, tuple(sides), "use a Translator, which pads and crops back")
         return torch.tanh(self.levels(image))
 
 
@@ -61,7 +58,6 @@ def unet(config: GeneratorConfig, channels_in: int, channels_out: int) -> UNet:
     at the halvings and transposed doublings; ``padding`` serves the other doublings.
     """
     bias, skip = needs_bias(config.norm), config.family.skips
-    same = config.strided_padding == "same"
     widths = [config.filters * min(2**i, 8) for i in range(config.downs)]
     inner: nn.Module = nn.Identity()
     for i in range(config.downs - 1, -1, -1):
@@ -71,14 +67,14 @@ def unet(config: GeneratorConfig, channels_in: int, channels_out: int) -> UNet:
             # Not in place: the skip shows the input as it is. (The reference code's does work in
             # place, which changes nothing there: the ReLU after the skip cuts the rest off.)
             *([] if outermost else [_leaky(config)]),
-            zero_conv(config, outer, widths[i], 4, 2, bias, same),
+            zero_conv(config, outer, widths[i], 4, 2, bias),
             *([] if outermost or innermost else [norm_layer(config, widths[i])]),
         ]
         width = widths[i] if innermost or not skip else 2 * widths[i]
         out = channels_out if outermost else outer
         up = [
             ACTIVATIONS[config.activation](),
-            *UPSAMPLINGS[config.up](config, width, out, 4, bias or outermost),
+            *doubling(config, width, out, 4, bias or outermost),
             *([] if outermost else [norm_layer(config, out)]),
             # The paper's decoder drops out in its first three blocks (CD512, appendix 6.1.1); the
             # reference code in the ones that keep 8 x filters, but the innermost: three of 8 downs.

@@ -64,10 +64,8 @@ class Whitening2d(nn.Module):
     def __init__(self, channels: int, group: int, eps: float, running: bool = True) -> None:
         super().__init__()
         self.group, self.eps, self.running = group, eps, running
-        self.weight, self.bias = (
-            nn.Parameter(torch.ones(channels)),
-            nn.Parameter(torch.zeros(channels)),
-        )
+        self.weight = nn.Parameter(torch.ones(channels))
+        self.bias = nn.Parameter(torch.zeros(channels))
         if running:
             groups = channels // group
             self.register_buffer("running_mean", torch.zeros(groups, group, 1))

@@ -36,15 +36,12 @@ B = torch.tensor(
         [0, -2, -1, 2, 1, 0],
         [0, 2, -1, -2, 1, 0],
         [0, 4, 0, -5, 0, 1],
-    ],
-    dtype=torch.float64,
+    ]
 )
-G = torch.tensor(
-    [[6, 0, 0], [-4, -4, -4], [-4, 4, -4], [1, 2, 4], [1, -2, 4], [0, 0, 24]], dtype=torch.float64
-) / torch.tensor([24, 24, 24, 24, 24, 24], dtype=torch.float64).unsqueeze(1)
+TIMES_24 = [[6.0, 0, 0], [-4, -4, -4], [-4, 4, -4], [1, 2, 4], [1, -2, 4], [0, 0, 24]]
+G = torch.tensor(TIMES_24, dtype=torch.float64) / 24
 A = torch.tensor(
-    [[1, 1, 1, 1, 1, 0], [0, 1, -1, 2, -2, 0], [0, 1, 1, 4, 4, 0], [0, 1, -1, 8, -8, 1]],
-    dtype=torch.float64,
+    [[1, 1, 1, 1, 1, 0], [0, 1, -1, 2, -2, 0], [0, 1, 1, 4, 4, 0], [0, 1, -1, 8, -8, 1]]
 )
 
 
@@ -94,21 +91,17 @@ class Winograd(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None]:
-        image, weight = ctx.saved_tensors
+        (image, weight), needed = ctx.saved_tensors, ctx.needs_input_grad
         gradient = _to_fours(gradient, 0)
         b, out, h, w = gradient.shape
         four = gradient.reshape(b, out, h // 4, 4, w).permute(0, 3, 1, 2, 4).reshape(b, 4, -1)
         six = (A.t().to(four) @ four).view(b, 6 * out, h // 4, w)
-        by_image, by_weight = _gradients(
-            six, _six_rows(image), _six_taps(weight), 6, ctx.needs_input_grad
-        )
+        by_image, by_weight = _gradients(six, _six_rows(image), _six_taps(weight), needed, 6)
         if by_image is not None:
             six = (B.t().to(image) @ by_image.view(b, 6, -1)).view(b, 6, -1, h // 4, w + 2)
-            six = six.permute(
-                0, 2, 3, 1, 4
-            )  # (B, C, strips, 6, W): rows 4 and 5 lie in the next strip
-            by_image = image.new_zeros(b, image.shape[1], h // 4 + 1, 4, w + 2)
-            by_image[:, :, :-1] = six[:, :, :, :4]
+            six = six.permute(0, 2, 3, 1, 4)  # (B, C, strips, 6, W)
+            # Rows 4 and 5 lie in the next strip.
+            by_image = pad(six[:, :, :, :4], [0, 0, 0, 0, 0, 1])
             by_image[:, :, 1:, :2] += six[:, :, :, 4:]
             by_image = by_image.flatten(2, 3)[:, :, : image.shape[2]]
         if by_weight is not None:
@@ -151,15 +144,10 @@ class NarrowOut(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None]:
-        image, weight = ctx.saved_tensors
+        (image, weight), needed = ctx.saved_tensors, ctx.needs_input_grad
         out, c, k, _ = weight.shape
-        b, _, h, w = gradient.shape
-        rows = gradient.new_zeros(b, k, out, h + k - 1, w)
-        for i in range(k):
-            rows[:, i, :, i : i + h] = gradient
-        by_image, by_weight = _gradients(
-            rows.flatten(1, 2), image, _rows_out(weight), 1, ctx.needs_input_grad
-        )
+        rows = torch.cat([pad(gradient, [0, 0, i, k - 1 - i]) for i in range(k)], 1)
+        by_image, by_weight = _gradients(rows, image, _rows_out(weight), needed)
         if by_weight is not None:
             by_weight = by_weight.view(k, out, c, k).permute(1, 2, 0, 3).contiguous()
         return by_image, by_weight
@@ -175,12 +163,13 @@ class NarrowIn(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None]:
-        image, weight = ctx.saved_tensors
-        c, k = weight.shape[1:3]
-        _, by_weight = _gradients(gradient, image, weight, 1, (False, ctx.needs_input_grad[1]))
-        if not ctx.needs_input_grad[0]:
+        (image, weight), needed = ctx.saved_tensors, ctx.needs_input_grad
+        _, by_weight = _gradients(gradient, image, weight, (False, needed[1]))
+        if not needed[0]:
             return None, by_weight
-        rows, h = conv_transpose2d(gradient, _rows_in(weight)), gradient.shape[2]
+        c, k = weight.shape[1:3]
+        taps = weight.permute(0, 2, 1, 3).flatten(1, 2).unsqueeze(2)  # (O, k C, 1, k)
+        rows, h = conv_transpose2d(gradient, taps), gradient.shape[2]
         by_image = torch.zeros_like(image)
         for i in range(k):
             by_image[:, :, i : i + h] += rows[:, i * c : (i + 1) * c]
@@ -189,18 +178,11 @@ class NarrowIn(torch.autograd.Function):
 
 def _rows_out(weight: Tensor) -> Tensor:
     """(O, C, k, k) to (k O, C, 1, k)."""
-    out, c, k, _ = weight.shape
-    return weight.permute(2, 0, 1, 3).reshape(k * out, c, 1, k)
-
-
-def _rows_in(weight: Tensor) -> Tensor:
-    """(O, C, k, k) to (O, k C, 1, k)."""
-    out, c, k, _ = weight.shape
-    return weight.permute(0, 2, 1, 3).reshape(out, k * c, 1, k)
+    return weight.permute(2, 0, 1, 3).flatten(0, 1).unsqueeze(2)
 
 
 def _gradients(
-    out: Tensor, image: Tensor, weight: Tensor, groups: int, needed: tuple[bool, ...]
+    out: Tensor, image: Tensor, weight: Tensor, needed: tuple[bool, ...], groups: int = 1
 ) -> Any:
     """Of a convolution without padding, by ``image`` and by ``weight``; None where not needed."""
     return torch.ops.aten.convolution_backward(
