@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import importlib
+import platform
 import random
 from types import ModuleType
 from typing import Literal
 
 import numpy as np
+import PIL
 import torch
 
 from hwan.config import Precision
@@ -25,15 +27,10 @@ def pick_device(name: str = "auto") -> torch.device:
         device = torch.empty(0, device=name).device  # "cuda" with its number
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         reason = str(error).splitlines()[0]
-        raise UsageError(
-            "a device that this machine has",
-            f"{name} ({reason})",
-            "leave --device out, or give cpu, cuda or mps",
-        ) from error
-    if device.type == "cuda":
-        torch.cuda.set_device(
-            device
-        )  # streams, graphs and the check for bf16 use the current device
+        fix = "leave --device out, or give cpu, cuda or mps"
+        raise UsageError("a device that this machine has", f"{name} ({reason})", fix) from error
+    if device.type == "cuda":  # streams, graphs and the check for bf16 use the current device
+        torch.cuda.set_device(device)
     return device
 
 
@@ -71,8 +68,6 @@ def seed_all(seed: int) -> None:
 
 def describe(device: torch.device) -> str:
     """The machine in words, for logs and reports."""
-    import platform
-
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine()
     return (
         f"{device.type} ({name}), {torch.get_num_threads()} CPU threads, "
@@ -105,19 +100,12 @@ def need(module: str, extra: str, job: str) -> ModuleType:
     try:
         return importlib.import_module(module)
     except ImportError as error:
-        raise UsageError(
-            f"the {extra} extra, which {job} needs",
-            f"{module} is not installed",
-            f"pip install 'hwan[{extra}]'",
-        ) from error
+        expected, fix = f"the {extra} extra, which {job} needs", f"pip install 'hwan[{extra}]'"
+        raise UsageError(expected, f"{module} is not installed", fix) from error
 
 
 def environment(device: torch.device) -> dict[str, str]:
     """What a training ran on, by name: machine, versions, threads."""
-    import platform
-
-    import PIL
-
     from hwan import __version__
 
     return {

@@ -170,9 +170,9 @@ def test_an_edited_config_counts(folder: Path) -> None:
     ("change", "text"),
     [
         ({"channels_out": 1}, "model.safetensors"),
-        ({"channels_in": -1}, "channels_in is at least 1"),
+        ({"channels_in": -1}, "channels_in of at least 1"),
         ({"generator": {"filters": 4}}, "model.safetensors"),
-        ({"generator": {"filters": 2, "stem": 4}}, "generator.stem is an odd"),
+        ({"generator": {"filters": 2, "stem": 4}}, "an odd generator.stem"),
         ({"generator": {"filter": 2}}, "perhaps you meant 'filters'"),
         ({"generator": {"name": "unnet"}}, "'resnet'"),
         ({"chanels_in": 3}, "perhaps you meant 'channels_in'"),

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal
 from tyro.conf import Positional
 
 from hwan.cli.options import HELP, parse
-from hwan.errors import UsageError, at_least, nearest
+from hwan.errors import Count, UsageError, Whole, check_options, nearest
 
 if TYPE_CHECKING:
     from hwan.study.claim import Claim
@@ -26,7 +26,7 @@ class Study:
 
     claims: Positional[tuple[str, ...]]
     """Names of claims, or all."""
-    seeds: int = 3
+    seeds: Count = 3
     """Trainings of each variant; with fewer than 2 no verdict is given."""
     scale: Literal["small", "full"] = "small"
     """small: minutes a claim on two CPU cores; full: the paper's networks, for a GPU."""
@@ -36,13 +36,13 @@ class Study:
     """Folder for cells, report and results."""
     resume: bool = False
     """Keep finished cells and continue interrupted trainings, instead of making all anew."""
-    processes: int = 0
+    processes: Whole = 0
     """Cells made in parallel; 0: as many as cores, or one on a GPU."""
     device: str = "auto"
     """auto, cpu, cuda or mps."""
 
     def __post_init__(self) -> None:
-        at_least("study", self, seeds=1, processes=0)
+        check_options("study", self)
 
 
 def study(args: list[str]) -> int:

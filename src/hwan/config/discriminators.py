@@ -69,13 +69,11 @@ class DiscriminatorFamily:
 
 def _patch_least(config: DiscriminatorConfig) -> int:
     # The two last convolutions take a pixel each, unless their padding is "same".
-    least: int = (3 if config.padding == "zero" else 2) * 2**config.layers
-    return least
+    return (3 if config.padding == "zero" else 2) << config.layers
 
 
 def _patch_side(config: DiscriminatorConfig, size: int) -> int:
-    side: int = size // 2**config.layers - (config.padding == "zero")
-    return side
+    return (size >> config.layers) - (config.padding == "zero")
 
 
 DISCRIMINATOR_FAMILIES: dict[DiscriminatorName, DiscriminatorFamily] = {

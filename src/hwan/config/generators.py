@@ -55,32 +55,20 @@ class GeneratorConfig(NetworkConfig):
     def __post_init__(self) -> None:
         check_options("generator", self)
         downs, least = self.downs, self.family.least_downs
-        require(
-            downs >= least,
-            f"generator.downs of at least {least} for {self.name}",
-            downs,
-            f"give {least}",
-        )
+        expected = f"generator.downs of at least {least} for {self.name}"
+        require(downs >= least, expected, downs, f"give {least}")
         require(self.stem % 2 == 1, "an odd generator.stem", self.stem, "give 3, 5 or 7")
         require(
             not self.dropout or self.family.dropout_places(self) > 0,
-            "a network that generator.dropout acts in: inside a resnet's blocks, or where a U-Net doubles "
-            "without narrowing, from 6 generator.downs on",
+            "blocks in a resnet or 6 or more downs in a U-Net, which generator.dropout acts in",
             f"generator.name {self.name}, blocks {self.blocks}, downs {downs}, dropout {self.dropout}",
             "give more --generator.blocks or --generator.downs, or --generator.dropout 0",
         )
-        require(
-            not self.test_dropout or self.dropout > 0,
-            "generator.dropout above 0 for generator.test_dropout",
-            self.dropout,
-            "give --generator.dropout 0.5",
-        )
-        require(
-            not self.test_batch_statistics or self.norm_record.mixes_batch,
-            "generator.norm batch or whitening for generator.test_batch_statistics",
-            self.norm,
-            "give --generator.no-test-batch-statistics: other norms translate as they train",
-        )
+        drops, fix = not self.test_dropout or self.dropout > 0, "give --generator.dropout 0.5"
+        require(drops, "a dropout for generator.test_dropout", self.dropout, fix)
+        mixes = not self.test_batch_statistics or self.norm_record.mixes_batch
+        expected = "norm batch or whitening for generator.test_batch_statistics"
+        require(mixes, expected, self.norm, "give --generator.no-test-batch-statistics")
 
     @property
     def family(self) -> GeneratorFamily:
