@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import dataclass, replace
+from itertools import chain, count
 from pathlib import Path
 from typing import Literal
 
@@ -12,7 +13,7 @@ from hwan.cli.options import parse
 from hwan.cli.tables import print_summaries
 from hwan.config import Config
 from hwan.config.recipes import RECIPES
-from hwan.errors import UsageError
+from hwan.errors import UsageError, require
 
 TRAIN, TEST = 400, 40  # images of each domain
 OVERHEAD = 40.0  # seconds of a demo that are not training, on two cores
@@ -63,9 +64,8 @@ def demo(args: list[str]) -> int:
         print(f"     left out: {error}")
     print("5/5  translate a whole picture", flush=True)
     # It is larger than any crop of the training, and not in it.
-    whole = (
-        photos()["coffee"] if given.task == "webtoon" else landscape(10**6 + given.seed, 256, False)
-    )
+    photo = given.task == "webtoon"
+    whole = photos()["coffee"] if photo else landscape(10**6 + given.seed, 256, False)
     save(whole, out / "picture.png")
     save(load(run, given.device).pixels(whole), out / "translated.png")
     print(f"""
@@ -83,11 +83,8 @@ what next
 
 def _free(out: Path) -> Path:
     """``out``, or the first of ``out-2``, ``out-3`` … that is not there yet."""
-    number, free = 1, out
-    while free.exists():
-        number += 1
-        free = out.with_name(f"{out.name}-{number}")
-    return free
+    numbered = (out.with_name(f"{out.name}-{number}") for number in count(2))
+    return next(path for path in chain([out], numbered) if not path.exists())
 
 
 def _shortened(config: Config, minutes: float, device: str) -> Config:
@@ -96,12 +93,9 @@ def _shortened(config: Config, minutes: float, device: str) -> Config:
     from hwan.training.plan import seconds_a_step
 
     seconds = minutes * 60 - OVERHEAD
-    if not seconds > 0:
-        raise UsageError(
-            "--minutes with time for more than data, test and export",
-            f"{minutes:g}",
-            f"give {OVERHEAD / 60 + 0.5:.1f} or more, or leave it out",
-        )
+    expected = "--minutes with time for more than data, test and export"
+    fix = f"give {OVERHEAD / 60 + 0.5:.1f} or more, or leave it out"
+    require(seconds > 0, expected, f"{minutes:g}", fix)
     step = seconds_a_step(config, pick_device(device), limit=math.inf)
     epochs = seconds * config.train.batch / step / TRAIN
     return replace(config, train=replace(config.train, epochs=epochs))

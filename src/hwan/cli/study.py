@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal
 from tyro.conf import Positional
 
 from hwan.cli.options import HELP, parse
-from hwan.errors import Count, UsageError, Whole, check_options, nearest
+from hwan.errors import Count, Whole, check_options, nearest, require
 
 if TYPE_CHECKING:
     from hwan.study.claim import Claim
@@ -71,11 +71,9 @@ def pick(names: tuple[str, ...]) -> list[Claim]:
     """The claims of these names, in the note's order. Raises ``UsageError`` with the nearest name."""
     from hwan.study.claims import CLAIMS
 
-    if not names:
-        raise UsageError("names of claims, or all", "none", nearest("", CLAIMS))
-    for name in names:
-        if name != "all" and name not in CLAIMS:
-            raise UsageError("the name of a claim, or all", name, nearest(name, CLAIMS))
+    for name in names or ("",):
+        known, fix = name in ("all", *CLAIMS), nearest(name, CLAIMS)
+        require(known, "the name of a claim, or all", name or "none", fix)
     return [c for c in CLAIMS.values() if "all" in names or c.name in names]
 
 
@@ -92,7 +90,7 @@ def run(given: Study) -> int:
     if given.data:
         locate(given.data)  # refuses what is no data set
     device = pick_device(given.device).type
-    processes = given.processes or (max(1, os.cpu_count() or 1) if device == "cpu" else 1)
+    processes = given.processes or (os.cpu_count() or 1 if device == "cpu" else 1)
     data = tuple(folder.resolve() for folder in given.data)
     settings = Settings(given.out.resolve(), SCALES[given.scale], data, device)
     work = [job for claim in chosen for job in jobs(claim, given.seeds, settings)]

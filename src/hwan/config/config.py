@@ -63,13 +63,10 @@ def _check_method(config: Config) -> None:
         # What is off unless somebody turns it on was meant to teach something.
         readers = [name for name, r in METHOD_RECORDS.items() if option.name in r.loss_options]
         name, value = f"loss.{option.name}", vars(config.loss)[option.name]
-        read = not readers or config.method in readers
-        require(
-            read or bool(option.default) or not value,
-            f"method {' or '.join(readers)} for {name}",
-            f"method {config.method}, {name} {value}, which it does not read",
-            f"leave {name} out",
-        )
+        harmless = not readers or config.method in readers or bool(option.default) or not value
+        expected = f"method {' or '.join(readers)} for {name}"
+        received = f"method {config.method}, {name} {value}, which it does not read"
+        require(harmless, expected, received, f"leave {name} out")
     identity = config.loss.identity > 0 and "identity" in record.loss_options
     for needed, reader, fix in (
         (record.same_channels, f"method {config.method}", "take another method"),
@@ -78,12 +75,9 @@ def _check_method(config: Config) -> None:
         expected = f"as many channels in A as in B for {reader}"
         require(not needed or a == b, expected, f"A {a}, B {b}", fix)
     generator = config.generator
-    require(
-        not record.needs_features or generator.family.features,
-        f"a generator built in sequence, whose features method {config.method} reads",
-        f"generator.name {generator.name}",
-        "give --generator.name resnet",
-    )
+    expected = f"a generator built in sequence, whose features method {config.method} reads"
+    received, fix = f"generator.name {generator.name}", "give --generator.name resnet"
+    require(not record.needs_features or generator.family.features, expected, received, fix)
 
 
 def _check_networks(config: Config) -> None:
@@ -96,14 +90,12 @@ def _check_networks(config: Config) -> None:
     require(not mixing, expected, config.discriminator.norm, fix)
     generator, family = config.generator, config.generator.family
     # Blocks that are computed twice would move running estimates twice.
-    moving = generator.norm_record.updates_in_forward
-    require(
-        not config.speed.gradient_checkpointing or (family.gradient_checkpointing and not moving),
-        "generator.name resnet or plain, and a norm without running estimates, "
-        "for speed.gradient_checkpointing",
-        f"generator.name {generator.name}, generator.norm {generator.norm}",
-        "leave speed.gradient_checkpointing out, or give a smaller train.batch with train.accumulate",
-    )
+    again = family.gradient_checkpointing and not generator.norm_record.updates_in_forward
+    wanted = "generator.name resnet or plain, and a norm without running estimates"
+    expected = f"{wanted}, for speed.gradient_checkpointing"
+    received = f"generator.name {generator.name}, generator.norm {generator.norm}"
+    fix = "leave it out, or give a smaller train.batch with train.accumulate"
+    require(again or not config.speed.gradient_checkpointing, expected, received, fix)
 
 
 def _check_sizes(config: Config) -> None:
@@ -116,15 +108,16 @@ def _check_sizes(config: Config) -> None:
     expected = f"a multiple of {multiple} for data.size, of at least {least}, {network}"
     fix = f"give --data.size {max(8, least, round(size / multiple) * multiple)}"
     require(size % multiple == 0 and size >= least, expected, size, fix)
-    least, layers = discriminator.least, discriminator.layers
+    least, layers = discriminator.family.least(discriminator), discriminator.layers
     network = f"a {discriminator.name} discriminator of {layers} layers"
     fix = f"give a larger size or --discriminator.layers {layers - 1}"
     require(size >= least, f"data.size of at least {least} for {network}", size, fix)
     for section, net in (("generator", generator), ("discriminator", discriminator)):
         samples, channels = config.train.batch * net.normed_side(size) ** 2, net.whitening_channels
-        require(
-            not net.norm_record.whitens or samples > channels,
-            f"more than {channels} pixels in a batch at the {section}'s smallest normalised layer",
-            f"{samples} (data.size {size}, train.batch {config.train.batch})",
-            f"give a larger size or batch, or --{section}.whitening_channels {max(1, samples - 1)}",
+        enough = not net.norm_record.whitens or samples > channels
+        expected = (
+            f"more than {channels} pixels in a batch at the {section}'s smallest normed layer"
         )
+        received = f"{samples} (data.size {size}, train.batch {config.train.batch})"
+        option = f"--{section}.whitening_channels {max(1, samples - 1)}"
+        require(enough, expected, received, f"give a larger size or batch, or {option}")

@@ -59,19 +59,13 @@ class LossConfig:
         for name, value in vars(self).items():  # no loss has a negative weight, new ones included
             number = isinstance(value, int | float)
             require(not number or value >= 0, f"loss.{name} of at least 0", value, "give 0")
-        names = get_args(Augmentation)
-        require(
-            isinstance(self.diffaugment, tuple) and set(self.diffaugment) <= set(names),
-            f"some of {', '.join(names)} for loss.diffaugment",
-            self.diffaugment,
-            "give --loss.diffaugment colour translation cutout, or leave it out",
-        )
-        require(
-            self.gan != "wgan-gp" or self.gp > 0,
-            "loss.gp above 0, the gradient penalty that the Wasserstein objective needs",
-            f"loss.gp {self.gp}",
-            "give --loss.gp 10, the paper's",
-        )
+        given, names = self.diffaugment, get_args(Augmentation)
+        expected = f"some of {', '.join(names)} for loss.diffaugment"
+        fix = "give --loss.diffaugment colour translation cutout, or leave it out"
+        require(isinstance(given, tuple) and set(given) <= set(names), expected, given, fix)
+        expected = "loss.gp above 0, the gradient penalty that the Wasserstein objective needs"
+        fix = "give --loss.gp 10, the paper's"
+        require(self.gan != "wgan-gp" or self.gp > 0, expected, f"loss.gp {self.gp}", fix)
 
 
 @dataclass(frozen=True)
