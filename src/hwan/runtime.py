@@ -79,20 +79,18 @@ def advice(error: RuntimeError) -> str:
     """Expectation, cause and fix, where torch's ``error`` comes from the machine (too little memory, no
     compiler); else ""."""
     first = next(iter(str(error).strip().splitlines()), "")
-    expected = ""
     if "out of memory" in first or "can't allocate memory" in first:
-        expected, fix = (
+        expected, less = (
             "enough memory",
-            "`hwan plan` says before a training what fits; --train.batch 1 with --train.accumulate, "
-            "--speed.gradient_checkpointing and a smaller --data.size need less, and so does "
-            "translate --tile 256",
+            "--train.batch 1 with --train.accumulate, a smaller --data.size",
         )
+        fix = f"{less}, --speed.gradient_checkpointing or translate --tile 256; see hwan plan"
     elif any(cls.__name__ == "TorchDynamoException" for cls in type(error).__mro__):
-        expected, fix = (
-            "what speed.compile needs: a C++ compiler on a CPU, Triton on a GPU",
-            "install what is missing, or leave --speed.compile out",
-        )
-    return f"{expected}\n  received: {first}\n  fix: {fix}" if expected else ""
+        expected = "what speed.compile needs: a C++ compiler on a CPU, Triton on a GPU"
+        fix = "install what is missing, or leave --speed.compile out"
+    else:
+        return ""
+    return f"{expected}\n  received: {first}\n  fix: {fix}"
 
 
 def need(module: str, extra: str, job: str) -> ModuleType:

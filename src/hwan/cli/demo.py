@@ -48,7 +48,8 @@ def demo(args: list[str]) -> int:
     config = replace(config, train=replace(config.train, seed=given.seed))
     if given.minutes:
         config = _shortened(config, given.minutes, given.device)
-    out = _free(given.out)
+    numbered = (given.out.with_name(f"{given.out.name}-{number}") for number in count(2))
+    out = next(path for path in chain([given.out], numbered) if not path.exists())
     run, data = out / "run", out / "data"
     print(f"1/5  data: {given.task} into {data}", flush=True)
     TASKS[given.task](data, size=config.data.size, train=TRAIN, test=TEST, seed=given.seed)
@@ -79,12 +80,6 @@ what next
   your data   hwan data check DIR        (DIR holds trainA trainB testA testB)
               hwan train small --data DIR --out runs/first""")
     return 0
-
-
-def _free(out: Path) -> Path:
-    """``out``, or the first of ``out-2``, ``out-3`` … that is not there yet."""
-    numbered = (out.with_name(f"{out.name}-{number}") for number in count(2))
-    return next(path for path in chain([out], numbered) if not path.exists())
 
 
 def _shortened(config: Config, minutes: float, device: str) -> Config:

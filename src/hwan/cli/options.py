@@ -41,8 +41,7 @@ C = TypeVar("C", bound=OverConfig)
 def parse(kind: type[O], verb: str, args: list[str], **more: Any) -> O:
     """``args`` as the dataclass ``kind``; help and errors come from its fields and their texts. ``more``
     is for ``tyro.cli``."""
-    parsed: O = tyro.cli(kind, prog=f"hwan {verb}", args=args, **more)
-    return parsed
+    return tyro.cli(kind, prog=f"hwan {verb}", args=args, **more)
 
 
 def parse_over(

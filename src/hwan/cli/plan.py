@@ -48,10 +48,8 @@ def plan(args: list[str]) -> int:
         return 1
     config = fitting.config
     seconds, size = planning.pace(config, device)
-    images, batch = (
-        planning.length(config, given.data),
-        config.train.batch * config.train.accumulate,
-    )
+    images = planning.length(config, given.data)
+    batch = config.train.batch * config.train.accumulate
     scaled = "" if size == config.data.size else f", scaled from {size}x{size}"
     pace = f"{seconds:.3g} s a step of {batch} ({batch / seconds:.3g} images/s{scaled})"
     length = f"{images} images: {planning.words(images / batch * seconds)}"

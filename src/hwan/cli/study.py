@@ -46,13 +46,9 @@ class Study:
 
 
 def study(args: list[str]) -> int:
-    if not args:
+    if not args or args[0] in HELP:
         list_claims()
-        return 0
-    if args[0] in HELP:
-        list_claims()
-        print()
-    return run(parse(Study, "study", args))
+    return run(parse(Study, "study", args)) if args else 0
 
 
 def list_claims() -> None:

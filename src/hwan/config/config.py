@@ -52,13 +52,10 @@ class Config:
 def _check_method(config: Config) -> None:
     """The method can train with these data, losses and generators."""
     record, a, b = config.record, config.data.channels_a, config.data.channels_b
-    require(
-        config.data.pairs in record.pairings,
-        f"data.pairs {', '.join(record.pairings)} for method {config.method}",
-        f"data.pairs {config.data.pairs}",
-        f"give --data.pairs {record.pairings[0]}, say (names: trainA and trainB by their files' names; "
-        "sides: A left and B right in one file; self: each image is both)",
-    )
+    pairs, expected = config.data.pairs, f"data.pairs {', '.join(record.pairings)}"
+    words = "names: trainA and trainB by file names; sides: A left, B right in one file; self: both"
+    fix = f"give --data.pairs {record.pairings[0]}, say ({words})"
+    require(pairs in record.pairings, f"{expected} for method {config.method}", pairs, fix)
     for option in fields(config.loss):
         # What is off unless somebody turns it on was meant to teach something.
         readers = [name for name, r in METHOD_RECORDS.items() if option.name in r.loss_options]

@@ -118,10 +118,8 @@ METHOD_RECORDS: dict[str, MethodRecord] = {
 }
 _read = (GENERAL_LOSS_OPTIONS, *(record.loss_options for record in METHOD_RECORDS.values()))
 if _wrong := set().union(*_read) ^ {f.name for f in fields(LossConfig)}:
-    raise TypeError(
-        f"{sorted(_wrong)}: every field of LossConfig is in the loss_options of a method's record "
-        "(or in GENERAL_LOSS_OPTIONS), and every name there is a field"
-    )
+    known = "the fields of LossConfig are GENERAL_LOSS_OPTIONS and the records' loss_options"
+    raise TypeError(f"{sorted(_wrong)}: {known}")
 
 
 def record_of(method: str) -> MethodRecord:
