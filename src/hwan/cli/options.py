@@ -41,7 +41,8 @@ C = TypeVar("C", bound=OverConfig)
 def parse(kind: type[O], verb: str, args: list[str], **more: Any) -> O:
     """``args`` as the dataclass ``kind``; help and errors come from its fields and their texts. ``more``
     is for ``tyro.cli``."""
-    return tyro.cli(kind, prog=f"hwan {verb}", args=args, **more)
+    parsed: O = tyro.cli(kind, prog=f"hwan {verb}", args=args, **more)
+    return parsed
 
 
 def parse_over(

@@ -71,7 +71,7 @@ def unread(config: Config, base: Config) -> dict[str, str]:
     """The options in which ``config`` differs from ``base`` and which nothing in it reads, each with what
     would read it. One that is turned off (0, False) changes nothing and is left out."""
     own, before = options(config), options(base)
-    padding = ("generator.padding", "generator.up", list(config.generator.family.padded_ups))
+    padding: Rule = ("generator.padding", "generator.up", [*config.generator.family.padded_ups])
     return {
         name: f"{key} {' or '.join(readers)}"
         for name, key, readers in (padding, *RULES)
