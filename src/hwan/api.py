@@ -7,12 +7,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, TypeVar, get_args
+from typing import Literal, TypeVar
 
 from hwan import interop
 from hwan.config import Config, Pairing, Precision
 from hwan.config.applicability import warn_unread
-from hwan.errors import Stopped, UsageError, nearest, require
+from hwan.errors import Stopped, UsageError, check_known, require
 from hwan.evaluation import evaluate as testing
 from hwan.evaluation.distributions import distributions
 from hwan.evaluation.feature_networks import find_lpips, find_palettes, pick_features
@@ -45,13 +45,6 @@ ExportForm = Literal["onnx", "torch", "web", "folder", "reference"]
 
 def _paths(given: Paths) -> tuple[Path, ...]:
     return (Path(given),) if isinstance(given, AnyPath) else tuple(Path(path) for path in given)
-
-
-def _known(**given: tuple[object, object]) -> None:
-    """Refuse a value that is none of its type's names, which the command line refuses by itself."""
-    for option, (value, names) in given.items():
-        known = get_args(names)
-        require(value in known, f"a known {option}", repr(value), nearest(str(value), known))
 
 
 def _shown(items: Iterable[T], total: int, label: str, progress: bool) -> Iterator[T]:
@@ -115,7 +108,7 @@ def evaluate(
     folder that is neither, data without test images, and weight files that are not there.
     """
     run, images = Path(run), _paths(data)
-    _known(resizing=(resizing, Resizing))
+    check_known(resizing, Resizing, "resizing")
     layout, source = run_data(run, images, pairs, swap), read_source(run)
     total = testing.count(layout, source)
     # What may be refused comes before what takes minutes.
@@ -173,13 +166,10 @@ def translate(
     that cannot be, before anything is written.
     """
     inputs, out = _paths(inputs), Path(out)
-    require(
-        not (overwrite and resume),
-        "--overwrite, which makes all anew, or --resume, which makes what is missing",
-        "both",
-        "give one of them",
-    )
-    _known(engine=(engine, Engine), precision=(precision, Precision))
+    expected = "--overwrite, which makes all anew, or --resume, which makes what is missing"
+    require(not (overwrite and resume), expected, "both", "give one of them")
+    check_known(engine, Engine, "engine")
+    check_known(precision, Precision, "precision")
     require(batch >= 0, "--batch 0 or more", batch, "give 0 or more")
     suffix = "." + format.lower().lstrip(".") if format else ""
     runner = onnx_engine if engine == "onnx" else None
@@ -201,8 +191,7 @@ def translate(
     for clip in clips:
         frames, error = video.translate_video(translator, clip, batch, smooth), ""
         try:
-            for _ in _shown(frames, clip.frames, clip.source.name, progress):
-                pass
+            list(_shown(frames, clip.frames, clip.source.name, progress))
         except (UsageError, OSError) as problem:
             error = str(problem.received if isinstance(problem, UsageError) else problem)
         films.append(FileResult(clip.source, clip.target, error))
@@ -238,19 +227,16 @@ def export(
     of another form, and for a generator that the form cannot hold.
     """
     run, out, calibration = Path(run), Path(out), _paths(data)
-    _known(to=(to, ExportForm), precision=(precision, ExportPrecision))
+    check_known(to, ExportForm, "form")
+    check_known(precision, ExportPrecision, "precision")
     plain = precision == "fp32" and not images and not calibration
     for options, given, form in (
         ("--precision, --images and --data", not plain, "onnx"),
         ("--licence", licence != "", "folder"),
         ("--samples and --runtime", bool(samples) or runtime is not None, "web"),
     ):
-        require(
-            not given or to == form,
-            f"{options} only with --to {form}",
-            f"--to {to}",
-            "leave them out",
-        )
+        expected = f"{options} only with --to {form}"
+        require(not given or to == form, expected, f"--to {to}", "leave them out")
     folder = find_generator(run, direction or "")
     if to == "reference":
         written = interop.export_reference(folder, out)

@@ -84,22 +84,12 @@ def check_options(section: str, values: Any) -> None:
     for name, (kind, bound) in _declared(type(values)).items():  # type: ignore[arg-type]  # types do hash
         value, option = vars(values)[name], f"{section}.{name}" if section else name
         if get_origin(kind) is Literal:
-            known = get_args(kind)
-            fix = nearest(str(value), known)
-            require(value in known, f"a known name for {option}", repr(value), fix)
+            check_known(value, kind, f"name for {option}")
         if kind in _NUMBERS:
             words, holds = _NUMBERS[kind]
             require(holds(value), f"{words} for {option}", repr(value), f"give {words}")
         if bound:
             require(bound.holds(value), f"{option} {bound}", value, f"give a value {bound}")
-
-
-def at_least(section: str, values: Any, **least: float) -> None:
-    """Check the options in ``values``, and that each named one is not under its bound in ``least``."""
-    check_options(section, values)
-    for name, bound in least.items():
-        value = vars(values)[name]
-        require(value >= bound, f"{section}.{name} of at least {bound}", value, f"give {bound}")
 
 
 _NUMBERS: dict[Any, tuple[str, Callable[[Any], bool]]] = {
@@ -117,6 +107,12 @@ def _declared(cls: type) -> dict[str, tuple[Any, Bound | None]]:
         kind, *extras = get_args(hint) if get_origin(hint) is Annotated else (hint,)
         found[name] = kind, next((extra for extra in extras if isinstance(extra, Bound)), None)
     return found
+
+
+def check_known(value: object, kind: Any, what: str) -> None:
+    """Raise ``UsageError`` unless ``value`` is one of the names of ``kind``, a Literal."""
+    fix = nearest(str(value), get_args(kind))
+    require(value in get_args(kind), f"a known {what}", repr(value), fix)
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

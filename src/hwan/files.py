@@ -6,7 +6,6 @@ import csv
 import hashlib
 import io
 import json
-import math
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -39,16 +38,9 @@ def write_atomic(path: Path, data: bytes) -> None:
 def write_json(path: Path, value: Any) -> None:
     """Write ``value`` as indented JSON, whole or not at all. JSON has no nan and no infinity: both become
     null."""
-    text = json.dumps(_standard(value), indent=2, ensure_ascii=False)
+    finite = json.loads(json.dumps(value), parse_constant=lambda name: None)
+    text = json.dumps(finite, indent=2, ensure_ascii=False)
     write_atomic(path, (text + "\n").encode())
-
-
-def _standard(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _standard(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [_standard(inner) for inner in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def read_json(path: Path) -> Any:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import importlib
+import platform
 import random
 from types import ModuleType
 from typing import Literal
 
 import numpy as np
+import PIL
 import torch
 
 from hwan.config import Precision
@@ -25,15 +27,10 @@ def pick_device(name: str = "auto") -> torch.device:
         device = torch.empty(0, device=name).device  # "cuda" with its number
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         reason = str(error).splitlines()[0]
-        raise UsageError(
-            "a device that this machine has",
-            f"{name} ({reason})",
-            "leave --device out, or give cpu, cuda or mps",
-        ) from error
-    if device.type == "cuda":
-        torch.cuda.set_device(
-            device
-        )  # streams, graphs and the check for bf16 use the current device
+        fix = "leave --device out, or give cpu, cuda or mps"
+        raise UsageError("a device that this machine has", f"{name} ({reason})", fix) from error
+    if device.type == "cuda":  # streams, graphs and the check for bf16 use the current device
+        torch.cuda.set_device(device)
     return device
 
 
@@ -71,8 +68,6 @@ def seed_all(seed: int) -> None:
 
 def describe(device: torch.device) -> str:
     """The machine in words, for logs and reports."""
-    import platform
-
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine()
     return (
         f"{device.type} ({name}), {torch.get_num_threads()} CPU threads, "
@@ -84,20 +79,18 @@ def advice(error: RuntimeError) -> str:
     """Expectation, cause and fix, where torch's ``error`` comes from the machine (too little memory, no
     compiler); else ""."""
     first = next(iter(str(error).strip().splitlines()), "")
-    expected = ""
     if "out of memory" in first or "can't allocate memory" in first:
-        expected, fix = (
+        expected, less = (
             "enough memory",
-            "`hwan plan` says before a training what fits; --train.batch 1 with --train.accumulate, "
-            "--speed.gradient_checkpointing and a smaller --data.size need less, and so does "
-            "translate --tile 256",
+            "--train.batch 1 with --train.accumulate, a smaller --data.size",
         )
+        fix = f"{less}, --speed.gradient_checkpointing or translate --tile 256; see hwan plan"
     elif any(cls.__name__ == "TorchDynamoException" for cls in type(error).__mro__):
-        expected, fix = (
-            "what speed.compile needs: a C++ compiler on a CPU, Triton on a GPU",
-            "install what is missing, or leave --speed.compile out",
-        )
-    return f"{expected}\n  received: {first}\n  fix: {fix}" if expected else ""
+        expected = "what speed.compile needs: a C++ compiler on a CPU, Triton on a GPU"
+        fix = "install what is missing, or leave --speed.compile out"
+    else:
+        return ""
+    return f"{expected}\n  received: {first}\n  fix: {fix}"
 
 
 def need(module: str, extra: str, job: str) -> ModuleType:
@@ -105,19 +98,12 @@ def need(module: str, extra: str, job: str) -> ModuleType:
     try:
         return importlib.import_module(module)
     except ImportError as error:
-        raise UsageError(
-            f"the {extra} extra, which {job} needs",
-            f"{module} is not installed",
-            f"pip install 'hwan[{extra}]'",
-        ) from error
+        expected, fix = f"the {extra} extra, which {job} needs", f"pip install 'hwan[{extra}]'"
+        raise UsageError(expected, f"{module} is not installed", fix) from error
 
 
 def environment(device: torch.device) -> dict[str, str]:
     """What a training ran on, by name: machine, versions, threads."""
-    import platform
-
-    import PIL
-
     from hwan import __version__
 
     return {

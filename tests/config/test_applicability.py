@@ -40,7 +40,7 @@ def test_the_table_is_of_options_and_no_recipe_offends() -> None:
         ("cyclegan", ["--loss.gp", "5"], "loss.gan wgan-gp for loss.gp"),
         ("pix2pix", ["--generator.blocks", "4"], "generator.name resnet or plain for generator.blocks"),
         ("pix2pix", ["--generator.padding", "zero"],
-         "a generator.up that resizes or shuffles, in a U-Net for generator.padding"),
+         "generator.up nearest or bilinear or shuffle for generator.padding"),
         ("small", ["--discriminator.name", "pixel", "--discriminator.padding", "same"],
          "discriminator.name patchgan or image or multiscale for discriminator.padding"),
         ("small", ["--discriminator.groups", "8"], "discriminator.norm group for discriminator.groups"),

@@ -329,8 +329,8 @@ def test_the_token_a_full_queue_and_the_end(folders: dict[str, Path], tmp_path: 
         (["--host", "0.0.0.0"], "HWAN_TOKEN"),
         (["--host", "192.0.2.1"], "--token-file"),
         (["--token-file", "missing"], "check the path"),
-        (["--limits.queue", "0"], "fix: give 1"),
-        (["--limits.timeout-s", "-1"], "fix: give 0.001"),
+        (["--limits.queue", "0"], "give a value of at least 1"),
+        (["--limits.timeout-s", "-1"], "give a value of at least 0.001"),
         (["--limits.qeue", "3"], ""),
     ],
 )

@@ -9,7 +9,7 @@ from tyro.conf import Positional
 
 from hwan.cli.options import HELP, parse
 from hwan.config import Pairing
-from hwan.errors import UsageError
+from hwan.errors import require
 
 
 @dataclass(frozen=True)
@@ -23,11 +23,9 @@ class Check:
 
 
 def data(args: list[str]) -> int:
-    if args[:1] != ["check"] and not (args and args[0] in HELP):
-        raise UsageError(
-            "check after hwan data", " ".join(args[:1]) or "nothing", "hwan data check DIR"
-        )
-    given = parse(Check, "data check", args if args[0] in HELP else args[1:])
+    word, fix = " ".join(args[:1]), "hwan data check DIR"
+    require(word in ("check", *HELP), "check after hwan data", word or "nothing", fix)
+    given = parse(Check, "data check", args if word in HELP else args[1:])
     from hwan.data.check import check, describe
     from hwan.data.folders import locate
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import dataclass, replace
+from itertools import chain, count
 from pathlib import Path
 from typing import Literal
 
@@ -12,7 +13,7 @@ from hwan.cli.options import parse
 from hwan.cli.tables import print_summaries
 from hwan.config import Config
 from hwan.config.recipes import RECIPES
-from hwan.errors import UsageError
+from hwan.errors import UsageError, require
 
 TRAIN, TEST = 400, 40  # images of each domain
 OVERHEAD = 40.0  # seconds of a demo that are not training, on two cores
@@ -47,7 +48,8 @@ def demo(args: list[str]) -> int:
     config = replace(config, train=replace(config.train, seed=given.seed))
     if given.minutes:
         config = _shortened(config, given.minutes, given.device)
-    out = _free(given.out)
+    numbered = (given.out.with_name(f"{given.out.name}-{number}") for number in count(2))
+    out = next(path for path in chain([given.out], numbered) if not path.exists())
     run, data = out / "run", out / "data"
     print(f"1/5  data: {given.task} into {data}", flush=True)
     TASKS[given.task](data, size=config.data.size, train=TRAIN, test=TEST, seed=given.seed)
@@ -63,9 +65,8 @@ def demo(args: list[str]) -> int:
         print(f"     left out: {error}")
     print("5/5  translate a whole picture", flush=True)
     # It is larger than any crop of the training, and not in it.
-    whole = (
-        photos()["coffee"] if given.task == "webtoon" else landscape(10**6 + given.seed, 256, False)
-    )
+    photo = given.task == "webtoon"
+    whole = photos()["coffee"] if photo else landscape(10**6 + given.seed, 256, False)
     save(whole, out / "picture.png")
     save(load(run, given.device).pixels(whole), out / "translated.png")
     print(f"""
@@ -81,27 +82,15 @@ what next
     return 0
 
 
-def _free(out: Path) -> Path:
-    """``out``, or the first of ``out-2``, ``out-3`` … that is not there yet."""
-    number, free = 1, out
-    while free.exists():
-        number += 1
-        free = out.with_name(f"{out.name}-{number}")
-    return free
-
-
 def _shortened(config: Config, minutes: float, device: str) -> Config:
     """``config`` with as many epochs as fit into ``minutes``, by a dozen steps timed on noise."""
     from hwan.runtime import pick_device
     from hwan.training.plan import seconds_a_step
 
     seconds = minutes * 60 - OVERHEAD
-    if not seconds > 0:
-        raise UsageError(
-            "--minutes with time for more than data, test and export",
-            f"{minutes:g}",
-            f"give {OVERHEAD / 60 + 0.5:.1f} or more, or leave it out",
-        )
+    expected = "--minutes with time for more than data, test and export"
+    fix = f"give {OVERHEAD / 60 + 0.5:.1f} or more, or leave it out"
+    require(seconds > 0, expected, f"{minutes:g}", fix)
     step = seconds_a_step(config, pick_device(device), limit=math.inf)
     epochs = seconds * config.train.batch / step / TRAIN
     return replace(config, train=replace(config.train, epochs=epochs))

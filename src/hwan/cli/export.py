@@ -60,8 +60,6 @@ def export(args: list[str]) -> int:
         print(f"  {'input':>16}  largest and mean difference  PyTorch  this file (s)")
     for row in made.parities:
         shape = "x".join(map(str, row.shape))
-        print(
-            f"  {shape:>16}  {row.max_error:18.1e}  {row.mean_error:7.1e}"
-            f"  {row.seconds_torch:7.3f}  {row.seconds:7.3f}"
-        )
+        errors = f"{row.max_error:18.1e}  {row.mean_error:7.1e}"
+        print(f"  {shape:>16}  {errors}  {row.seconds_torch:7.3f}  {row.seconds:7.3f}")
     return 0

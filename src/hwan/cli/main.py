@@ -21,7 +21,7 @@ from hwan.cli.study import study
 from hwan.cli.train import train
 from hwan.cli.translate import translate
 from hwan.config.applicability import UnreadOption
-from hwan.errors import Failure, OutdatedFile, Stopped, UsageError, nearest
+from hwan.errors import Failure, OutdatedFile, Stopped, UsageError, nearest, require
 
 Command = Callable[[list[str]], int]
 USAGE: tuple[tuple[Command, str, str], ...] = (
@@ -74,18 +74,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(name: str, args: list[str]) -> int:
     try:
-        if name not in VERBS:
-            raise UsageError("a command of hwan's", name, nearest(name, VERBS))
+        require(name in VERBS, "a command of hwan's", name, nearest(name, VERBS))
         return VERBS[name](args)
     except Stopped as stop:
         print(stop)
         return 130
     except KeyboardInterrupt:
         problem, code = "stopped", 130
-    except UsageError as error:
-        problem, code = str(error), 2
-    except (Failure, OSError) as error:
-        problem, code = str(error), 1
+    except (UsageError, Failure, OSError) as error:
+        problem, code = str(error), 2 if isinstance(error, UsageError) else 1
     except RuntimeError as error:
         from hwan.runtime import advice  # with torch, which has raised it
 

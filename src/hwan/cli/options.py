@@ -26,7 +26,6 @@ SECTIONS = {Config: ""} | {
     section: f"{name}." for name, section in get_type_hints(Config).items() if is_dataclass(section)
 }
 """The classes of a configuration, and what their options' names begin with."""
-Change = Callable[[StructConstructorSpec, str], StructConstructorSpec]
 
 
 @dataclass(frozen=True)
@@ -39,15 +38,10 @@ class OverConfig:
 C = TypeVar("C", bound=OverConfig)
 
 
-def parse(
-    kind: type[O],
-    verb: str,
-    args: list[str],
-    default: Any = None,
-    registry: ConstructorRegistry | None = None,
-) -> O:
-    """``args`` as the dataclass ``kind``; help and errors come from its fields and their texts."""
-    parsed: O = tyro.cli(kind, prog=f"hwan {verb}", args=args, default=default, registry=registry)
+def parse(kind: type[O], verb: str, args: list[str], **more: Any) -> O:
+    """``args`` as the dataclass ``kind``; help and errors come from its fields and their texts. ``more``
+    is for ``tyro.cli``."""
+    parsed: O = tyro.cli(kind, prog=f"hwan {verb}", args=args, **more)
     return parsed
 
 
@@ -65,40 +59,34 @@ def parse_over(
     default = make(saved or _named(verb, name, args))
     verb, args = f"{verb} {name}", args[1:]
     if shown:
-        registry = None if HELP_ALL in shown else _changed(_hide_uncommon)
-        return parse(type(default), verb, ["--help"], default, registry)
+        registry = None if HELP_ALL in shown else _registry(only_common=True)
+        return parse(type(default), verb, ["--help"], default=default, registry=registry)
     _refuse_old_names(args)
     if not saved and name in SIZED:
-        asked = parse(type(default), verb, args, default, _changed(_unchecked)).config.data.size
-        if asked != default.config.data.size:
-            default = make(recipe(name, asked))
-    given = parse(type(default), verb, args, default)
+        plain = parse(type(default), verb, args, default=default, registry=_registry(False))
+        if plain.config.data.size != default.config.data.size:
+            default = make(recipe(name, plain.config.data.size))
+    given = parse(type(default), verb, args, default=default)
     if not saved:
         refuse_unread(given.config, default.config)
-        silent = unread(given.config, Config()) if name not in RECIPES else {}
-        for option, reader in silent.items():
-            text = f"warning: {option} in {name} is of {reader}: nothing here reads it"
-            print(text, file=sys.stderr)
+        from_file = name not in RECIPES
+        for option, reader in unread(given.config, Config()).items() if from_file else ():
+            print(f"warning: {option} in {name} needs {reader}: nothing reads it", file=sys.stderr)
     return given
 
 
 def _named(verb: str, name: str, args: list[str]) -> Config:
     """The configuration of a recipe's name or of a config.json."""
-    require(
-        name != "" and not name.startswith("-"),
-        f"{verb} with a recipe, a config.json or (train with --resume) a run folder first",
-        " ".join(args) or "nothing",
-        nearest("", RECIPES) + f"; `hwan {verb} RECIPE --help` shows the options",
-    )
+    expected = f"{verb} with a recipe, a config.json or (train with --resume) a run folder first"
+    fix = nearest("", RECIPES) + f"; `hwan {verb} RECIPE --help` shows the options"
+    named = name != "" and not name.startswith("-")
+    require(named, expected, " ".join(args) or "nothing", fix)
     if Path(name).suffix == ".json":
         return load(Path(name))
     own = Path(name) / "config.json"
-    require(
-        name in RECIPES or not own.is_file(),
-        "a recipe of hwan's, or a config.json",
-        name,
-        f"give {own} for its options, or train --resume to go on",
-    )
+    fix = f"give {own} for its options, or train --resume to go on"
+    known = name in RECIPES or not own.is_file()
+    require(known, "a recipe of hwan's, or a config.json", name, fix)
     return recipe(name)
 
 
@@ -113,9 +101,9 @@ def _refuse_old_names(args: list[str]) -> None:
             raise UsageError(f"{new}, the option's new name", given, f"give {new}")
 
 
-def _changed(change: Change) -> ConstructorRegistry:
-    """How tyro reads a configuration and its sections, with a change: its own rules come first, then
-    ``change`` gets what they say and what the names of the section's options begin with."""
+def _registry(only_common: bool) -> ConstructorRegistry:
+    """How tyro reads a configuration and its sections: for help, with the common options alone; else as
+    plain values, whose rules are not checked (a size that the recipe's own networks cannot take)."""
     registry, within = ConstructorRegistry(), set[Any]()
 
     @registry.struct_rule
@@ -126,22 +114,14 @@ def _changed(change: Change) -> ConstructorRegistry:
         found = registry.get_struct_spec(info)
         within.remove(info.type)
         assert isinstance(found, StructConstructorSpec), info.type
-        return change(found, SECTIONS[info.type])
+        if not only_common:
+            return replace(found, instantiate=SimpleNamespace)
+        fields = (
+            field
+            if is_dataclass(field.type) or SECTIONS[info.type] + field.name in COMMON_OPTIONS
+            else replace(field, type=Annotated[field.type, tyro.conf.Suppress])  # type: ignore[arg-type]
+            for field in found.fields
+        )
+        return replace(found, fields=tuple(fields))
 
     return registry
-
-
-def _unchecked(section: StructConstructorSpec, prefix: str) -> StructConstructorSpec:
-    """Plain values, whose rules are not checked: a size that the recipe's own networks cannot take."""
-    return replace(section, instantiate=SimpleNamespace)
-
-
-def _hide_uncommon(section: StructConstructorSpec, prefix: str) -> StructConstructorSpec:
-    """Only the options of ``COMMON_OPTIONS`` in the help."""
-    fields = (
-        field
-        if is_dataclass(field.type) or prefix + field.name in COMMON_OPTIONS
-        else replace(field, type=Annotated[field.type, tyro.conf.Suppress])  # type: ignore[arg-type]
-        for field in section.fields
-    )
-    return replace(section, fields=tuple(fields))

@@ -40,22 +40,20 @@ def plan(args: list[str]) -> int:
     )
     table = Table("options", "memory", f"fits into {room / 1e9:.1f} GB", "GFLOP a step")
     for choice in found:
-        fits = "yes" if choice.total <= room else "no"
-        memory, flop = f"{choice.total / 1e9:.2f} GB", f"{choice.cost.flop / 1e9:.1f}"
-        table.add_row(choice.options, memory, fits, flop)
-    console = Console()
-    console.print(f"{describe(device)}; {config.train.precision}", highlight=False)
-    console.print(table)
+        memory, fits = f"{choice.total / 1e9:.2f} GB", "yes" if choice.total <= room else "no"
+        table.add_row(choice.options, memory, fits, f"{choice.cost.flop / 1e9:.1f}")
+    print(f"{describe(device)}; {config.train.precision}")
+    Console().print(table)
     fitting = next((choice for choice in found if choice.total <= room), None)
     if fitting is None:
         print("nothing tried fits: give fewer --generator.filters or a smaller --data.size")
         return 1
-    seconds, size = planning.pace(fitting.config, device)
-    images = planning.length(fitting.config, given.data)
-    batch = fitting.config.train.batch * fitting.config.train.accumulate
-    scaled = "" if size == fitting.config.data.size else f", scaled from {size}x{size}"
-    print(
-        f"{fitting.options}: {seconds:.3g} s a step of {batch} ({batch / seconds:.3g} images/s{scaled}); "
-        f"{images} images: {planning.words(images / batch * seconds)}"
-    )
+    config = fitting.config
+    seconds, size = planning.pace(config, device)
+    images = planning.length(config, given.data)
+    batch = config.train.batch * config.train.accumulate
+    scaled = "" if size == config.data.size else f", scaled from {size}x{size}"
+    pace = f"{seconds:.3g} s a step of {batch} ({batch / seconds:.3g} images/s{scaled})"
+    length = f"{images} images: {planning.words(images / batch * seconds)}"
+    print(f"{fitting.options}: {pace}; {length}")
     return 0

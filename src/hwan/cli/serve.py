@@ -41,8 +41,5 @@ def serve(args: list[str]) -> int:
     from hwan.serve import server
 
     require(bool(given.runs), "a run to serve", "no RUN", "name a run folder")
-    token = server.read_token(given.token_file)
-    server.serve(
-        given.runs, given.host, given.port, given.device, given.threads, given.limits, token
-    )
+    server.serve(**vars(given))
     return 0

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal
 from tyro.conf import Positional
 
 from hwan.cli.options import HELP, parse
-from hwan.errors import UsageError, at_least, nearest
+from hwan.errors import Count, Whole, check_options, nearest, require
 
 if TYPE_CHECKING:
     from hwan.study.claim import Claim
@@ -26,7 +26,7 @@ class Study:
 
     claims: Positional[tuple[str, ...]]
     """Names of claims, or all."""
-    seeds: int = 3
+    seeds: Count = 3
     """Trainings of each variant; with fewer than 2 no verdict is given."""
     scale: Literal["small", "full"] = "small"
     """small: minutes a claim on two CPU cores; full: the paper's networks, for a GPU."""
@@ -36,23 +36,19 @@ class Study:
     """Folder for cells, report and results."""
     resume: bool = False
     """Keep finished cells and continue interrupted trainings, instead of making all anew."""
-    processes: int = 0
+    processes: Whole = 0
     """Cells made in parallel; 0: as many as cores, or one on a GPU."""
     device: str = "auto"
     """auto, cpu, cuda or mps."""
 
     def __post_init__(self) -> None:
-        at_least("study", self, seeds=1, processes=0)
+        check_options("study", self)
 
 
 def study(args: list[str]) -> int:
-    if not args:
+    if not args or args[0] in HELP:
         list_claims()
-        return 0
-    if args[0] in HELP:
-        list_claims()
-        print()
-    return run(parse(Study, "study", args))
+    return run(parse(Study, "study", args)) if args else 0
 
 
 def list_claims() -> None:
@@ -71,11 +67,9 @@ def pick(names: tuple[str, ...]) -> list[Claim]:
     """The claims of these names, in the note's order. Raises ``UsageError`` with the nearest name."""
     from hwan.study.claims import CLAIMS
 
-    if not names:
-        raise UsageError("names of claims, or all", "none", nearest("", CLAIMS))
-    for name in names:
-        if name != "all" and name not in CLAIMS:
-            raise UsageError("the name of a claim, or all", name, nearest(name, CLAIMS))
+    for name in names or ("",):
+        known, fix = name in ("all", *CLAIMS), nearest(name, CLAIMS)
+        require(known, "the name of a claim, or all", name or "none", fix)
     return [c for c in CLAIMS.values() if "all" in names or c.name in names]
 
 
@@ -92,7 +86,7 @@ def run(given: Study) -> int:
     if given.data:
         locate(given.data)  # refuses what is no data set
     device = pick_device(given.device).type
-    processes = given.processes or (max(1, os.cpu_count() or 1) if device == "cpu" else 1)
+    processes = given.processes or (os.cpu_count() or 1 if device == "cpu" else 1)
     data = tuple(folder.resolve() for folder in given.data)
     settings = Settings(given.out.resolve(), SCALES[given.scale], data, device)
     work = [job for claim in chosen for job in jobs(claim, given.seeds, settings)]

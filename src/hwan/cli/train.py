@@ -7,7 +7,7 @@ from pathlib import Path
 
 from hwan.cli.options import OverConfig, parse_over
 from hwan.config import load
-from hwan.errors import UsageError, require
+from hwan.errors import require
 
 
 @dataclass(frozen=True)
@@ -32,18 +32,11 @@ def train(args: list[str]) -> int:
     folder = Path(args[0]) if resume else None
     saved = load(folder / "config.json") if folder else None
     given = parse_over("train", args, lambda config: Train(config, out=folder), saved)
-    if folder and given.out != folder:
-        raise UsageError(
-            "--resume with the run folder alone", f"--out {given.out}", "leave --out out"
-        )
-    if given.out is None:
-        raise UsageError("a run folder to write into", "no --out", "add --out runs/NAME")
-    require(
-        bool(given.data) or resume,
-        "images to train on",
-        "no --data",
-        "add --data FOLDER, or --data A B",
-    )
+    alone = folder is None or given.out == folder
+    require(alone, "--resume with the run folder alone", f"--out {given.out}", "leave --out out")
+    require(given.out is not None, "a run folder to write into", "no --out", "add --out runs/NAME")
+    fix = "add --data FOLDER, or --data A B"
+    require(bool(given.data) or resume, "images to train on", "no --data", fix)
     from hwan import api
 
     run = api.train(**vars(given), progress=True)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
+from itertools import chain
 from typing import Any
 
 from hwan.config.config import Config
@@ -26,26 +27,20 @@ COMMON_OPTIONS = tuple(
 )
 """The options that people change: what ``--help`` shows (``--help-all`` shows all)."""
 
-Rule = tuple[str, str, Callable[[Config], bool]]
-"""An option, what it is read with (in words), and whether a configuration has that."""
+Rule = tuple[str, str, list[str]]
+"""An option, another one that decides whether it is read, and the values of that one with which it is."""
 
 
 class UnreadOption(UserWarning):
     """A configuration has a value that nothing in it reads."""
 
 
-def _named(
-    section: str, key: str, named: Mapping[Any, tuple[str, ...]], chosen: Callable[[Config], str]
-) -> Iterator[Rule]:
+def _rules(section: str, key: str, named: Mapping[Any, tuple[str, ...]]) -> Iterator[Rule]:
     """The rules of the options of ``section`` that records read (``named``: those of each by its name):
     one is read where ``key`` chooses a record that names it."""
-    for option in dict.fromkeys(option for options in named.values() for option in options):
+    for option in dict.fromkeys(chain.from_iterable(named.values())):
         names = [name for name, options in named.items() if option in options]
-        yield _rule(f"{section}.{option}", key, names, chosen)
-
-
-def _rule(option: str, key: str, names: list[str], chosen: Callable[[Config], str]) -> Rule:
-    return option, f"{key} {' or '.join(names)}", lambda config: chosen(config) in names
+        yield f"{section}.{option}", key, names
 
 
 _NORMS = {name: record.options for name, record in NORM_RECORDS.items()}
@@ -53,15 +48,13 @@ _LOSSES = {name: record.loss_options for name, record in METHOD_RECORDS.items()}
 _GENERATORS = {name: family.options for name, family in GENERATOR_FAMILIES.items()}
 _DISCRIMINATORS = {name: family.options for name, family in DISCRIMINATOR_FAMILIES.items()}
 RULES: tuple[Rule, ...] = (
-    ("loss.gp", "loss.gan wgan-gp", lambda c: c.loss.gan == "wgan-gp"),
-    ("generator.padding", "a generator.up that resizes or shuffles, in a U-Net",
-     lambda c: c.generator.up != "transposed" or c.generator.family.pads_convolutions),
-    *_named("loss", "method", _LOSSES, lambda c: c.method),
-    *_named("generator", "generator.name", _GENERATORS, lambda c: c.generator.name),
-    *_named("generator", "generator.norm", _NORMS, lambda c: c.generator.norm),
-    *_named("discriminator", "discriminator.name", _DISCRIMINATORS, lambda c: c.discriminator.name),
-    *_named("discriminator", "discriminator.norm", _NORMS, lambda c: c.discriminator.norm),
-)  # fmt: skip
+    ("loss.gp", "loss.gan", ["wgan-gp"]),
+    *_rules("loss", "method", _LOSSES),
+    *_rules("generator", "generator.name", _GENERATORS),
+    *_rules("generator", "generator.norm", _NORMS),
+    *_rules("discriminator", "discriminator.name", _DISCRIMINATORS),
+    *_rules("discriminator", "discriminator.norm", _NORMS),
+)
 """When options are read that not every configuration reads. One without a rule is always read."""
 
 
@@ -78,10 +71,11 @@ def unread(config: Config, base: Config) -> dict[str, str]:
     """The options in which ``config`` differs from ``base`` and which nothing in it reads, each with what
     would read it. One that is turned off (0, False) changes nothing and is left out."""
     own, before = options(config), options(base)
+    padding: Rule = ("generator.padding", "generator.up", [*config.generator.family.padded_ups])
     return {
-        name: what
-        for name, what, is_read in RULES
-        if own[name] not in (before[name], 0) and not is_read(config)
+        name: f"{key} {' or '.join(readers)}"
+        for name, key, readers in (padding, *RULES)
+        if own[name] not in (before[name], 0) and own[key] not in readers
     }
 
 

@@ -7,13 +7,7 @@ from dataclasses import dataclass, field, fields
 from hwan.config.data import DataConfig
 from hwan.config.discriminators import DiscriminatorConfig
 from hwan.config.generators import GeneratorConfig
-from hwan.config.methods import (
-    METHOD_LOSS_OPTIONS,
-    METHOD_RECORDS,
-    LossConfig,
-    MethodName,
-    MethodRecord,
-)
+from hwan.config.methods import METHOD_RECORDS, LossConfig, MethodName, MethodRecord
 from hwan.config.speed import SpeedConfig
 from hwan.config.train import TrainConfig
 from hwan.errors import check_options, require
@@ -47,110 +41,80 @@ class Config:
         _check_method(self)
         _check_networks(self)
         _check_sizes(self)
-        best = self.train.best
-        require(
-            self.data.val == 0 or best != "",
-            "train.best, which data.val sets images aside for",
-            f"data.val {self.data.val:g} without it",
-            "give --train.best swd, or leave data.val out",
-        )
-        require(
-            best not in ("ssim", "psnr", "l1") or self.data.pairs != "none",
-            f"pairs, whose truth train.best {best} compares with",
-            "data.pairs none",
-            "give --train.best swd, or --data.pairs names",
-        )
+        val, pairs, best = self.data.val, self.data.pairs, self.train.best
+        fix = "give --train.best swd, or leave data.val out"
+        require(val == 0 or best != "", "train.best for data.val", f"data.val {val:g} alone", fix)
+        paired = best not in ("ssim", "psnr", "l1") or pairs != "none"
+        fix = "give --train.best swd, or --data.pairs names"
+        require(paired, f"pairs, whose truth train.best {best} compares with", pairs, fix)
 
 
 def _check_method(config: Config) -> None:
     """The method can train with these data, losses and generators."""
     record, a, b = config.record, config.data.channels_a, config.data.channels_b
-    require(
-        config.data.pairs in record.pairings,
-        f"data.pairs {', '.join(record.pairings)} for method {config.method}",
-        f"data.pairs {config.data.pairs}",
-        f"give --data.pairs {record.pairings[0]}, say (names: trainA and trainB by their files' names; "
-        "sides: A left and B right in one file; self: each image is both)",
-    )
+    pairs, expected = config.data.pairs, f"data.pairs {', '.join(record.pairings)}"
+    words = "names: trainA and trainB by file names; sides: A left, B right in one file; self: both"
+    fix = f"give --data.pairs {record.pairings[0]}, say ({words})"
+    require(pairs in record.pairings, f"{expected} for method {config.method}", pairs, fix)
     for option in fields(config.loss):
         # What is off unless somebody turns it on was meant to teach something.
-        unread = option.name in METHOD_LOSS_OPTIONS and option.name not in record.loss_options
         readers = [name for name, r in METHOD_RECORDS.items() if option.name in r.loss_options]
-        value = vars(config.loss)[option.name]
-        require(
-            not unread or bool(option.default) or not value,
-            f"method {' or '.join(readers)} for loss.{option.name}",
-            f"method {config.method}, loss.{option.name} {value}, which it does not read",
-            f"leave loss.{option.name} out",
-        )
-    require(
-        not record.same_channels or a == b,
-        f"as many channels in A as in B for method {config.method}",
-        f"A {a}, B {b}",
-        "take another method",
-    )
-    require(
-        not record.needs_features or config.generator.family.features,
-        f"a generator built in sequence, whose features method {config.method} reads",
-        f"generator.name {config.generator.name}",
-        "give --generator.name resnet",
-    )
-    require(
-        a == b or config.loss.identity == 0 or "identity" not in record.loss_options,
-        "as many channels in A as in B for the identity loss",
-        f"A {a}, B {b}",
-        "give --loss.identity 0",
-    )
+        name, value = f"loss.{option.name}", vars(config.loss)[option.name]
+        harmless = not readers or config.method in readers or bool(option.default) or not value
+        expected = f"method {' or '.join(readers)} for {name}"
+        received = f"method {config.method}, {name} {value}, which it does not read"
+        require(harmless, expected, received, f"leave {name} out")
+    identity = config.loss.identity > 0 and "identity" in record.loss_options
+    for needed, reader, fix in (
+        (record.same_channels, f"method {config.method}", "take another method"),
+        (identity, "the identity loss", "give --loss.identity 0"),
+    ):
+        expected = f"as many channels in A as in B for {reader}"
+        require(not needed or a == b, expected, f"A {a}, B {b}", fix)
+    generator = config.generator
+    expected = f"a generator built in sequence, whose features method {config.method} reads"
+    received, fix = f"generator.name {generator.name}", "give --generator.name resnet"
+    require(not record.needs_features or generator.family.features, expected, received, fix)
 
 
 def _check_networks(config: Config) -> None:
     """The norms and families of networks can do what losses and techniques ask for."""
     # Gulrajani et al. 2017, section 4; R1 is taken of each image's own gradient too.
     penalty = config.loss.gan == "wgan-gp" or config.loss.r1 > 0
-    require(
-        not penalty or not config.discriminator.norm_record.mixes_batch,
-        "a discriminator.norm that treats each image by itself, for wgan-gp and r1",
-        f"discriminator.norm {config.discriminator.norm}",
-        "give --discriminator.norm instance",
-    )
-    generator = config.generator
-    can_forget = (
-        generator.family.gradient_checkpointing and not generator.norm_record.updates_in_forward
-    )
-    require(
-        not config.speed.gradient_checkpointing or can_forget,
-        "generator.name resnet or plain, and a generator.norm without running estimates, which computing "
-        "blocks twice would move twice, for speed.gradient_checkpointing",
-        f"generator.name {generator.name}, generator.norm {generator.norm}",
-        "leave speed.gradient_checkpointing out, or give a smaller train.batch with train.accumulate",
-    )
+    mixing = penalty and config.discriminator.norm_record.mixes_batch
+    expected = "a discriminator.norm that treats each image by itself, for wgan-gp and r1"
+    fix = "give --discriminator.norm instance"
+    require(not mixing, expected, config.discriminator.norm, fix)
+    generator, family = config.generator, config.generator.family
+    # Blocks that are computed twice would move running estimates twice.
+    again = family.gradient_checkpointing and not generator.norm_record.updates_in_forward
+    wanted = "generator.name resnet or plain, and a norm without running estimates"
+    expected = f"{wanted}, for speed.gradient_checkpointing"
+    received = f"generator.name {generator.name}, generator.norm {generator.norm}"
+    fix = "leave it out, or give a smaller train.batch with train.accumulate"
+    require(again or not config.speed.gradient_checkpointing, expected, received, fix)
 
 
 def _check_sizes(config: Config) -> None:
     """The networks can take crops of this size."""
-    size, (multiple, least) = config.data.size, config.generator.sizes
-    numbers = {name: vars(config.generator)[name] for name in config.generator.family.options}
-    shape = ", ".join(f"{k} {value}" for k, value in numbers.items() if isinstance(value, int))
-    require(
-        size % multiple == 0 and size >= least,
-        f"a multiple of {multiple} for data.size, of at least {least}, with this "
-        f"{config.generator.name} ({shape})",
-        size,
-        f"give --data.size {max(8, least, round(size / multiple) * multiple)}",
-    )
-    least, layers = config.discriminator.least, config.discriminator.layers
-    require(
-        size >= least,
-        f"data.size of at least {least} for a {config.discriminator.name} discriminator of {layers} layers",
-        size,
-        f"give a larger size or --discriminator.layers {layers - 1}",
-    )
-    for section, net in (("generator", config.generator), ("discriminator", config.discriminator)):
+    generator, discriminator = config.generator, config.discriminator
+    size, (multiple, least) = config.data.size, generator.sizes
+    numbers = ((name, vars(generator)[name]) for name in generator.family.options)
+    shape = ", ".join(f"{name} {value}" for name, value in numbers if isinstance(value, int))
+    network = f"with this {generator.name} ({shape})"
+    expected = f"a multiple of {multiple} for data.size, of at least {least}, {network}"
+    fix = f"give --data.size {max(8, least, round(size / multiple) * multiple)}"
+    require(size % multiple == 0 and size >= least, expected, size, fix)
+    least, layers = discriminator.family.least(discriminator), discriminator.layers
+    network = f"a {discriminator.name} discriminator of {layers} layers"
+    fix = f"give a larger size or --discriminator.layers {layers - 1}"
+    require(size >= least, f"data.size of at least {least} for {network}", size, fix)
+    for section, net in (("generator", generator), ("discriminator", discriminator)):
         samples, channels = config.train.batch * net.normed_side(size) ** 2, net.whitening_channels
-        require(
-            not net.norm_record.whitens or samples > channels,
-            f"more than {channels} pixels in a batch at the {section}'s smallest normalised layer, to "
-            f"whiten {channels} channels",
-            f"{samples} (data.size {size}, train.batch {config.train.batch})",
-            f"give a larger size or batch, or --{section}.whitening_channels {max(1, samples - 1)}",
+        enough = not net.norm_record.whitens or samples > channels
+        expected = (
+            f"more than {channels} pixels in a batch at the {section}'s smallest normed layer"
         )
+        received = f"{samples} (data.size {size}, train.batch {config.train.batch})"
+        option = f"--{section}.whitening_channels {max(1, samples - 1)}"
+        require(enough, expected, received, f"give a larger size or batch, or {option}")

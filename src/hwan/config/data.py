@@ -17,18 +17,10 @@ Pairing = Literal["none", "names", "sides", "self"]
 def _check_range(name: str, depth: Depth, value_range: ValueRange) -> None:
     """Refuse a range of values that does not rise, is not finite, or is given for integers."""
     low, high = value_range
-    require(
-        math.isfinite(high - low) and low < high,
-        f"two finite numbers for {name}, the lower first",
-        value_range,
-        "give -1000 2000, say",
-    )
-    require(
-        depth == "float" or tuple(value_range) == UNIT,
-        f"depth float for {name} (8 bit is 0..255 and 16 bit 0..65535)",
-        f"depth {depth}, range {value_range}",
-        "give depth float, or leave the range out",
-    )
+    expected = f"two finite numbers for {name}, the lower first"
+    require(0 < high - low < math.inf, expected, value_range, "give -1000 2000, say")
+    given, fix = f"depth {depth}, range {value_range}", "give depth float, or leave the range out"
+    require(depth == "float" or tuple(value_range) == UNIT, f"depth float for {name}", given, fix)
 
 
 @dataclass(frozen=True)
@@ -96,12 +88,9 @@ class DataConfig:
 
     def __post_init__(self) -> None:
         check_options("data", self)
-        require(
-            self.resize == 0 or self.resize >= self.size,
-            "data.resize of at least data.size",
-            f"resize {self.resize}, size {self.size}",
-            f"give --data.resize {self.size} or more, or 0 for the papers' ratio",
-        )
+        received = f"resize {self.resize}, size {self.size}"
+        fix = f"give --data.resize {self.size} or more, or 0 for the papers' ratio"
+        require(self.resized >= self.size, "data.resize of at least data.size", received, fix)
         _check_range("data.range_a", self.depth_a, self.range_a)
         _check_range("data.range_b", self.depth_b, self.range_b)
 

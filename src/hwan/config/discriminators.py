@@ -45,11 +45,6 @@ class DiscriminatorConfig(NetworkConfig):
         two batches equals two calls."""
         return not self.norm_record.updates_in_forward
 
-    @property
-    def least(self) -> int:
-        """The smallest side that it takes: every norm keeps two pixels each way, every output one."""
-        return self.family.least(self)
-
     def normed_side(self, size: int) -> int:
         """Side of the smallest normalised layer at images of side ``size``, pixels."""
         return self.family.normed_side(self, size)
@@ -60,7 +55,7 @@ class DiscriminatorFamily:
     """All that rules ask about a discriminator's name; ``hwan.nets.discriminators`` builds it."""
 
     least: Callable[[DiscriminatorConfig], int]
-    """The smallest side that it takes, pixels."""
+    """The smallest side that it takes, pixels: every norm keeps two each way, every output one."""
     normed_side: Callable[[DiscriminatorConfig, int], int]
     """Side of the smallest normalised layer at images of a side, pixels."""
     options: tuple[str, ...] = ()
@@ -69,13 +64,11 @@ class DiscriminatorFamily:
 
 def _patch_least(config: DiscriminatorConfig) -> int:
     # The two last convolutions take a pixel each, unless their padding is "same".
-    least: int = (3 if config.padding == "zero" else 2) * 2**config.layers
-    return least
+    return (3 if config.padding == "zero" else 2) << config.layers
 
 
 def _patch_side(config: DiscriminatorConfig, size: int) -> int:
-    side: int = size // 2**config.layers - (config.padding == "zero")
-    return side
+    return (size >> config.layers) - (config.padding == "zero")
 
 
 DISCRIMINATOR_FAMILIES: dict[DiscriminatorName, DiscriminatorFamily] = {

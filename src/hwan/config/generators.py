@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from hwan.config.networks import Activation, NetworkConfig, Padding, Upsampling
 from hwan.errors import Bound, Whole, check_options, require
@@ -55,32 +55,19 @@ class GeneratorConfig(NetworkConfig):
     def __post_init__(self) -> None:
         check_options("generator", self)
         downs, least = self.downs, self.family.least_downs
-        require(
-            downs >= least,
-            f"generator.downs of at least {least} for {self.name}",
-            downs,
-            f"give {least}",
-        )
+        expected = f"generator.downs of at least {least} for {self.name}"
+        require(downs >= least, expected, downs, f"give {least}")
         require(self.stem % 2 == 1, "an odd generator.stem", self.stem, "give 3, 5 or 7")
-        require(
-            not self.dropout or self.family.dropout_places(self) > 0,
-            "a network that generator.dropout acts in: inside a resnet's blocks, or where a U-Net doubles "
-            "without narrowing, from 6 generator.downs on",
-            f"generator.name {self.name}, blocks {self.blocks}, downs {downs}, dropout {self.dropout}",
-            "give more --generator.blocks or --generator.downs, or --generator.dropout 0",
-        )
-        require(
-            not self.test_dropout or self.dropout > 0,
-            "generator.dropout above 0 for generator.test_dropout",
-            self.dropout,
-            "give --generator.dropout 0.5",
-        )
-        require(
-            not self.test_batch_statistics or self.norm_record.mixes_batch,
-            "generator.norm batch or whitening for generator.test_batch_statistics",
-            self.norm,
-            "give --generator.no-test-batch-statistics: other norms translate as they train",
-        )
+        acts = not self.dropout or self.family.dropout_places(self) > 0
+        expected = "blocks in a resnet, or at least 6 downs in a U-Net, for generator.dropout"
+        shape = f"generator.name {self.name}, blocks {self.blocks}, downs {downs}"
+        fix = "give more --generator.blocks or --generator.downs, or --generator.dropout 0"
+        require(acts, expected, f"{shape}, dropout {self.dropout}", fix)
+        drops, fix = not self.test_dropout or self.dropout > 0, "give --generator.dropout 0.5"
+        require(drops, "a dropout for generator.test_dropout", self.dropout, fix)
+        mixes = not self.test_batch_statistics or self.norm_record.mixes_batch
+        expected = "norm batch or whitening for generator.test_batch_statistics"
+        require(mixes, expected, self.norm, "give --generator.no-test-batch-statistics")
 
     @property
     def family(self) -> GeneratorFamily:
@@ -113,8 +100,8 @@ class GeneratorFamily:
     """Side of the smallest normalised layer at images of a side, pixels."""
     options: tuple[str, ...] = ()
     """The options that it reads, besides those that every network or generator reads."""
-    pads_convolutions: bool = True
-    """It reads ``padding`` with every ``up`` (a U-Net pads only the convolutions after a resize)."""
+    padded_ups: tuple[Upsampling, ...] = get_args(Upsampling)
+    """The values of ``up`` with which it reads ``padding`` (a U-Net pads only what follows a resize)."""
     least_downs: int = 0
     dropout_places: Callable[[GeneratorConfig], int] = lambda config: 0
     """How many layers ``dropout`` adds."""
@@ -157,7 +144,7 @@ _UNET = GeneratorFamily(
     sizes=_unet_sizes,
     normed_side=lambda config, size: size // 2 ** (config.downs - 1),
     options=("downs", "padding", "strided_padding", "up"),
-    pads_convolutions=False,
+    padded_ups=("nearest", "bilinear", "shuffle"),
     least_downs=2,
     dropout_places=lambda config: config.downs - 5,
 )

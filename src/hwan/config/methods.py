@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields
 from typing import Annotated, Literal, get_args
 
 from hwan.config.data import Pairing
-from hwan.errors import Bound, at_least, require
+from hwan.errors import Bound, check_options, require
 
 MethodName = Literal["cyclegan", "gan", "pix2pix", "cut"]
 Gan = Literal["lsgan", "nonsaturating", "minimax", "hinge", "wgan-gp"]
@@ -55,23 +55,17 @@ class LossConfig:
     Keras example; the paper's learns from both."""
 
     def __post_init__(self) -> None:
-        # No loss has a negative weight, new ones included.
-        at_least(
-            "loss", self, **{f.name: 0 for f in fields(self) if type(f.default) in (int, float)}
-        )
-        names = get_args(Augmentation)
-        require(
-            isinstance(self.diffaugment, tuple) and set(self.diffaugment) <= set(names),
-            f"some of {', '.join(names)} for loss.diffaugment",
-            self.diffaugment,
-            "give --loss.diffaugment colour translation cutout, or leave it out",
-        )
-        require(
-            self.gan != "wgan-gp" or self.gp > 0,
-            "loss.gp above 0, the gradient penalty that the Wasserstein objective needs",
-            f"loss.gp {self.gp}",
-            "give --loss.gp 10, the paper's",
-        )
+        check_options("loss", self)
+        for name, value in vars(self).items():  # no loss has a negative weight, new ones included
+            number = isinstance(value, int | float)
+            require(not number or value >= 0, f"loss.{name} of at least 0", value, "give 0")
+        given, names = self.diffaugment, get_args(Augmentation)
+        expected = f"some of {', '.join(names)} for loss.diffaugment"
+        fix = "give --loss.diffaugment colour translation cutout, or leave it out"
+        require(isinstance(given, tuple) and set(given) <= set(names), expected, given, fix)
+        expected = "loss.gp above 0, the gradient penalty that the Wasserstein objective needs"
+        fix = "give --loss.gp 10, the paper's"
+        require(self.gan != "wgan-gp" or self.gp > 0, expected, f"loss.gp {self.gp}", fix)
 
 
 @dataclass(frozen=True)
@@ -122,12 +116,10 @@ METHOD_RECORDS: dict[str, MethodRecord] = {
         needs_features=True,
     ),
 }
-METHOD_LOSS_OPTIONS = {name for record in METHOD_RECORDS.values() for name in record.loss_options}
-if _wrong := METHOD_LOSS_OPTIONS.union(GENERAL_LOSS_OPTIONS) ^ {f.name for f in fields(LossConfig)}:
-    raise TypeError(
-        f"{sorted(_wrong)}: every field of LossConfig is in the loss_options of a method's record "
-        "(or in GENERAL_LOSS_OPTIONS), and every name there is a field"
-    )
+_read = (GENERAL_LOSS_OPTIONS, *(record.loss_options for record in METHOD_RECORDS.values()))
+if _wrong := set().union(*_read) ^ {f.name for f in fields(LossConfig)}:
+    known = "the fields of LossConfig are GENERAL_LOSS_OPTIONS and the records' loss_options"
+    raise TypeError(f"{sorted(_wrong)}: {known}")
 
 
 def record_of(method: str) -> MethodRecord:

@@ -5,7 +5,7 @@ docs/guide/networks.md says when each is of use.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Literal
 
 from hwan.errors import Bound, Count, Weight
@@ -38,19 +38,14 @@ class NormRecord:
 
 
 _SCALE = ("norm_eps", "gamma_mean", "gamma_std")
+_BATCH = NormRecord(_SCALE, mixes_batch=True, updates_in_forward=True, absorbs_bias=True)
 NORM_RECORDS: dict[Norm, NormRecord] = {
     "instance": NormRecord(("norm_eps",), whole_image=True),
     "instance-affine": NormRecord(_SCALE, whole_image=True, absorbs_bias=True),
-    "batch": NormRecord(_SCALE, mixes_batch=True, updates_in_forward=True, absorbs_bias=True),
+    "batch": _BATCH,
     "layer": NormRecord(_SCALE, whole_image=True),
     "group": NormRecord(("groups", *_SCALE), whole_image=True),
-    "whitening": NormRecord(
-        ("whitening_channels", *_SCALE),
-        mixes_batch=True,
-        updates_in_forward=True,
-        absorbs_bias=True,
-        whitens=True,
-    ),
+    "whitening": replace(_BATCH, options=("whitening_channels", *_SCALE), whitens=True),
     "weight": NormRecord(),
     "spectral": NormRecord(updates_in_forward=True),
     "none": NormRecord(),

@@ -7,31 +7,24 @@ from dataclasses import replace
 from inspect import signature
 from typing import Any
 
-from hwan.config import (
-    Config,
-    DataConfig,
-    DiscriminatorConfig,
-    GeneratorConfig,
-    LossConfig,
-    TrainConfig,
-)
-from hwan.config.methods import METHOD_RECORDS
-from hwan.errors import UsageError, nearest, require
+from hwan.config.config import Config
+from hwan.config.data import DataConfig
+from hwan.config.discriminators import DiscriminatorConfig
+from hwan.config.generators import GeneratorConfig
+from hwan.config.methods import METHOD_RECORDS, LossConfig
+from hwan.config.train import TrainConfig
+from hwan.errors import nearest, require
 
 
 def cyclegan(size: int = 256) -> Config:
     """CycleGAN as in the paper (Zhu et al. 2017): 9 residual blocks from 256 pixels on, 6 below."""
-    return Config(
-        method="cyclegan",
-        data=DataConfig(size=size),
-        generator=GeneratorConfig(blocks=9 if size >= 256 else 6),
-    )
+    generator = GeneratorConfig(blocks=9 if size >= 256 else 6)
+    return Config(data=DataConfig(size=size), generator=generator)
 
 
 def small() -> Config:
     """A CycleGAN of 0.27 M parameters a generator at 64 pixels, for a laptop without a GPU."""
     return Config(
-        method="cyclegan",
         data=DataConfig(size=64),
         generator=GeneratorConfig(filters=16, blocks=3, stem=5, up="nearest"),
         discriminator=DiscriminatorConfig(filters=16),
@@ -99,11 +92,8 @@ def cut() -> Config:
 
 def fastcut() -> Config:
     """FastCUT: ten times the weight on the patches, mirrored inputs, no identity term."""
-    return replace(
-        cut(),
-        loss=LossConfig(identity=0.0, nce=10.0, nce_identity=False, flip_equivariance=True),
-        train=TrainConfig(epochs=200, decay=0.75, pool=0),
-    )
+    loss = LossConfig(identity=0.0, nce=10.0, nce_identity=False, flip_equivariance=True)
+    return replace(cut(), loss=loss, train=TrainConfig(epochs=200, decay=0.75, pool=0))
 
 
 def demo_daynight() -> Config:
@@ -129,22 +119,12 @@ def _default(method: Any) -> Callable[[], Config]:
     return recipe
 
 
-RECIPES: dict[str, Callable[[], Config]] = {
-    "cyclegan": cyclegan,
-    "small": small,
-    "cyclegan-keras": cyclegan_keras,
-    "gan": gan,
-    "pix2pix": pix2pix,
-    "colourise": colourise,
-    "cut": cut,
-    "fastcut": fastcut,
-    "demo-webtoon": demo_webtoon,
-    "demo-daynight": demo_daynight,
-}
+_TWO_WAY = cyclegan, small, cyclegan_keras
+_ONE_WAY = gan, pix2pix, colourise, cut, fastcut
+_EVERY: tuple[Callable[[], Config], ...] = (*_TWO_WAY, *_ONE_WAY, demo_webtoon, demo_daynight)
+RECIPES = {make.__name__.replace("_", "-"): make for make in _EVERY}
 """Every recipe by its name; a method without a recipe has one of its own name, with the default options."""
-for _method, _record in METHOD_RECORDS.items():
-    if not _record.recipes:
-        RECIPES[_method] = _default(_method)
+RECIPES |= {name: _default(name) for name, record in METHOD_RECORDS.items() if not record.recipes}
 SIZED = tuple(name for name, make in RECIPES.items() if "size" in signature(make).parameters)
 """The recipes whose networks follow the size of the images."""
 
@@ -156,11 +136,9 @@ def recipe(name: str, size: int | None = None) -> Config:
     data.resize by the same factor). Raises ``UsageError`` for an unknown name, with the nearest one, and
     for a size that the networks cannot take.
     """
-    if name not in RECIPES:
-        raise UsageError("the name of a recipe", name, nearest(name, RECIPES))
+    require(name in RECIPES, "the name of a recipe", name, nearest(name, RECIPES))
     if size is None:
         return RECIPES[name]()
-    require(size >= 8, "data.size of at least 8", size, "give 256, say")
     if name in SIZED:
         return RECIPES[name](size=size)  # type: ignore[call-arg]  # which SIZED is of
     config = RECIPES[name]()

@@ -36,21 +36,18 @@ def from_dict(cls: type[C], values: Any, where: str) -> C:
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
-        raise UsageError(
-            f"a valid {key} in {where}", f"{first['input']} ({first['msg']})", "correct the value"
-        ) from error
+        received = f"{first['input']} ({first['msg']})"
+        raise UsageError(f"a valid {key} in {where}", received, "correct the value") from error
 
 
 def _check_keys(cls: Any, values: Any, where: str, prefix: str) -> None:
     known, kinds = [f.name for f in dataclasses.fields(cls)], get_type_hints(cls)
-    if not isinstance(values, dict):
-        place = f"as {prefix.rstrip('.')} in {where}" if prefix else f"in {where}"
-        raise UsageError(f"a JSON object {place}", values, "write {} for the defaults")
+    place = f"as {prefix.rstrip('.')} in {where}" if prefix else f"in {where}"
+    fix = "write {} for the defaults"
+    require(isinstance(values, dict), f"a JSON object {place}", values, fix)
     for key, value in values.items():
-        if key not in known:
-            raise UsageError(
-                f"names of options as keys in {where}", prefix + str(key), nearest(str(key), known)
-            )
+        expected, fix = f"names of options as keys in {where}", nearest(str(key), known)
+        require(key in known, expected, f"{prefix}{key}", fix)
         if dataclasses.is_dataclass(kinds[key]):
             _check_keys(kinds[key], value, where, f"{prefix}{key}.")
 
@@ -63,10 +60,8 @@ def save(config: Config, path: Path) -> None:
 def load(path: Path) -> Config:
     """Read what ``save`` wrote. Raises ``UsageError`` if it is missing, not JSON, or breaks a rule."""
     values = read_json(path)
-    require(
-        not (isinstance(values, dict) and "format" in values),
-        "the config.json of a training, which says how to train",
-        f"{path}, the config.json of a generator folder",
-        "name the run folder that it came from: the --out of its training",
-    )
+    of_generator = isinstance(values, dict) and "format" in values
+    received = f"{path}, the config.json of a generator folder"
+    fix = "name the run folder that it came from: the --out of its training"
+    require(not of_generator, "the config.json of a training", received, fix)
     return from_dict(Config, values, str(path))

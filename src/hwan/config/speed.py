@@ -7,8 +7,6 @@ from typing import Literal
 
 from hwan.errors import Whole, check_options
 
-Switch = Literal["auto", "on", "off"]
-
 
 @dataclass(frozen=True)
 class SpeedConfig:
@@ -27,7 +25,7 @@ class SpeedConfig:
     """CPU only: compute layers with fewer operations: wide 3x3 convolutions by Winograd's algorithm (fp32),
     convolutions from or to few channels row by row, instance norm as a group norm. Not with
     speed.compile or channels_last."""
-    channels_last: Switch = "auto"
+    channels_last: Literal["auto", "on", "off"] = "auto"
     """Memory order of images and kernels (B, H, W, C); auto: where a GPU computes in bf16 or fp16."""
     compile: bool = False
     """torch.compile every network: a minute or more before the first step, faster ones after. Needs a

@@ -8,7 +8,6 @@ from typing import Annotated, Literal
 from hwan.errors import Bound, Count, Share, Weight, Whole, check_options
 
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
-Best = Literal["", "swd", "kid", "fid", "ssim", "psnr", "l1"]
 
 
 @dataclass(frozen=True)
@@ -35,7 +34,7 @@ class TrainConfig:
     """Half-life, in images seen, of the averaged generators that are saved; 0 turns averaging off."""
     precision: Precision = "auto"
     """auto: bf16 on a GPU that has it, fp16 with loss scaling on one that has not, fp32 on a CPU."""
-    best: Best = ""
+    best: Literal["", "swd", "kid", "fid", "ssim", "psnr", "l1"] = ""
     """Also keep in RUN/best the generators with the best value of this figure on the validation images,
     measured at every tick: swd, kid or fid of the outputs as a set; ssim, psnr or l1 where A and B are
     pairs."""

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from hwan.config import UNIT, Depth, GeneratorConfig, PixelFormat, ValueRange, from_dict, to_dict
-from hwan.errors import OutdatedFile, UsageError, at_least, require
+from hwan.errors import Count, OutdatedFile, UsageError, Whole, check_options, require
 from hwan.files import read_json, write_atomic, write_json
 from hwan.nets import build_generator
 
@@ -41,13 +41,13 @@ class GeneratorSpec:
     """What a generator folder says of its generator."""
 
     generator: GeneratorConfig
-    channels_in: int
-    channels_out: int
+    channels_in: Count
+    channels_out: Count
     direction: str
     """ab or ba: which domain it reads and which it writes."""
     size: tuple[int, int]
     """(H, W) of the crops it was trained on, pixels."""
-    images: int
+    images: Whole
     """Images seen in training."""
     method: str
     format: str = FORMAT
@@ -65,14 +65,14 @@ class GeneratorSpec:
     trained_against: tuple[str, ...] = ()
     """Feature networks that a loss or a discriminator of its training saw by. A figure that is computed
     with one of them flatters the generator. Fine-tuning keeps these names."""
-    figures_at: int = 0
+    figures_at: Whole = 0
     """Images seen when the figures that are shown for it were taken; 0: no figures."""
     checksum: str = field(default="", compare=False)
     """SHA-256 over the spec and the tensors, of a generator that was saved or loaded."""
 
     def __post_init__(self) -> None:
         require(self.direction in ("ab", "ba"), "direction ab or ba", self.direction, "correct it")
-        at_least("generator folder", self, channels_in=1, channels_out=1, images=0, figures_at=0)
+        check_options("generator folder", self)
         sides = isinstance(self.size, tuple) and len(self.size) == 2 and min(self.size) > 0
         require(sides, "size as (height, width), of 1 up", self.size, "give (256, 256), say")
         for name, letter in zip(("domain_in", "domain_out"), self.direction, strict=True):

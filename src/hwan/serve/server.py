@@ -89,13 +89,14 @@ def serve(
     device: str,
     threads: int,
     limits: Limits,
-    token: str,
+    token_file: Path | None,
 ) -> None:
     """Serve ``runs`` on ``host``:``port`` until SIGTERM or SIGINT, then finish what was begun.
 
     ``threads`` 0 takes every core that the process may use. Raises ``UsageError`` for an address that
-    other machines reach without a ``token``, and for one that is taken.
+    other machines reach without a token (``read_token``), and for one that is taken.
     """
+    token = read_token(token_file)
     expected = "a token on a server that other machines reach"
     fix = f"set {TOKEN} (openssl rand -hex 16 makes one), give --token-file, or --host 127.0.0.1"
     require(bool(token) or is_loopback(host), expected, f"--host {host} without one", fix)
