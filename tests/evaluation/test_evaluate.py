@@ -257,7 +257,7 @@ def test_another_data_set_may_be_given(tmp_path: Path, data: Path) -> None:
     assert run_data(run).train_a == ImageFolder(data / "trainA")
     assert run_data(run, [other]).train_a == ImageFolder(other / "trainA")
     shutil.rmtree(data)
-    with pytest.raises(UsageError, match=r"--data is a folder\n  received: .*data"):
+    with pytest.raises(UsageError, match=r"a folder for --data\n  received: .*data"):
         run_data(run)
 
 

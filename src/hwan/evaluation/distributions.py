@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from statistics import fmean
 
 import numpy as np
 import torch
@@ -17,11 +18,17 @@ from torch import Tensor
 
 from hwan.config import PixelFormat
 from hwan.data.folders import Layout
-from hwan.evaluation.baselines import baselines_of
-from hwan.evaluation.images import readable_images, some_images, translation_path
-from hwan.evaluation.results import BEST, OURS, REAL, Distribution, ImageRow, mean
+from hwan.evaluation.images import (
+    Baseline,
+    baselines_of,
+    readable_images,
+    some_images,
+    translation,
+    translation_path,
+)
+from hwan.evaluation.results import BEST, OURS, REAL, Distribution, ImageRow
 from hwan.evaluation.source import DirectionData, EvaluationSource, direction_data, read_source
-from hwan.imaging.pixels import Pixels, decode, to_unit
+from hwan.imaging.pixels import Pixels, to_unit
 from hwan.metrics.distribution import frechet, kernel, manifold
 from hwan.metrics.features import Features, clean_resize
 from hwan.metrics.sliced import LINES, PATCHES, Patches, join, patches, reference, side_for, sliced
@@ -29,10 +36,10 @@ from hwan.metrics.sliced import LINES, PATCHES, Patches, join, patches, referenc
 
 @dataclass(frozen=True)
 class Sample:
-    """A set of pictures by its features (N, D), where there is a network, and its patches, where the
+    """A set of pictures by its features (N, D), without a network (0, 0), and its patches, where the
     pictures are large enough."""
 
-    features: Tensor | None
+    features: Tensor
     patches: Patches
 
 
@@ -56,7 +63,7 @@ def sample(
             yield picture
 
     read = cut()
-    features = network.of(read, pixel_format) if network else None
+    features = network.of(read, pixel_format) if network else torch.zeros(0, 0)
     for _ in read:  # without a network nothing has read them yet
         pass
     return Sample(features, join(parts) if parts else {})
@@ -129,15 +136,12 @@ def _systems(
 ) -> Mapping[str, Callable[[Path], Pixels]]:
     """For each system, what it makes of the test image of a name."""
 
-    def translated(system: str, name: Path) -> Pixels:
-        return decode(translation_path(run, data, name, system), data.format_out).pixels
-
-    def baseline(make: Callable[[Pixels, int, int], Pixels], name: Path) -> Pixels:
-        image = data.test.read(data.test.folder / name, data.format_in).pixels
+    def baseline(make: Baseline, name: Path) -> Pixels:
+        image = data.read(name)
         return make(image, *image.shape[:2])
 
     written = [s for s in (OURS, BEST) if translation_path(run, data, names[0], s).is_file()]
-    return {system: partial(translated, system) for system in written} | {
+    return {system: partial(translation, run, data, system=system) for system in written} | {
         system: partial(baseline, make) for system, make in baselines_of(data, source).items()
     }
 
@@ -153,8 +157,6 @@ def compare(
     if features:
         distance, discrepancy = features.distances
         for system, one in samples.items():
-            assert one.features is not None
-            assert reals.features is not None
             pair = one.features, reals.features
             value, error = kernel(*pair)
             found[system] |= {
@@ -168,7 +170,7 @@ def compare(
         for system, one in samples.items():
             gaps = sliced(one.patches, known)
             found[system] |= {
-                "swd": mean(list(gaps.values())),
+                "swd": fmean(gaps.values()),
                 **{f"swd_{side}": gap for side, gap in gaps.items()},
             }
     return found

@@ -7,14 +7,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import fmean
 
 import numpy as np
 import torch
 
-from hwan.errors import UsageError
 from hwan.files import write_csv, write_json
 from hwan.imaging.pixels import Pixels, to_tensor
 from hwan.metrics.health import diversity
@@ -93,24 +93,19 @@ def summarise(
     Diversity is set against the real test images of the target domain: what the way back was tested
     on, or (one-way methods) ``reals``, as ``real_thumbs`` reads them.
     """
-    if not rows:
-        raise UsageError("readable images in the test folders", "none",
-                         "`hwan data check` lists broken ones")  # fmt: skip
-    inputs = {d: [row.source_small for row in rows if row.direction == d] for d in ("ab", "ba")}
     found = {}
     for direction in dict.fromkeys(row.direction for row in rows):
         here = [row for row in rows if row.direction == direction]
+        back = [row.source_small for row in rows if row.direction == direction[::-1]]
         systems = _systems([row for row in here if row.figures])
-        beaten = None
-        if systems:
-            beaten = all(systems[OURS]["ssim"] > systems[k]["ssim"] for k in baselines(systems))
+        ssim = {name: figures["ssim"] for name, figures in systems.items()}
         sets = (distributions or {}).get(direction, Distribution({}, {}))
         found[direction] = Summary(
             len(here),
             systems,
-            mean([row.cycle_l1 for row in here]),
-            _diversity([row.output_small for row in here], inputs[direction[::-1]] or reals),
-            beaten,
+            fmean(row.cycle_l1 for row in here),
+            _diversity([row.output_small for row in here], back or reals),
+            all(ssim[OURS] > ssim[k] for k in baselines(ssim)) if ssim else None,
             sets.figures,
             {**sets.protocol, **(protocol or {})},
             (*left_out, *sets.left_out),
@@ -127,15 +122,11 @@ def baselines(systems: Mapping[str, object]) -> list[str]:
 
 
 def _systems(known: Sequence[ImageRow]) -> dict[str, dict[str, float]]:
-    if not known:
-        return {}
     found = {}
-    for system in known[0].figures:
+    for system in known[0].figures if known else ():
         figures = [row.figures[system] for row in known]
         names = dict.fromkeys(name for figure in figures for name in figure)
-        found[system] = {
-            name: _mean_known([figure.get(name, np.nan) for figure in figures]) for name in names
-        }
+        found[system] = {k: mean_known([f.get(k, math.nan) for f in figures]) for k in names}
         if known[0].confusion:
             found[system] |= label_figures(np.sum([row.confusion[system] for row in known], axis=0))
     return found
@@ -170,18 +161,14 @@ def _words(direction: str, systems: Mapping[str, Mapping[str, float]]) -> tuple[
 
 def _diversity(outputs: Sequence[Pixels], reals: Sequence[Pixels]) -> float:
     if min(len(outputs), len(reals)) < 2 or outputs[0].shape != reals[0].shape:
-        return float("nan")
+        return math.nan
     return diversity(*(to_tensor(torch.from_numpy(np.stack(x))) for x in (outputs, reals)))
 
 
-def mean(values: Sequence[float]) -> float:
-    """The mean, summed without rounding."""
-    return math.fsum(values) / len(values)
-
-
-def _mean_known(values: Sequence[float]) -> float:
+def mean_known(values: Iterable[float]) -> float:
+    """The mean of those that are not nan; nan of none."""
     known = [value for value in values if not math.isnan(value)]
-    return mean(known) if known else float("nan")
+    return fmean(known) if known else math.nan
 
 
 def write_results(rows: Sequence[ImageRow], summaries: Mapping[str, Summary], folder: Path) -> None:
@@ -191,25 +178,20 @@ def write_results(rows: Sequence[ImageRow], summaries: Mapping[str, Summary], fo
     JSON has no nan and no infinity (the PSNR of equal pictures): both become null there.
     """
     write_json(folder / "results.json", {d: vars(s) for d, s in summaries.items()})
-    lines: list[Sequence[object]] = [
-        [direction, *line] for direction, summary in summaries.items() for line in flat(summary)
-    ]
+    lines = [[direction, *line] for direction in summaries for line in flat(summaries[direction])]
     write_csv(folder / "results.csv", [["direction", "system", "metric", "value"], *lines])
-    lines = []
-    for row in rows:
-        lines.append([row.direction, row.name, OURS, "cycle_l1", row.cycle_l1])
-        for system, figures in row.figures.items():
-            lines += [[row.direction, row.name, system, *item] for item in figures.items()]
-    header = ["direction", "name", "system", "metric", "value"]
-    write_csv(folder / "images.csv", [header, *lines])
+    images = [
+        (row.direction, row.name, system, *figure)
+        for row in rows
+        for system, figures in ((OURS, {"cycle_l1": row.cycle_l1}), *row.figures.items())
+        for figure in figures.items()
+    ]
+    write_csv(folder / "images.csv", [("direction", "name", "system", "metric", "value"), *images])
 
 
 def columns(systems: Mapping[str, Mapping[str, float]]) -> list[str]:
     """The figures that any system has, in the order of ``METRICS``; all-nan ones left out."""
-    there = {
-        name for figures in systems.values() for name, value in figures.items()
-        if not math.isnan(value)
-    }  # fmt: skip
+    there = {m for figures in systems.values() for m, v in figures.items() if not math.isnan(v)}
     return [name for name in METRICS if name in there]
 
 

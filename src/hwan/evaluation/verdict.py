@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
-from hwan.evaluation.results import OURS, WORDS, Summary, beats, best_baselines
+from hwan.evaluation.results import OURS, Summary, beats, best_baselines
 from hwan.metrics.health_limits import Finding
 
 Verdict = Literal["good", "mixed", "bad", "none"]
@@ -49,8 +49,3 @@ def overall_verdict(
         verdict = "mixed"
     count = f"Better than every baseline by {sum(results)} of {len(results)} leading figures."
     return "\n\n".join((f"{count} {health}", " ".join(sentences))), verdict
-
-
-def directions(summaries: Mapping[str, Summary]) -> str:
-    """ "40 A to B, 40 B to A" """
-    return ", ".join(f"{summary.images} {WORDS[d]}" for d, summary in summaries.items())
