@@ -12,7 +12,7 @@ from torch import Tensor
 
 from hwan.config import PixelFormat
 from hwan.data.folders import Layout, list_images
-from hwan.errors import UsageError
+from hwan.errors import require
 from hwan.evaluation.images import baselines_of, fit_truth, readable_images, translation_path
 from hwan.evaluation.results import BEST, CHOICE, OURS, ImageRow
 from hwan.evaluation.source import EvaluationSource, direction_data, read_source
@@ -64,9 +64,13 @@ def evaluate(
         if is_generator(best):
             ours[BEST] = load(best, device)
         palette = (palettes or {}).get(data.direction)
-        readable = False
+        require(
+            any(True for _ in readable_images(data.test, data.format_in)),
+            "a readable image in every test folder",
+            f"none for {data.direction} in {data.test.folder}",
+            "`hwan data check` lists broken ones",
+        )
         for name, image in readable_images(data.test, data.format_in):
-            readable = True
             outputs = {system: translator.pixels(image) for system, translator in ours.items()}
             for system, picture in outputs.items():
                 save(picture, translation_path(run, data, name, system))
@@ -74,10 +78,7 @@ def evaluate(
             figures, tables = {}, {}
             if truth is not None:
                 truth = fit_truth(truth, name, outputs[OURS], source.data.fit)
-                size = truth.shape[:2]
-                made = {
-                    name: make(image, *size) for name, make in baselines_of(data, source).items()
-                }
+                made = {name: make(image) for name, make in baselines_of(data, source).items()}
                 for system, picture in (outputs | made).items():
                     figures[system] = measure_pair(measures, picture, truth, data.format_out)
                     if palette is not None:
@@ -91,12 +92,6 @@ def evaluate(
             small, made_small = (resize(p, THUMB, THUMB) for p in (image, outputs[OURS]))
             yield ImageRow(data.direction, str(name), figures, cycle, small, made_small, tables,
                            there.spec.images)  # fmt: skip
-        if not readable:
-            raise UsageError(
-                "a readable image in every test folder",
-                f"none for {data.direction} in {data.test.folder}",
-                "`hwan data check` lists broken ones",
-            )
 
 
 def describe_best(run: Path) -> dict[str, str]:

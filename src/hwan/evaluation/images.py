@@ -13,20 +13,11 @@ from hwan.data.folders import ImageFolder, evenly, list_images
 from hwan.errors import UsageError, require
 from hwan.evaluation.results import BEST, OURS
 from hwan.evaluation.source import DirectionData, EvaluationSource
-from hwan.imaging.pixels import (
-    Bytes,
-    Pixels,
-    decode,
-    for_display,
-    from_unit,
-    resize,
-    suffix_for,
-    to_unit,
-)
+from hwan.imaging.pixels import Pixels, decode, for_display, from_unit, resize, suffix_for, to_unit
 from hwan.metrics.baselines import lab_statistics, mean_image, reinhard, with_channels
 
-Baseline = Callable[[Pixels, int, int], Pixels]
-"""What a baseline makes of an input image, for an output of this height and width."""
+Baseline = Callable[[Pixels], Pixels]
+"""What a baseline makes of an input image, in the same size."""
 
 
 def readable_images(
@@ -60,7 +51,7 @@ def translation(run: Path, data: DirectionData, name: Path, system: str = OURS) 
     return decode(translation_path(run, data, name, system), data.format_out).pixels
 
 
-def displayed(run: Path, data: DirectionData, name: Path) -> tuple[Bytes, Bytes, Bytes | None]:
+def displayed(run: Path, data: DirectionData, name: Path) -> tuple[Pixels, Pixels, Pixels | None]:
     """Test image ``name``, its translation and, where known, its truth as a screen shows them."""
     before, after = for_display(data.read(name), data.format_in), translation(run, data, name)
     truth = data.truth_of(name)
@@ -89,11 +80,11 @@ def baselines_of(data: DirectionData, source: EvaluationSource) -> dict[str, Bas
     statistics = lab_statistics(pictures, out)
     mean = mean_image(pictures, source.data.size, source.data.size)
     found: dict[str, Baseline] = {
-        "mean picture": lambda image, height, width: resize(mean, height, width),
-        "Reinhard": lambda image, height, width: reinhard(image, statistics, data.format_in, out),
+        "mean picture": lambda image: resize(mean, *image.shape[:2]),
+        "Reinhard": lambda image: reinhard(image, statistics, data.format_in, out),
     }
     if data.format_in.channels in (1, out.channels):  # grey can be shown in any number of channels
-        found["input as it is"] = lambda image, height, width: with_channels(
+        found["input as it is"] = lambda image: with_channels(
             from_unit(to_unit(image, data.format_in), out), out.channels
         )
     return found
