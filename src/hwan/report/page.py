@@ -52,10 +52,8 @@ def write(report: Report, path: Path) -> Path:
         ValueError: as :func:`render`.
         OSError: the file cannot be written.
     """
-    path = Path(path)
     # A file name that is not UTF-8 reaches us as lone surrogates, which cannot be encoded.
-    page = render(report).encode("utf-8", errors="replace")
-    write_atomic(path, page)
+    write_atomic(path, render(report).encode("utf-8", errors="replace"))
     return path
 
 
