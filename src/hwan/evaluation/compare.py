@@ -10,6 +10,8 @@ from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
 
+from pydantic import TypeAdapter
+
 from hwan.data.folders import evenly, list_images, locate
 from hwan.errors import require
 from hwan.evaluation.images import displayed, translation_path
@@ -44,10 +46,8 @@ class Spread:
     runs: int
 
     def text(self, metric: str) -> str:
-        text = METRICS[metric].text
-        if math.isnan(self.mean):
-            return "-"
-        return text(self.mean) + ("" if math.isnan(self.sd) else f" ± {text(self.sd)}")
+        known = [value for value in (self.mean, self.sd) if not math.isnan(value)]
+        return " ± ".join(map(METRICS[metric].text, known)) or "-"
 
 
 Figures = dict[str, dict[str, dict[str, Spread]]]
@@ -61,11 +61,10 @@ def groups(tested: Sequence[Entry]) -> dict[str, list[Entry]]:
     names = _names([one.run for one in tested])
     found: list[list[Entry]] = []
     for one in tested:
-        group = next((runs for runs in found if _belongs(one, runs)), None)
-        if group is None:
-            found.append([one])
-        else:
-            group.append(one)
+        group = next((runs for runs in found if _belongs(one, runs)), [])
+        if not group:
+            found.append(group)
+        group.append(one)
     seeds = ("" if len(runs) == 1 else f" ({len(runs)} seeds)" for runs in found)
     return {names[runs[0].run] + count: runs for runs, count in zip(found, seeds, strict=True)}
 
@@ -123,14 +122,16 @@ def remarks(named: Mapping[str, Sequence[Entry]], found: Figures) -> list[str]:
     sentences = []
     for direction, systems in found.items():
         for name in leading_metrics():
+            metric = METRICS[name]
             known = {k: v[name] for k, v in systems.items() if name in v and v[name].runs}
-            gains = {k: METRICS[name].gain(spread.mean) for k, spread in known.items()}
+            gains = {k: metric.gain(spread.mean) for k, spread in known.items()}
             ours, others = ([k for k in gains if _rank(k, named) == rank] for rank in (0, 1))
             if len(ours) < 2:
                 continue
             top = max(ours, key=gains.__getitem__)
-            words = f"{WORDS[direction]}: {top} has the best {METRICS[name].title}, "
-            words += known[top].text(name)
+            words = (
+                f"{WORDS[direction]}: {top} has the best {metric.title}, {known[top].text(name)}"
+            )
             best = max(others, key=gains.__getitem__, default=top)
             if best != top and gains[best] >= gains[top]:
                 words += f", and does not beat the baseline {best} ({known[best].text(name)})"
@@ -168,21 +169,13 @@ def write_comparison(tested: Sequence[Entry], out: Path) -> tuple[Figures, list[
     found = figures(named)
     notes = remarks(named, found)
     differing = differences(named)
-    write_json(
-        out / "comparison.json",
-        {
-            "groups": {name: [str(one.run) for one in runs] for name, runs in named.items()},
-            "differences": {k: dict(zip(named, v, strict=True)) for k, v in differing.items()},
-            "remarks": notes,
-            "figures": {
-                direction: {
-                    system: {metric: vars(spread) for metric, spread in metrics.items()}
-                    for system, metrics in systems.items()
-                }
-                for direction, systems in found.items()
-            },
-        },
-    )
+    content = {
+        "groups": {name: [str(one.run) for one in runs] for name, runs in named.items()},
+        "differences": {k: dict(zip(named, v, strict=True)) for k, v in differing.items()},
+        "remarks": notes,
+        "figures": TypeAdapter(Figures).dump_python(found),
+    }
+    write_json(out / "comparison.json", content)
     lines = [
         (direction, system, metric, spread.mean, spread.sd, spread.runs)
         for direction, systems in found.items()

@@ -7,7 +7,6 @@ They are computed from the translations that ``evaluate`` has written, so from w
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from statistics import fmean
@@ -31,14 +30,9 @@ from hwan.metrics.distribution import frechet, kernel, manifold
 from hwan.metrics.features import Features
 from hwan.metrics.sliced import LINES, PATCHES, Patches, join, patches, reference, side_for, sliced
 
-
-@dataclass(frozen=True)
-class Sample:
-    """A set of pictures by its features (N, D), without a network (0, 0), and its patches, where the
-    pictures are large enough."""
-
-    features: Tensor
-    patches: Patches
+Sample = tuple[Tensor, Patches]
+"""A set of pictures by its features (N, D), without a network (0, 0), and its patches, {} where the
+pictures are too small for them."""
 
 
 def sample(
@@ -63,7 +57,7 @@ def sample(
     features = network.of(read, pixel_format) if network else torch.zeros(0, 0)
     for _ in read:  # without a network nothing has read them yet
         pass
-    return Sample(features, join(parts) if parts else {})
+    return features, join(parts) if parts else {}
 
 
 def distributions(
@@ -136,16 +130,16 @@ def compare(
 ) -> dict[str, dict[str, float]]:
     """Every figure of the ``samples`` against the ``reals``, by system and metric."""
     found: dict[str, dict[str, float]] = {system: {} for system in samples}
-    known = reference(reals.patches, pixel_format.channels)
-    for system, one in samples.items():
+    known = reference(reals[1], pixel_format.channels)
+    for system, (described, cut) in samples.items():
         if features:
             distance, discrepancy = features.distances
-            pair = one.features, reals.features
+            pair = described, reals[0]
             found[system][distance] = frechet(*pair)
             found[system][discrepancy], found[system][f"{discrepancy}_se"] = kernel(*pair)
             found[system] |= manifold(*pair)
         if known:
-            gaps = sliced(one.patches, known)
+            gaps = sliced(cut, known)
             found[system]["swd"] = fmean(gaps.values())
             found[system] |= {f"swd_{side}": gap for side, gap in gaps.items()}
     return found

@@ -115,8 +115,8 @@ def measure_pair(
     """Every metric of ``measures`` that takes pictures of this size and these channels: one tiny image
     does not stop a test."""
     a, b = _tensor(picture, pixel_format), _tensor(truth, pixel_format)
-    side, channels = min(a.shape[2:]), a.shape[1]
-    fitting = {n: f for n, f in measures.items() if METRICS[n].takes(side, channels)}
+    size = min(a.shape[2:]), a.shape[1]
+    fitting = {name: f for name, f in measures.items() if METRICS[name].takes(*size)}
     return {"ssim": math.nan} | {name: float(f(a, b)) for name, f in fitting.items()}
 
 
@@ -129,5 +129,4 @@ def real_thumbs(layout: Layout, source: EvaluationSource) -> list[Pixels]:
     data, *back = direction_data(layout, source)
     if back or data.reals is None:
         return []
-    reals = readable_images(data.reals, data.format_out)
-    return [resize(pixels, THUMB, THUMB) for _, pixels in reals]
+    return [resize(p, THUMB, THUMB) for _, p in readable_images(data.reals, data.format_out)]

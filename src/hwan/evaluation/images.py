@@ -4,6 +4,7 @@ baseline makes of an image."""
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 
@@ -26,11 +27,8 @@ def readable_images(
     """Every image of a folder (or those ``files`` of it) that can be read, with its name in the folder;
     the others are passed over."""
     for file in list_images(folder.folder) if files is None else files:
-        try:
-            pixels = folder.read(file, pixel_format).pixels
-        except UsageError:
-            continue
-        yield file.relative_to(folder.folder), pixels
+        with suppress(UsageError):
+            yield file.relative_to(folder.folder), folder.read(file, pixel_format).pixels
 
 
 def some_images(folder: ImageFolder, pixel_format: PixelFormat, count: int) -> Iterator[Pixels]:

@@ -25,7 +25,6 @@ OURS = "hwan"
 BEST = "hwan, best checkpoint"
 REAL = "real, trained on"
 """Real pictures of the training, in the tables of distributions: what a perfect translator reaches."""
-NOT_BASELINES = (OURS, BEST, REAL)
 CHOICE = "best checkpoint"
 """In a protocol: how it was chosen."""
 WORDS = {"ab": "A to B", "ba": "B to A"}
@@ -118,7 +117,7 @@ def summarise(
 
 def baselines(systems: Mapping[str, object]) -> list[str]:
     """The systems that any translator must beat."""
-    return [name for name in systems if name not in NOT_BASELINES]
+    return [name for name in systems if name not in (OURS, BEST, REAL)]
 
 
 def _systems(known: Sequence[ImageRow]) -> dict[str, dict[str, float]]:
@@ -132,30 +131,25 @@ def _systems(known: Sequence[ImageRow]) -> dict[str, dict[str, float]]:
     return found
 
 
-def best_baselines(systems: Mapping[str, Mapping[str, float]]) -> dict[str, str]:
-    """The best baseline by each leading metric that hwan and a baseline have."""
-    found = {}
+def contests(systems: Mapping[str, Mapping[str, float]]) -> list[tuple[str, str, str, bool]]:
+    """For each leading metric that hwan and a baseline have, and for hwan and its best generator: the
+    metric, the system, the best baseline by that metric, and whether the system beats it."""
+    found = []
     for name in leading_metrics():
         known = {k: s[name] for k, s in systems.items() if not math.isnan(s.get(name, math.nan))}
-        if OURS in known and (others := baselines(known)):
-            found[name] = max(others, key=lambda system: METRICS[name].gain(known[system]))
+        gains = {system: METRICS[name].gain(value) for system, value in known.items()}
+        if OURS in gains and (others := baselines(gains)):
+            best = max(others, key=gains.__getitem__)
+            found += [(name, k, best, gains[k] > gains[best]) for k in (OURS, BEST) if k in gains]
     return found
 
 
-def beats(name: str, figures: Mapping[str, float], baseline: Mapping[str, float]) -> bool:
-    """Whether ``figures`` are better than those of ``baseline`` by metric ``name``."""
-    return METRICS[name].gain(figures[name]) > METRICS[name].gain(baseline[name])
-
-
 def _words(direction: str, systems: Mapping[str, Mapping[str, float]]) -> tuple[str, ...]:
-    """For each leading metric: does hwan, and its best generator, beat the best baseline?"""
     return tuple(
         f"{WORDS[direction]}: {system}'s {METRICS[name].title} {shown(name, systems[system][name])} "
-        f"{'beats' if beats(name, systems[system], systems[best]) else 'does not beat'} the best "
-        f"baseline, {best} ({shown(name, systems[best][name])})."
-        for name, best in best_baselines(systems).items()
-        for system in (OURS, BEST)
-        if not math.isnan(systems.get(system, {}).get(name, math.nan))
+        f"{'beats' if wins else 'does not beat'} the best baseline, {best} "
+        f"({shown(name, systems[best][name])})."
+        for name, system, best, wins in contests(systems)
     )
 
 

@@ -126,18 +126,13 @@ def _table(name: str, systems: Mapping[str, Mapping[str, float]], note: str) -> 
     # Scales of one metric are left out.
     unrecorded = [m for m in every if m not in METRICS and not m.startswith("swd_")]
     metrics = [*columns(systems), *unrecorded]
-    known = {title(m): METRICS[m] for m in metrics if m in METRICS}
+    known = {m: METRICS[m] for m in metrics if m in METRICS}
     rows = tuple((k, *(figures.get(m) for m in metrics)) for k, figures in systems.items())
-    return Table(
-        name,
-        ("system", *map(title, metrics)),
-        rows,
-        note,
-        {title(m): METRICS[m].better for m in metrics if m in METRICS and not m.endswith("_se")},
-        {name: metric.decimals for name, metric in known.items()},
-        {name: metric.meaning for name, metric in known.items() if metric.meaning},
-        (REAL,),
-    )
+    better = {title(m): f.better for m, f in known.items() if not m.endswith("_se")}
+    decimals = {title(m): f.decimals for m, f in known.items()}
+    meanings = {title(m): f.meaning for m, f in known.items() if f.meaning}
+    heads = ("system", *map(title, metrics))
+    return Table(name, heads, rows, note, better, decimals, meanings, aside=(REAL,))
 
 
 def _samples(run: Path, config: EvaluationSource) -> Frames:
@@ -167,15 +162,12 @@ def _extremes(arrow: str, items: Sequence[CompareItem]) -> list[Section]:
     known = [item for item in items if title(metric) in item.figures]
     if len(known) < 2 * EXTREMES:
         return []
-    known.sort(key=lambda item: item.figures[title(metric)])
-    if METRICS[metric].better == "high":
-        known.reverse()
+    step = -1 if METRICS[metric].better == "high" else 1
+    known = sorted(known, key=lambda item: item.figures[title(metric)])[::step]
     ends = {"best": known[:EXTREMES], "worst": known[: -EXTREMES - 1 : -1]}
     chosen = tuple(replace(i, caption=f"{end}: {i.caption}") for end in ends for i in ends[end])
-    note = (
-        "No truth is known, so by the way there and back: a low error may also mean that little was "
-        "changed."
-    )
+    but = "a low error may also mean that little was changed"
+    note = f"No truth is known, so by the way there and back: {but}."
     name = f"{arrow}, best and worst by {title(metric)}"
     return [Compare(name, chosen, note if metric == "cycle_l1" else "")]
 

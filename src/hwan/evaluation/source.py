@@ -56,27 +56,18 @@ def read_source(folder: Path, pairs: Pairing | None = None, swap: bool = False) 
 
 def _generator_source(folder: Path) -> GeneratorSource:
     spec = read_spec(folder)
-    formats = (spec.format_in, spec.format_out)
-    a, b = formats if spec.direction == "ab" else formats[::-1]
-    data = DataConfig(
-        size=min(spec.size),  # its tests are on squares
-        channels_a=a.channels, channels_b=b.channels,
-        depth_a=a.depth, depth_b=b.depth,
-        range_a=a.range, range_b=b.range,
-    )  # fmt: skip
-    return GeneratorSource(spec, data)
+    sides = zip(spec.direction, (spec.format_in, spec.format_out), strict=True)
+    formats = {f"{k}_{side}": v for side, pixels in sides for k, v in vars(pixels).items()}
+    return GeneratorSource(spec, DataConfig(size=min(spec.size), **formats))  # tested on squares
 
 
 def known_options(source: EvaluationSource) -> dict[str, str]:
     """Every option that is known, by its dotted name."""
-    if isinstance(source, GeneratorSource):
-        spec = source.spec
-        return {
-            "method": spec.method,
-            "data.size": str(min(spec.size)),
-            **{f"generator.{key}": str(value) for key, value in asdict(spec.generator).items()},
-        }
-    return options(source)
+    if not isinstance(source, GeneratorSource):
+        return options(source)
+    spec = asdict(source.spec)
+    generator = {f"generator.{key}": str(value) for key, value in spec["generator"].items()}
+    return {"method": source.method, "data.size": str(source.data.size), **generator}
 
 
 @dataclass(frozen=True)

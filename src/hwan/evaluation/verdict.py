@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from hwan.evaluation.results import OURS, Summary, beats, best_baselines
+from hwan.evaluation.results import OURS, Summary, contests
 from hwan.metrics.health_limits import Finding
 from hwan.report.sections import Verdict
 
@@ -23,20 +23,19 @@ def overall_verdict(
     if not summaries:
         return "Not tested yet: `hwan evaluate` adds the test.", "bad" if alarms else "none"
     results = [
-        beats(name, systems[OURS], systems[best])
+        wins
         for summary in summaries.values()
         for systems in (summary.systems, summary.distribution)
-        for name, best in best_baselines(systems).items()
+        for _, system, _, wins in contests(systems)
+        if system == OURS
     ]
-    sentences = [sentence for summary in summaries.values() for sentence in summary.words]
     if not results:
         unknown = (
             "No true pictures are known for the test images, so look at them; the figures below say "
             "only whether something broke."
         )
         return f"{unknown} {health}", "bad" if alarms else "none"
-    verdict: Verdict = "good" if all(results) else "mixed" if any(results) else "bad"
-    if alarms and verdict == "good":
-        verdict = "mixed"
+    good = all(results) and not alarms
+    words = " ".join(sentence for summary in summaries.values() for sentence in summary.words)
     count = f"Better than every baseline by {sum(results)} of {len(results)} leading figures."
-    return "\n\n".join((f"{count} {health}", " ".join(sentences))), verdict
+    return f"{count} {health}\n\n{words}", "good" if good else "mixed" if any(results) else "bad"

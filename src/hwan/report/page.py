@@ -37,7 +37,6 @@ def render(report: Report) -> str:
         ValueError: a row does not fit its columns, ``better`` names no column, or an array is
             not a picture.
     """
-    page = ""
     for quality in QUALITIES:
         page = template("report/page.html.jinja").render(report=report, quality=quality)
         if len(page) <= PAGE_LIMIT or "data:image/webp" not in page:
