@@ -66,7 +66,7 @@ def groups(tested: Sequence[Entry]) -> dict[str, list[Entry]]:
             found.append(group)
         group.append(one)
     seeds = ("" if len(runs) == 1 else f" ({len(runs)} seeds)" for runs in found)
-    return {names[runs[0].run] + count: runs for runs, count in zip(found, seeds, strict=True)}
+    return {names[runs[0].run] + many: runs for runs, many in zip(found, seeds, strict=True)}
 
 
 def _belongs(one: Entry, runs: Sequence[Entry]) -> bool:
@@ -209,19 +209,17 @@ def _gallery(direction: str, named: Mapping[str, Sequence[Entry]]) -> Gallery:
     """Test images through the first run of each group, of those tested on the first one's data."""
     there = [(k, v[0]) for k, v in named.items() if direction in v[0].config.directions]
     shown = {name: one for name, one in there if one.data == there[0][1].data}
-    columns_of = []
+    runs = []
     for one in shown.values():
         layout = locate(one.data, one.config.data.pairs, one.config.data.swap)
         parts = direction_data(layout, one.config)
-        columns_of += [(one.run, part) for part in parts if part.direction == direction]
-    first = columns_of[0][1]
+        runs += [(one.run, part) for part in parts if part.direction == direction]
+    first = runs[0][1]
     pictures = []
     names = [file.relative_to(first.test.folder) for file in list_images(first.test.folder)]
-    common = [
-        name for name in names if all(translation_path(*own, name).is_file() for own in columns_of)
-    ]
+    common = [name for name in names if all(translation_path(*own, name).is_file() for own in runs)]
     for name in evenly(common, SHOWN):
-        every = [displayed(*own, name) for own in columns_of]
+        every = [displayed(*own, name) for own in runs]
         before, _, truth = every[0]
         cells = [before, *(after for _, after, _ in every), *([] if truth is None else [truth])]
         widths = [max(1, round(cell.shape[1] * TALL / cell.shape[0])) for cell in cells]

@@ -36,25 +36,21 @@ pictures are too small for them."""
 
 
 def sample(
-    pictures: Iterable[Pixels],
-    count: int,
-    pixel_format: PixelFormat,
-    network: Features | None,
-    side: int,
+    images: Iterable[Pixels], count: int, pixel_format: PixelFormat, net: Features | None, side: int
 ) -> Sample:
-    """The features and patches of ``count`` pictures, read one by one and not kept. ``side``: the finest
+    """The features and patches of ``count`` images, read one by one and not kept. ``side``: the finest
     side of the patches' pyramid, pixels; 0 leaves patches out."""
     parts: list[Patches] = []
     probe = Features("", "", torch.nn.Identity(), side, pixel_format.channels)
 
     def cut() -> Iterator[Pixels]:
-        for picture in pictures:
+        for picture in images:
             if side:
                 parts.append(patches(probe.square(picture, pixel_format), len(parts), count))
             yield picture
 
     read = cut()
-    features = network.of(read, pixel_format) if network else torch.zeros(0, 0)
+    features = net.of(read, pixel_format) if net else torch.zeros(0, 0)
     for _ in read:  # without a network nothing has read them yet
         pass
     return features, join(parts) if parts else {}
@@ -100,7 +96,7 @@ def _measure(
     if not finest:
         left_out.append(f"The sliced Wasserstein distance was left out ({data.direction}): pictures "
                         "are under 16 pixels.")  # fmt: skip
-    sampled = partial(sample, pixel_format=out, network=features, side=finest)
+    sampled = partial(sample, pixel_format=out, net=features, side=finest)
     reals = sampled((picture for _, picture in readable_images(data.reals, out)), len(sizes))
     samples = {}
     for system in (OURS, BEST):

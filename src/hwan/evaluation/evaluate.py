@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from hwan.config import PixelFormat
 from hwan.data.folders import Layout, list_images
@@ -64,12 +63,9 @@ def evaluate(
         if is_generator(best):
             ours[BEST] = load(best, device)
         palette = (palettes or {}).get(data.direction)
-        require(
-            any(True for _ in readable_images(data.test, data.format_in)),
-            "a readable image in every test folder",
-            f"none for {data.direction} in {data.test.folder}",
-            "`hwan data check` lists broken ones",
-        )
+        some = any(True for _ in readable_images(data.test, data.format_in))
+        none = f"none for {data.direction} in {data.test.folder}"
+        require(some, "a readable image in every test folder", none, "`hwan data check` names them")
         for name, image in readable_images(data.test, data.format_in):
             outputs = {system: translator.pixels(image) for system, translator in ours.items()}
             for system, picture in outputs.items():
@@ -87,8 +83,8 @@ def evaluate(
                         figures[system]["pixel_accuracy"] = accuracy
             cycle = math.nan
             if back:
-                pair = (back.pixels(outputs[OURS]), image)
-                cycle = float(l1(*(_tensor(picture, data.format_in) for picture in pair)))
+                returned = back.pixels(outputs[OURS])
+                cycle = measure_pair({"l1": l1}, returned, image, data.format_in)["l1"]
             small, made_small = (resize(p, THUMB, THUMB) for p in (image, outputs[OURS]))
             yield ImageRow(data.direction, str(name), figures, cycle, small, made_small, tables,
                            there.spec.images)  # fmt: skip
@@ -114,14 +110,10 @@ def measure_pair(
 ) -> dict[str, float]:
     """Every metric of ``measures`` that takes pictures of this size and these channels: one tiny image
     does not stop a test."""
-    a, b = _tensor(picture, pixel_format), _tensor(truth, pixel_format)
-    size = min(a.shape[2:]), a.shape[1]
+    pair = to_tensor(torch.from_numpy(np.stack((picture, truth))), pixel_format.range)
+    size = min(pair.shape[2:]), pair.shape[1]
     fitting = {name: f for name, f in measures.items() if METRICS[name].takes(*size)}
-    return {"ssim": math.nan} | {name: float(f(a, b)) for name, f in fitting.items()}
-
-
-def _tensor(pixels: Pixels, pixel_format: PixelFormat) -> Tensor:
-    return to_tensor(torch.from_numpy(np.ascontiguousarray(pixels))[None], pixel_format.range)
+    return {"ssim": math.nan} | {name: float(f(pair[:1], pair[1:])) for name, f in fitting.items()}
 
 
 def real_thumbs(layout: Layout, source: EvaluationSource) -> list[Pixels]:

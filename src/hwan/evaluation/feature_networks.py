@@ -77,9 +77,9 @@ def _self(layout: Layout, data: DataConfig) -> Features:
     squares = []
     for folder, own in ((layout.train_a, data.format_a), (layout.train_b, data.format_b)):
         cache = open_cache(folder, data, own)
-        chosen = (cache[i] for i in evenly(range(len(cache)), PICTURES))
+        chosen = evenly(range(len(cache)), PICTURES)
         # A of other channels is shown as B's baselines show it.
-        shown = (with_channels(picture, probe.channels) for picture in chosen)
+        shown = (with_channels(cache[i], probe.channels) for i in chosen)
         squares.append(torch.stack([probe.square(picture, own) for picture in shown]))
     return self_features(train_selfnet(squares[0], squares[1])[0], probe.channels)
 

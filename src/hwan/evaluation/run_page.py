@@ -195,8 +195,7 @@ def describe_folder(folder: Path) -> str:
     """
     if is_generator(folder):
         net, spec = load_generator(folder)
-        weights = sum(p.numel() for p in net.parameters())
-        facts = {**asdict(spec), "parameters": f"{weights:,}"}
+        facts = asdict(spec) | {"parameters": f"{sum(p.numel() for p in net.parameters()):,}"}
         lines = [f"{folder}: a generator", *(f"  {k:14}{v}" for k, v in facts.items())]
         lines += _tested(folder)
         if (folder / README).is_file():

@@ -12,7 +12,7 @@ from hwan import config as configs
 from hwan.config import Config, DataConfig, Pairing, PixelFormat
 from hwan.config.applicability import options
 from hwan.data.folders import ImageFolder, Layout, locate
-from hwan.errors import UsageError
+from hwan.errors import UsageError, require
 from hwan.files import read_json
 from hwan.imaging.codecs import SUFFIXES
 from hwan.imaging.pixels import Pixels
@@ -27,16 +27,8 @@ class GeneratorSource:
 
     spec: GeneratorSpec
     data: DataConfig
-
-    @property
-    def method(self) -> str:
-        """The method that trained it."""
-        return self.spec.method
-
-    @property
-    def directions(self) -> tuple[str, ...]:
-        """Its own direction alone."""
-        return (self.spec.direction,)
+    method: str
+    directions: tuple[str, ...]
 
 
 EvaluationSource = Config | GeneratorSource
@@ -58,7 +50,8 @@ def _generator_source(folder: Path) -> GeneratorSource:
     spec = read_spec(folder)
     sides = zip(spec.direction, (spec.format_in, spec.format_out), strict=True)
     formats = {f"{k}_{side}": v for side, pixels in sides for k, v in vars(pixels).items()}
-    return GeneratorSource(spec, DataConfig(size=min(spec.size), **formats))  # tested on squares
+    data = DataConfig(size=min(spec.size), **formats)  # its tests are on squares
+    return GeneratorSource(spec, data, spec.method, (spec.direction,))
 
 
 def known_options(source: EvaluationSource) -> dict[str, str]:
@@ -125,12 +118,9 @@ def data_folders(run: Path, data: Sequence[Path] = ()) -> tuple[Path, ...]:
 
     Raises ``UsageError`` for a generator folder without ``data``.
     """
-    if not data and is_generator(run):
-        raise UsageError(
-            "the data to test on, which a generator folder does not name",
-            f"{run} without --data",
-            "add --data FOLDER (with --pairs where A and B belong together), or test the run it came from",
-        )
+    named = bool(data) or not is_generator(run)
+    received, fix = f"{run} without --data", "add --data (of pairs also --pairs), or test its run"
+    require(named, "the data to test on, which a generator folder does not name", received, fix)
     return tuple(data) or tuple(Path(path) for path in read_json(run / "data.json")["data"])
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from itertools import groupby
+from math import inf, isfinite, isinf
 from typing import Any
 
 from hwan.evaluation.results import Summary
@@ -74,10 +74,9 @@ def checks(found: Sequence[Finding], log: Log, summaries: Mapping[str, Summary])
     for limit, group in groupby(found, lambda finding: finding.limit):
         same = list(group)
         series = {f.place: _series(rows, f.figure) for f in same}
-        series = {k: v for k, v in series.items() if any(math.isfinite(y) for _, y in v)}
-        bound = next(((end, "limit") for end in limit.limits if 0 < abs(end) < math.inf), None)
-        log_y = 100 <= limit.good[1] < math.inf
-        history = Curves(limit.title, series, threshold=bound, log_y=log_y)
+        series = {k: v for k, v in series.items() if any(isfinite(y) for _, y in v)}
+        bound = next(((end, "limit") for end in limit.limits if 0 < abs(end) < inf), None)
+        history = Curves(limit.title, series, threshold=bound, log_y=100 <= limit.good[1] < inf)
         drawn = history if any(len(points) > 1 for points in series.values()) else None
         readings = tuple((f.place, f.value, f.light) for f in same)
         fine = _range(*limit.good)
@@ -95,6 +94,6 @@ def checks(found: Sequence[Finding], log: Log, summaries: Mapping[str, Summary])
 
 
 def _range(low: float, high: float) -> str:
-    if math.isinf(high):
+    if isinf(high):
         return f"{low:g} or more"
     return f"{high:g} or less" if low == 0 else f"{low:g} to {high:g}"
