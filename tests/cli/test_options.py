@@ -35,7 +35,7 @@ def test_a_recipes_networks_follow_the_size_however_it_is_written(
     verb: str, kind: Any, recipe: str, size: int, expected: dict[str, str], spelling: str
 ) -> None:
     given = parse_over(verb, [recipe, *spelling.format(size).split()], kind)
-    found = options(given.config)
+    found = {name: str(value) for name, value in options(given.config).items()}
     assert {"data.size": str(size), **expected}.items() <= found.items()
 
 
@@ -53,7 +53,8 @@ OPTIONS = [
 
 @pytest.mark.parametrize(("line", "name", "value"), OPTIONS)
 def test_options_over_a_recipe(line: str, name: str, value: str) -> None:
-    assert options(parse_over("plan", ["cyclegan", *line.split()], Plan).config)[name] == value
+    found = options(parse_over("plan", ["cyclegan", *line.split()], Plan).config)
+    assert str(found[name]) == value
 
 
 def test_a_config_file_keeps_its_networks_at_another_size(tmp_path: Path) -> None:

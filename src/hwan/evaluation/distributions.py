@@ -6,60 +6,54 @@ They are computed from the translations that ``evaluate`` has written, so from w
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
+from statistics import fmean
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from hwan.config import PixelFormat
 from hwan.data.folders import Layout
-from hwan.evaluation.baselines import baselines_of
-from hwan.evaluation.images import readable_images, some_images, translation_path
-from hwan.evaluation.results import BEST, OURS, REAL, Distribution, ImageRow, mean
+from hwan.evaluation.images import (
+    baselines_of,
+    readable_images,
+    some_images,
+    translation,
+    translation_path,
+)
+from hwan.evaluation.results import BEST, OURS, REAL, Distribution, ImageRow
 from hwan.evaluation.source import DirectionData, EvaluationSource, direction_data, read_source
-from hwan.imaging.pixels import Pixels, decode, to_unit
+from hwan.imaging.pixels import Pixels
 from hwan.metrics.distribution import frechet, kernel, manifold
-from hwan.metrics.features import Features, clean_resize
+from hwan.metrics.features import Features
 from hwan.metrics.sliced import LINES, PATCHES, Patches, join, patches, reference, side_for, sliced
 
-
-@dataclass(frozen=True)
-class Sample:
-    """A set of pictures by its features (N, D), where there is a network, and its patches, where the
-    pictures are large enough."""
-
-    features: Tensor | None
-    patches: Patches
+Sample = tuple[Tensor, Patches]
+"""A set of pictures by its features (N, D), without a network (0, 0), and its patches, {} where the
+pictures are too small for them."""
 
 
 def sample(
-    pictures: Iterable[Pixels],
-    count: int,
-    pixel_format: PixelFormat,
-    network: Features | None,
-    side: int,
+    images: Iterable[Pixels], count: int, pixel_format: PixelFormat, net: Features | None, side: int
 ) -> Sample:
-    """The features and patches of ``count`` pictures, read one by one and not kept. ``side``: the finest
+    """The features and patches of ``count`` images, read one by one and not kept. ``side``: the finest
     side of the patches' pyramid, pixels; 0 leaves patches out."""
     parts: list[Patches] = []
+    probe = Features("", "", torch.nn.Identity(), side, pixel_format.channels)
 
     def cut() -> Iterator[Pixels]:
-        for picture in pictures:
+        for picture in images:
             if side:
-                values = clean_resize(to_unit(picture, pixel_format).astype(np.float32), side)
-                square = torch.from_numpy(values).permute(2, 0, 1) * 2 - 1
-                parts.append(patches(square, len(parts), count))
+                parts.append(patches(probe.square(picture, pixel_format), len(parts), count))
             yield picture
 
     read = cut()
-    features = network.of(read, pixel_format) if network else None
+    features = net.of(read, pixel_format) if net else torch.zeros(0, 0)
     for _ in read:  # without a network nothing has read them yet
         pass
-    return Sample(features, join(parts) if parts else {})
+    return features, join(parts) if parts else {}
 
 
 def distributions(
@@ -102,12 +96,15 @@ def _measure(
     if not finest:
         left_out.append(f"The sliced Wasserstein distance was left out ({data.direction}): pictures "
                         "are under 16 pixels.")  # fmt: skip
-    sampled = partial(sample, pixel_format=out, network=features, side=finest)
+    sampled = partial(sample, pixel_format=out, net=features, side=finest)
     reals = sampled((picture for _, picture in readable_images(data.reals, out)), len(sizes))
-    samples = {
-        system: sampled(map(of, names), len(names))
-        for system, of in _systems(run, data, source, names).items()
-    }
+    samples = {}
+    for system in (OURS, BEST):
+        if translation_path(run, data, names[0], system).is_file():
+            written = (translation(run, data, name, system) for name in names)
+            samples[system] = sampled(written, len(names))
+    for system, make in baselines_of(data, source).items():
+        samples[system] = sampled(map(make, map(data.read, names)), len(names))
     trained = list(some_images(data.trained, out, len(names)))
     if len(trained) > 1:
         samples[REAL] = sampled(trained, len(trained))
@@ -124,51 +121,21 @@ def _measure(
     return Distribution(compare(samples, reals, features, out), protocol, tuple(left_out))
 
 
-def _systems(
-    run: Path, data: DirectionData, source: EvaluationSource, names: Sequence[Path]
-) -> Mapping[str, Callable[[Path], Pixels]]:
-    """For each system, what it makes of the test image of a name."""
-
-    def translated(system: str, name: Path) -> Pixels:
-        return decode(translation_path(run, data, name, system), data.format_out).pixels
-
-    def baseline(make: Callable[[Pixels, int, int], Pixels], name: Path) -> Pixels:
-        image = data.test.read(data.test.folder / name, data.format_in).pixels
-        return make(image, *image.shape[:2])
-
-    written = [s for s in (OURS, BEST) if translation_path(run, data, names[0], s).is_file()]
-    return {system: partial(translated, system) for system in written} | {
-        system: partial(baseline, make) for system, make in baselines_of(data, source).items()
-    }
-
-
 def compare(
-    samples: Mapping[str, Sample],
-    reals: Sample,
-    features: Features | None,
-    pixel_format: PixelFormat,
+    samples: dict[str, Sample], reals: Sample, features: Features | None, pixel_format: PixelFormat
 ) -> dict[str, dict[str, float]]:
     """Every figure of the ``samples`` against the ``reals``, by system and metric."""
     found: dict[str, dict[str, float]] = {system: {} for system in samples}
-    if features:
-        distance, discrepancy = features.distances
-        for system, one in samples.items():
-            assert one.features is not None
-            assert reals.features is not None
-            pair = one.features, reals.features
-            value, error = kernel(*pair)
-            found[system] |= {
-                distance: frechet(*pair),
-                discrepancy: value,
-                f"{discrepancy}_se": error,
-                **manifold(*pair),
-            }
-    if reals.patches:
-        known = reference(reals.patches, pixel_format.channels)
-        for system, one in samples.items():
-            gaps = sliced(one.patches, known)
-            found[system] |= {
-                "swd": mean(list(gaps.values())),
-                **{f"swd_{side}": gap for side, gap in gaps.items()},
-            }
+    known = reference(reals[1], pixel_format.channels)
+    for system, (described, cut) in samples.items():
+        if features:
+            distance, discrepancy = features.distances
+            pair = described, reals[0]
+            found[system][distance] = frechet(*pair)
+            found[system][discrepancy], found[system][f"{discrepancy}_se"] = kernel(*pair)
+            found[system] |= manifold(*pair)
+        if known:
+            gaps = sliced(cut, known)
+            found[system]["swd"] = fmean(gaps.values())
+            found[system] |= {f"swd_{side}": gap for side, gap in gaps.items()}
     return found

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from hwan.config import PixelFormat
 from hwan.data.folders import Layout, list_images
-from hwan.errors import UsageError
-from hwan.evaluation.baselines import baselines_of
-from hwan.evaluation.images import fit_truth, readable_images, translation_path
+from hwan.errors import require
+from hwan.evaluation.images import baselines_of, fit_truth, readable_images, translation_path
 from hwan.evaluation.results import BEST, CHOICE, OURS, ImageRow
 from hwan.evaluation.source import EvaluationSource, direction_data, read_source
 from hwan.files import read_json
 from hwan.imaging.pixels import Pixels, resize, save, to_tensor
-from hwan.inference.translate import Translator, is_generator, load
+from hwan.inference.translate import is_generator, load
 from hwan.metrics.labels import confusion, label_figures
 from hwan.metrics.metric import Measure
 from hwan.metrics.pairwise import l1
@@ -60,45 +59,35 @@ def evaluate(
     measures = pair_measures() | ({"lpips": perceptual} if perceptual else {})
     for data in both:
         there, back = translators[data.direction], translators.get(data.direction[::-1])
-        best = load_best(run, data.direction, device)
+        ours, best = {OURS: there}, run / "best" / f"generator_{data.direction}"
+        if is_generator(best):
+            ours[BEST] = load(best, device)
         palette = (palettes or {}).get(data.direction)
-        readable = False
+        some = any(True for _ in readable_images(data.test, data.format_in))
+        none = f"none for {data.direction} in {data.test.folder}"
+        require(some, "a readable image in every test folder", none, "`hwan data check` names them")
         for name, image in readable_images(data.test, data.format_in):
-            readable = True
-            outputs = {OURS: there.pixels(image)} | ({BEST: best.pixels(image)} if best else {})
+            outputs = {system: translator.pixels(image) for system, translator in ours.items()}
             for system, picture in outputs.items():
                 save(picture, translation_path(run, data, name, system))
             truth = data.truth_of(name)
             figures, tables = {}, {}
             if truth is not None:
                 truth = fit_truth(truth, name, outputs[OURS], source.data.fit)
-                height, width = truth.shape[:2]
-                made = {k: f(image, height, width) for k, f in baselines_of(data, source).items()}
-                for system, picture in {**outputs, **made}.items():
+                made = {name: make(image) for name, make in baselines_of(data, source).items()}
+                for system, picture in (outputs | made).items():
                     figures[system] = measure_pair(measures, picture, truth, data.format_out)
                     if palette is not None:
                         tables[system] = confusion(picture, truth, palette)
-                        own = label_figures(tables[system])
-                        figures[system]["pixel_accuracy"] = own["pixel_accuracy"]
-            cycle = float("nan")
+                        accuracy = label_figures(tables[system])["pixel_accuracy"]
+                        figures[system]["pixel_accuracy"] = accuracy
+            cycle = math.nan
             if back:
-                returned = _tensor(back.pixels(outputs[OURS]), data.format_in)
-                cycle = float(l1(returned, _tensor(image, data.format_in)))
-            small = [resize(picture, THUMB, THUMB) for picture in (image, outputs[OURS])]
-            yield ImageRow(data.direction, str(name), figures, cycle, small[0], small[1], tables,
+                returned = back.pixels(outputs[OURS])
+                cycle = measure_pair({"l1": l1}, returned, image, data.format_in)["l1"]
+            small, made_small = (resize(p, THUMB, THUMB) for p in (image, outputs[OURS]))
+            yield ImageRow(data.direction, str(name), figures, cycle, small, made_small, tables,
                            there.spec.images)  # fmt: skip
-        if not readable:
-            raise UsageError(
-                "a readable image in every test folder",
-                f"none for {data.direction} in {data.test.folder}",
-                "`hwan data check` lists broken ones",
-            )
-
-
-def load_best(run: Path, direction: str, device: str) -> Translator | None:
-    """The best generator of the training, where it kept one (``train.best``)."""
-    folder = run / "best" / f"generator_{direction}"
-    return load(folder, device) if is_generator(folder) else None
 
 
 def describe_best(run: Path) -> dict[str, str]:
@@ -121,14 +110,10 @@ def measure_pair(
 ) -> dict[str, float]:
     """Every metric of ``measures`` that takes pictures of this size and these channels: one tiny image
     does not stop a test."""
-    a, b = _tensor(picture, pixel_format), _tensor(truth, pixel_format)
-    side, channels = min(a.shape[2:]), a.shape[1]
-    fitting = {n: f for n, f in measures.items() if METRICS[n].takes(side, channels)}
-    return {"ssim": float("nan")} | {name: float(f(a, b)) for name, f in fitting.items()}
-
-
-def _tensor(pixels: Pixels, pixel_format: PixelFormat) -> Tensor:
-    return to_tensor(torch.from_numpy(np.ascontiguousarray(pixels))[None], pixel_format.range)
+    pair = to_tensor(torch.from_numpy(np.stack((picture, truth))), pixel_format.range)
+    size = min(pair.shape[2:]), pair.shape[1]
+    fitting = {name: f for name, f in measures.items() if METRICS[name].takes(*size)}
+    return {"ssim": math.nan} | {name: float(f(pair[:1], pair[1:])) for name, f in fitting.items()}
 
 
 def real_thumbs(layout: Layout, source: EvaluationSource) -> list[Pixels]:
@@ -136,5 +121,4 @@ def real_thumbs(layout: Layout, source: EvaluationSource) -> list[Pixels]:
     data, *back = direction_data(layout, source)
     if back or data.reals is None:
         return []
-    reals = readable_images(data.reals, data.format_out)
-    return [resize(pixels, THUMB, THUMB) for _, pixels in reals]
+    return [resize(p, THUMB, THUMB) for _, p in readable_images(data.reals, data.format_out)]

@@ -6,16 +6,17 @@ says what was left out and where to put the file.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from hwan.config import DataConfig, PixelFormat
+from hwan.config import DataConfig
 from hwan.data.cache import open_cache
 from hwan.data.folders import Layout, evenly
-from hwan.errors import UsageError
+from hwan.errors import UsageError, require
 from hwan.evaluation.images import some_images
 from hwan.evaluation.source import EvaluationSource, direction_data
 from hwan.metrics.baselines import with_channels
@@ -52,49 +53,41 @@ def pick_features(
     """
     if wanted == "self":
         return _self(layout, config.data), ""
+    path, why = _weights(INCEPTION, wanted, "Inception", "them", "features")
+    if path:
+        return load_inception(path, resizing, device), ""
+    own = "; --features self trains a small substitute on the data, which is no FID"
+    return None, f"{SETS} were left out: {why}{'' if wanted == 'none' else own}."
+
+
+def _weights(
+    names: tuple[str, ...], wanted: str, network: str, them: str, option: str
+) -> tuple[Path | None, str]:
+    """The weight file that an option (auto, none or a file) means, and why there is none."""
     if wanted == "none":
-        return None, f"{SETS} were left out: --features none."
-    path = find(INCEPTION) if wanted == "auto" else Path(wanted)
-    if path is None:
-        return None, (
-            f"{SETS} were left out: no Inception weights were found. To have them {where_to_put(INCEPTION)}, "
-            "or give --features FILE; --features self trains a small substitute on the data, which is "
-            "no FID."
-        )
-    return load_inception(path, resizing, device), ""
+        return None, f"--{option} none"
+    advice = f"To have {them} {where_to_put(names)}, or give --{option} FILE"
+    path = find(names) if wanted == "auto" else Path(wanted)
+    return path, f"no {network} weights were found. {advice}"
 
 
 @lru_cache(maxsize=2)
 def _self(layout: Layout, data: DataConfig) -> Features:
-    target = data.format_b
+    probe = Features("", "", torch.nn.Identity(), SIDE, data.format_b.channels)
     squares = []
-    for folder, own in ((layout.train_a, data.format_a), (layout.train_b, target)):
+    for folder, own in ((layout.train_a, data.format_a), (layout.train_b, data.format_b)):
         cache = open_cache(folder, data, own)
-        chosen = (cache[i] for i in evenly(range(len(cache)), PICTURES))
+        chosen = evenly(range(len(cache)), PICTURES)
         # A of other channels is shown as B's baselines show it.
-        shown = (with_channels(picture, target.channels) for picture in chosen)
-        probe = Features("", "", torch.nn.Identity(), SIDE, target.channels)
-        depth = PixelFormat(target.channels, own.depth, own.range)
-        squares.append(torch.stack([probe.square(picture, depth) for picture in shown]))
-    net, _ = train_selfnet(squares[0], squares[1])
-    return self_features(net, target.channels)
+        shown = (with_channels(cache[i], probe.channels) for i in chosen)
+        squares.append(torch.stack([probe.square(picture, own) for picture in shown]))
+    return self_features(train_selfnet(squares[0], squares[1])[0], probe.channels)
 
 
 def find_lpips(wanted: str, device: str = "cpu") -> tuple[Measure | None, str, str]:
     """LPIPS for ``--lpips`` (auto, none or a file), the hash of its weights, and a sentence without it."""
-    if wanted == "none":
-        return None, "", "LPIPS was left out: --lpips none."
-    path = find(ALEXNET) if wanted == "auto" else Path(wanted)
-    if path is None:
-        return (
-            None,
-            "",
-            (
-                "LPIPS was left out: no AlexNet weights were found. To have it "
-                f"{where_to_put(ALEXNET)}, or give --lpips FILE."
-            ),
-        )
-    return *load_lpips(path, device), ""
+    path, why = _weights(ALEXNET, wanted, "AlexNet", "it", "lpips")
+    return (*load_lpips(path, device), "") if path else (None, "", f"LPIPS was left out: {why}.")
 
 
 def find_palettes(wanted: str, layout: Layout, config: EvaluationSource) -> dict[str, np.ndarray]:
@@ -106,22 +99,19 @@ def find_palettes(wanted: str, layout: Layout, config: EvaluationSource) -> dict
     if wanted == "none":
         return {}
     given = None if wanted == "auto" else read_palette(Path(wanted))
-    found, named = {}, []
+    found, most = {}, 0.0
     for data in direction_data(layout, config):
         maps = some_images(data.trained, data.format_out, MAPS)
-        try:
-            if given is None:
-                found[data.direction] = find_palette(maps)
-            else:
-                named.append(share_named(*flat_colours(maps), given))
-                if named[-1] >= NAMED:
-                    found[data.direction] = given
-        except UsageError:
-            continue
-    if given is not None and not found:
-        raise UsageError(
-            f"--labels with the colours of {NAMED:.0%} of the flat pixels of a target domain",
-            f"{max(named, default=0):.0%} by {wanted}",
-            "add the missing colours, or leave --labels out",
-        )
+        with suppress(UsageError):
+            palette = find_palette(maps) if given is None else given
+            named = 1.0 if given is None else share_named(*flat_colours(maps), given)
+            if named >= NAMED:
+                found[data.direction] = palette
+            most = max(most, named)
+    require(
+        given is None or bool(found),
+        f"--labels with the colours of {NAMED:.0%} of the flat pixels of a target domain",
+        f"{most:.0%} by {wanted}",
+        "add the missing colours, or leave --labels out",
+    )
     return found

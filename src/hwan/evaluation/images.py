@@ -1,16 +1,24 @@
-"""The images of a test: reading the readable ones, and where translations are written."""
+"""The images of a test: reading the readable ones, where translations are written, and what each
+baseline makes of an image."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
 
 from hwan.config import PixelFormat
+from hwan.data.cache import open_cache
 from hwan.data.folders import ImageFolder, evenly, list_images
-from hwan.errors import UsageError
+from hwan.errors import UsageError, require
 from hwan.evaluation.results import BEST, OURS
-from hwan.evaluation.source import DirectionData
-from hwan.imaging.pixels import Pixels, resize, suffix_for
+from hwan.evaluation.source import DirectionData, EvaluationSource
+from hwan.imaging.pixels import Pixels, decode, for_display, from_unit, resize, suffix_for, to_unit
+from hwan.metrics.baselines import lab_statistics, mean_image, reinhard, with_channels
+
+Baseline = Callable[[Pixels], Pixels]
+"""What a baseline makes of an input image, in the same size."""
 
 
 def readable_images(
@@ -19,11 +27,8 @@ def readable_images(
     """Every image of a folder (or those ``files`` of it) that can be read, with its name in the folder;
     the others are passed over."""
     for file in list_images(folder.folder) if files is None else files:
-        try:
-            pixels = folder.read(file, pixel_format).pixels
-        except UsageError:
-            continue
-        yield file.relative_to(folder.folder), pixels
+        with suppress(UsageError):
+            yield file.relative_to(folder.folder), folder.read(file, pixel_format).pixels
 
 
 def some_images(folder: ImageFolder, pixel_format: PixelFormat, count: int) -> Iterator[Pixels]:
@@ -36,8 +41,20 @@ def translation_path(run: Path, data: DirectionData, name: Path, system: str = O
     """Where the test writes its translation of image ``name``, without loss: "a.jpg" as "a.jpg.png"."""
     suffix = suffix_for(data.format_out)
     written = name if name.suffix == suffix else name.with_name(name.name + suffix)
-    folder = run / "evaluation" / "best" if system == BEST else run / "evaluation"
-    return folder / data.direction / written
+    return run / "evaluation" / ("best" if system == BEST else "") / data.direction / written
+
+
+def translation(run: Path, data: DirectionData, name: Path, system: str = OURS) -> Pixels:
+    """The translation that the test has written."""
+    return decode(translation_path(run, data, name, system), data.format_out).pixels
+
+
+def displayed(run: Path, data: DirectionData, name: Path) -> tuple[Pixels, Pixels, Pixels | None]:
+    """Test image ``name``, its translation and, where known, its truth as a screen shows them."""
+    before, after = for_display(data.read(name), data.format_in), translation(run, data, name)
+    truth = data.truth_of(name)
+    shown = None if truth is None else for_display(truth, data.format_out)
+    return before, for_display(after, data.format_out), shown
 
 
 def fit_truth(truth: Pixels, name: Path, output: Pixels, fit: str) -> Pixels:
@@ -45,12 +62,27 @@ def fit_truth(truth: Pixels, name: Path, output: Pixels, fit: str) -> Pixels:
 
     Raises ``UsageError`` where the sizes differ and pairs were not stretched.
     """
-    if fit == "stretch" and truth.shape[:2] != output.shape[:2]:
-        return resize(truth, *output.shape[:2])
-    if output.shape != truth.shape:
-        raise UsageError(
-            "a truth of the size of its test image",
-            f"{name}: {truth.shape[:2]}, translated {output.shape[:2]}",
-            "give the picture that belongs to it",
-        )
+    if fit == "stretch":
+        truth = resize(truth, *output.shape[:2])
+    sizes = f"{name}: {truth.shape[:2]}, translated {output.shape[:2]}"
+    fits = truth.shape == output.shape
+    require(fits, "a truth of the size of its test image", sizes, "give the one that belongs to it")
     return truth
+
+
+@lru_cache(maxsize=4)
+def baselines_of(data: DirectionData, source: EvaluationSource) -> dict[str, Baseline]:
+    """Every baseline by its name, from the training images of the target domain."""
+    cache, out = open_cache(data.trained, source.data, data.format_out), data.format_out
+    pictures = [cache[i] for i in range(len(cache))]
+    statistics = lab_statistics(pictures, out)
+    mean = mean_image(pictures, source.data.size, source.data.size)
+    found: dict[str, Baseline] = {
+        "mean picture": lambda image: resize(mean, *image.shape[:2]),
+        "Reinhard": lambda image: reinhard(image, statistics, data.format_in, out),
+    }
+    if data.format_in.channels in (1, out.channels):  # grey can be shown in any number of channels
+        found["input as it is"] = lambda image: with_channels(
+            from_unit(to_unit(image, data.format_in), out), out.channels
+        )
+    return found

@@ -7,14 +7,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import fmean
 
 import numpy as np
 import torch
 
-from hwan.errors import UsageError
 from hwan.files import write_csv, write_json
 from hwan.imaging.pixels import Pixels, to_tensor
 from hwan.metrics.health import diversity
@@ -25,7 +25,6 @@ OURS = "hwan"
 BEST = "hwan, best checkpoint"
 REAL = "real, trained on"
 """Real pictures of the training, in the tables of distributions: what a perfect translator reaches."""
-NOT_BASELINES = (OURS, BEST, REAL)
 CHOICE = "best checkpoint"
 """In a protocol: how it was chosen."""
 WORDS = {"ab": "A to B", "ba": "B to A"}
@@ -93,24 +92,19 @@ def summarise(
     Diversity is set against the real test images of the target domain: what the way back was tested
     on, or (one-way methods) ``reals``, as ``real_thumbs`` reads them.
     """
-    if not rows:
-        raise UsageError("readable images in the test folders", "none",
-                         "`hwan data check` lists broken ones")  # fmt: skip
-    inputs = {d: [row.source_small for row in rows if row.direction == d] for d in ("ab", "ba")}
     found = {}
     for direction in dict.fromkeys(row.direction for row in rows):
         here = [row for row in rows if row.direction == direction]
+        back = [row.source_small for row in rows if row.direction == direction[::-1]]
         systems = _systems([row for row in here if row.figures])
-        beaten = None
-        if systems:
-            beaten = all(systems[OURS]["ssim"] > systems[k]["ssim"] for k in baselines(systems))
+        ssim = {name: figures["ssim"] for name, figures in systems.items()}
         sets = (distributions or {}).get(direction, Distribution({}, {}))
         found[direction] = Summary(
             len(here),
             systems,
-            mean([row.cycle_l1 for row in here]),
-            _diversity([row.output_small for row in here], inputs[direction[::-1]] or reals),
-            beaten,
+            fmean(row.cycle_l1 for row in here),
+            _diversity([row.output_small for row in here], back or reals),
+            all(ssim[OURS] > ssim[k] for k in baselines(ssim)) if ssim else None,
             sets.figures,
             {**sets.protocol, **(protocol or {})},
             (*left_out, *sets.left_out),
@@ -123,65 +117,52 @@ def summarise(
 
 def baselines(systems: Mapping[str, object]) -> list[str]:
     """The systems that any translator must beat."""
-    return [name for name in systems if name not in NOT_BASELINES]
+    return [name for name in systems if name not in (OURS, BEST, REAL)]
 
 
 def _systems(known: Sequence[ImageRow]) -> dict[str, dict[str, float]]:
-    if not known:
-        return {}
     found = {}
-    for system in known[0].figures:
+    for system in known[0].figures if known else ():
         figures = [row.figures[system] for row in known]
         names = dict.fromkeys(name for figure in figures for name in figure)
-        found[system] = {
-            name: _mean_known([figure.get(name, np.nan) for figure in figures]) for name in names
-        }
+        found[system] = {k: mean_known([f.get(k, math.nan) for f in figures]) for k in names}
         if known[0].confusion:
             found[system] |= label_figures(np.sum([row.confusion[system] for row in known], axis=0))
     return found
 
 
-def best_baselines(systems: Mapping[str, Mapping[str, float]]) -> dict[str, str]:
-    """The best baseline by each leading metric that hwan and a baseline have."""
-    found = {}
+def contests(systems: Mapping[str, Mapping[str, float]]) -> list[tuple[str, str, str, bool]]:
+    """For each leading metric that hwan and a baseline have, and for hwan and its best generator: the
+    metric, the system, the best baseline by that metric, and whether the system beats it."""
+    found = []
     for name in leading_metrics():
         known = {k: s[name] for k, s in systems.items() if not math.isnan(s.get(name, math.nan))}
-        if OURS in known and (others := baselines(known)):
-            found[name] = max(others, key=lambda system: METRICS[name].gain(known[system]))
+        gains = {system: METRICS[name].gain(value) for system, value in known.items()}
+        if OURS in gains and (others := baselines(gains)):
+            best = max(others, key=gains.__getitem__)
+            found += [(name, k, best, gains[k] > gains[best]) for k in (OURS, BEST) if k in gains]
     return found
 
 
-def beats(name: str, figures: Mapping[str, float], baseline: Mapping[str, float]) -> bool:
-    """Whether ``figures`` are better than those of ``baseline`` by metric ``name``."""
-    return METRICS[name].gain(figures[name]) > METRICS[name].gain(baseline[name])
-
-
 def _words(direction: str, systems: Mapping[str, Mapping[str, float]]) -> tuple[str, ...]:
-    """For each leading metric: does hwan, and its best generator, beat the best baseline?"""
     return tuple(
         f"{WORDS[direction]}: {system}'s {METRICS[name].title} {shown(name, systems[system][name])} "
-        f"{'beats' if beats(name, systems[system], systems[best]) else 'does not beat'} the best "
-        f"baseline, {best} ({shown(name, systems[best][name])})."
-        for name, best in best_baselines(systems).items()
-        for system in (OURS, BEST)
-        if not math.isnan(systems.get(system, {}).get(name, math.nan))
+        f"{'beats' if wins else 'does not beat'} the best baseline, {best} "
+        f"({shown(name, systems[best][name])})."
+        for name, system, best, wins in contests(systems)
     )
 
 
 def _diversity(outputs: Sequence[Pixels], reals: Sequence[Pixels]) -> float:
     if min(len(outputs), len(reals)) < 2 or outputs[0].shape != reals[0].shape:
-        return float("nan")
+        return math.nan
     return diversity(*(to_tensor(torch.from_numpy(np.stack(x))) for x in (outputs, reals)))
 
 
-def mean(values: Sequence[float]) -> float:
-    """The mean, summed without rounding."""
-    return math.fsum(values) / len(values)
-
-
-def _mean_known(values: Sequence[float]) -> float:
+def mean_known(values: Iterable[float]) -> float:
+    """The mean of those that are not nan; nan of none."""
     known = [value for value in values if not math.isnan(value)]
-    return mean(known) if known else float("nan")
+    return fmean(known) if known else math.nan
 
 
 def write_results(rows: Sequence[ImageRow], summaries: Mapping[str, Summary], folder: Path) -> None:
@@ -191,25 +172,20 @@ def write_results(rows: Sequence[ImageRow], summaries: Mapping[str, Summary], fo
     JSON has no nan and no infinity (the PSNR of equal pictures): both become null there.
     """
     write_json(folder / "results.json", {d: vars(s) for d, s in summaries.items()})
-    lines: list[Sequence[object]] = [
-        [direction, *line] for direction, summary in summaries.items() for line in flat(summary)
-    ]
+    lines = [[direction, *line] for direction in summaries for line in flat(summaries[direction])]
     write_csv(folder / "results.csv", [["direction", "system", "metric", "value"], *lines])
-    lines = []
-    for row in rows:
-        lines.append([row.direction, row.name, OURS, "cycle_l1", row.cycle_l1])
-        for system, figures in row.figures.items():
-            lines += [[row.direction, row.name, system, *item] for item in figures.items()]
-    header = ["direction", "name", "system", "metric", "value"]
-    write_csv(folder / "images.csv", [header, *lines])
+    images = [
+        (row.direction, row.name, system, *figure)
+        for row in rows
+        for system, figures in ((OURS, {"cycle_l1": row.cycle_l1}), *row.figures.items())
+        for figure in figures.items()
+    ]
+    write_csv(folder / "images.csv", [("direction", "name", "system", "metric", "value"), *images])
 
 
 def columns(systems: Mapping[str, Mapping[str, float]]) -> list[str]:
     """The figures that any system has, in the order of ``METRICS``; all-nan ones left out."""
-    there = {
-        name for figures in systems.values() for name, value in figures.items()
-        if not math.isnan(value)
-    }  # fmt: skip
+    there = {m for figures in systems.values() for m, v in figures.items() if not math.isnan(v)}
     return [name for name in METRICS if name in there]
 
 

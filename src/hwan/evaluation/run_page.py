@@ -14,23 +14,24 @@ from hwan import __version__
 from hwan import config as configs
 from hwan.config.methods import record_of
 from hwan.data.folders import Layout
-from hwan.evaluation.images import translation_path
+from hwan.evaluation.images import displayed
 from hwan.evaluation.results import OURS, REAL, WORDS, ImageRow, Summary, columns, shown
 from hwan.evaluation.source import (
+    DirectionData,
     EvaluationSource,
     GeneratorSource,
     direction_data,
     known_options,
     read_source,
 )
-from hwan.evaluation.training_sections import checks, curves, health
-from hwan.evaluation.verdict import directions, overall_verdict
+from hwan.evaluation.training_sections import Log, checks, curves, health
+from hwan.evaluation.verdict import overall_verdict
 from hwan.files import read_json
-from hwan.imaging.pixels import decode, for_display
+from hwan.imaging.pixels import decode
 from hwan.inference.model_card import README
 from hwan.inference.translate import is_generator
 from hwan.metrics.health_limits import findings
-from hwan.metrics.records import METRICS, leading_metrics, meaning, title
+from hwan.metrics.records import METRICS, leading_metrics, title
 from hwan.nets.folder import load_generator
 from hwan.report.page import write
 from hwan.report.sections import Compare, CompareItem, Facts, Frames, Report, Section, Table
@@ -40,18 +41,12 @@ EXTREMES = 3  # of the best and of the worst test images
 
 
 def write_run_report(
-    run: Path,
-    layout: Layout,
-    rows: Sequence[ImageRow] = (),
-    summaries: Mapping[str, Summary] | None = None,
+    run: Path, layout: Layout, rows: Sequence[ImageRow] = (), summaries: Mapping[str, Summary] = {}
 ) -> Path:
     """Write ``run/report.html`` from the run folder (or the generator folder, which has no log and no
     samples) and, after a test, its rows and summaries."""
-    config = read_source(run)
-    summaries = summaries or {}
+    config, log = read_source(run), _log(run)
     lone = isinstance(config, GeneratorSource)
-    text = "" if lone else (run / "log.jsonl").read_text("utf-8")
-    log = [json.loads(line) for line in text.splitlines()]
     found = findings(health(log, summaries))
     alarms = [finding for finding in found if finding.light == "bad"]
     sections: list[Section] = [] if lone else [_samples(run, config)]
@@ -59,16 +54,18 @@ def write_run_report(
         sections.append(checks(found, log, summaries))
     if summaries:
         sections.append(_alone(summaries))
-    for direction, summary in summaries.items():
-        arrow = WORDS[direction]
+    for data in direction_data(layout, config) if summaries else ():
+        arrow, summary = WORDS[data.direction], summaries[data.direction]
+        means = f"Means over {summary.images} held-out images, as they are written."
+        protocol = "; ".join(f"{name}: {value}" for name, value in summary.protocol.items())
         if summary.systems:
-            sections.append(_table(f"{arrow}, against the truth", summary.systems, summary, ""))
+            sections.append(_table(f"{arrow}, against the truth", summary.systems, means))
         if summary.distribution:
-            protocol = "; ".join(f"{name}: {value}" for name, value in summary.protocol.items())
-            table = f"{arrow}, as a set of pictures"
-            sections.append(_table(table, summary.distribution, summary, protocol))
-        items = _items(run, layout, config, direction, rows)
-        sections += _extremes(direction, items)
+            sections.append(
+                _table(f"{arrow}, as a set of pictures", summary.distribution, protocol)
+            )
+        items = tuple(_item(run, data, row) for row in rows if row.direction == data.direction)
+        sections += _extremes(arrow, items)
         if items:
             sections.append(Compare(f"{arrow}, every test image", items))
     sections += [*([] if lone else [curves(log)]), *_facts(run, config, summaries)]
@@ -78,9 +75,14 @@ def write_run_report(
     return write(Report(name, words, verdict, tuple(sections), facts, alerts), run / "report.html")
 
 
-def _strip(
-    config: EvaluationSource, log: Sequence[Mapping[str, Any]], summaries: Mapping[str, Summary]
-) -> dict[str, str]:
+def _log(run: Path) -> list[dict[str, Any]]:
+    """The rows of the training's log; a generator folder has none."""
+    path = run / "log.jsonl"
+    lines = path.read_text("utf-8").splitlines() if path.is_file() else []
+    return [json.loads(line) for line in lines]
+
+
+def _strip(config: EvaluationSource, log: Log, summaries: Mapping[str, Summary]) -> dict[str, str]:
     """The few facts under the title."""
     found = {"method": config.method, "crops": f"{config.data.size} px"}
     if isinstance(config, GeneratorSource):
@@ -90,15 +92,19 @@ def _strip(
     if log:
         seen, total = log[-1]["images"], log[-1]["total"]
         found["images seen"] = f"{seen:,}" if seen >= total else f"{seen:,} of {total:,}"
-        times = [0, *(row["images"] for row in log)]
-        steps = zip(times, log, strict=False)
+        starts = [0, *(row["images"] for row in log)]
         seconds = math.fsum(
-            (row["images"] - before) / row["images_per_second"]
-            for before, row in steps
+            (row["images"] - start) / row["images_per_second"]
+            for start, row in zip(starts, log, strict=False)
             if row["images_per_second"] > 0
         )
         found["time"] = f"{seconds / 60:.1f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
-    return found | ({"tested on": directions(summaries)} if summaries else {})
+    return found | _tested_on(summaries)
+
+
+def _tested_on(summaries: Mapping[str, Summary]) -> dict[str, str]:
+    tested = ", ".join(f"{summary.images} {WORDS[d]}" for d, summary in summaries.items())
+    return {"tested on": tested} if summaries else {}
 
 
 def _alone(summaries: Mapping[str, Summary]) -> Table:
@@ -106,37 +112,27 @@ def _alone(summaries: Mapping[str, Summary]) -> Table:
         (WORDS[d], s.images, None if math.isnan(s.cycle_l1) else s.cycle_l1, s.diversity)
         for d, s in summaries.items()
     )
-    left_out = dict.fromkeys(words for s in summaries.values() for words in s.left_out)
-    return Table(
-        "Without a truth",
-        ("direction", "test images", "cycle L1", "diversity"),
-        rows,
-        " ".join(left_out),
-        decimals={"cycle L1": 3, "diversity": 2},
-        meaning={title(metric): meaning(metric) for metric in ("cycle_l1", "diversity")},
-    )
+    left_out = " ".join(dict.fromkeys(words for s in summaries.values() for words in s.left_out))
+    figures = {METRICS[name].title: METRICS[name] for name in ("cycle_l1", "diversity")}
+    decimals = {name: figure.decimals for name, figure in figures.items()}
+    meanings = {name: figure.meaning for name, figure in figures.items()}
+    names = ("direction", "test images", *figures)
+    return Table("Without a truth", names, rows, left_out, {}, decimals, meanings)
 
 
-def _table(
-    name: str, systems: Mapping[str, Mapping[str, float]], summary: Summary, protocol: str
-) -> Table:
+def _table(name: str, systems: Mapping[str, Mapping[str, float]], note: str) -> Table:
     """One line a system, one column a figure, whatever figures there are."""
     every = dict.fromkeys(metric for figures in systems.values() for metric in figures)
-    unrecorded = [
-        m for m in every if m not in METRICS and not m.startswith("swd_")
-    ]  # scales of one
+    # Scales of one metric are left out.
+    unrecorded = [m for m in every if m not in METRICS and not m.startswith("swd_")]
     metrics = [*columns(systems), *unrecorded]
-    known = {metric: METRICS[metric] for metric in metrics if metric in METRICS}
-    return Table(
-        name,
-        ("system", *map(title, metrics)),
-        tuple((k, *(figures.get(metric) for metric in metrics)) for k, figures in systems.items()),
-        protocol or f"Means over {summary.images} held-out images, as they are written.",
-        {title(m): f.better for m, f in known.items() if not m.endswith("_se")},
-        {title(m): f.decimals for m, f in known.items()},
-        {title(m): meaning(m) for m in metrics if meaning(m)},
-        aside=(REAL,),
-    )
+    known = {m: METRICS[m] for m in metrics if m in METRICS}
+    rows = tuple((k, *(figures.get(m) for m in metrics)) for k, figures in systems.items())
+    better = {title(m): f.better for m, f in known.items() if not m.endswith("_se")}
+    decimals = {title(m): f.decimals for m, f in known.items()}
+    meanings = {title(m): f.meaning for m, f in known.items() if f.meaning}
+    heads = ("system", *map(title, metrics))
+    return Table(name, heads, rows, note, better, decimals, meanings, aside=(REAL,))
 
 
 def _samples(run: Path, config: EvaluationSource) -> Frames:
@@ -150,66 +146,43 @@ def _samples(run: Path, config: EvaluationSource) -> Frames:
     return Frames("Samples over time", frames, note, heads)
 
 
-def _items(
-    run: Path, layout: Layout, config: EvaluationSource, direction: str, rows: Sequence[ImageRow]
-) -> tuple[CompareItem, ...]:
-    data = next(d for d in direction_data(layout, config) if d.direction == direction)
-    items = []
-    for row in (r for r in rows if r.direction == direction):
-        name = Path(row.name)
-        before, truth = data.test.read(data.test.folder / name, data.format_in), data.truth_of(name)
-        after = decode(translation_path(run, data, name), data.format_out)
-        every = {**row.figures.get(OURS, {}), "cycle_l1": row.cycle_l1}
-        figures = {metric: v for metric, v in every.items() if not math.isnan(v)}
-        some = [m for m in ("ssim", "lpips", "pixel_accuracy", "cycle_l1") if m in figures]
-        items.append(
-            CompareItem(
-                row.name,
-                for_display(before.pixels, data.format_in),
-                for_display(after.pixels, data.format_out),
-                None if truth is None else for_display(truth, data.format_out),
-                ", ".join(f"{title(m)} {shown(m, figures[m])}" for m in some),
-                {title(metric): value for metric, value in figures.items()},
-            )
-        )
-    return tuple(items)
+def _item(run: Path, data: DirectionData, row: ImageRow) -> CompareItem:
+    every = {**row.figures.get(OURS, {}), "cycle_l1": row.cycle_l1}
+    figures = {metric: value for metric, value in every.items() if not math.isnan(value)}
+    some = [m for m in ("ssim", "lpips", "pixel_accuracy", "cycle_l1") if m in figures]
+    caption = ", ".join(f"{title(m)} {shown(m, figures[m])}" for m in some)
+    named = {title(metric): value for metric, value in figures.items()}
+    return CompareItem(row.name, *displayed(run, data, Path(row.name)), caption, named)
 
 
-def _extremes(direction: str, items: Sequence[CompareItem]) -> list[Section]:
+def _extremes(arrow: str, items: Sequence[CompareItem]) -> list[Section]:
     """The best and the worst images by the first leading figure they have, else by the cycle error."""
-    metric = next(
-        (m for m in (*leading_metrics(), "cycle_l1") if any(title(m) in i.figures for i in items)),
-        "",
-    )
+    there = {name for item in items for name in item.figures}
+    metric = next((m for m in (*leading_metrics(), "cycle_l1") if title(m) in there), "")
     known = [item for item in items if title(metric) in item.figures]
     if len(known) < 2 * EXTREMES:
         return []
-    known.sort(key=lambda item: item.figures[title(metric)])
-    if METRICS[metric].better == "high":
-        known.reverse()
-    ends = [("best", item) for item in known[:EXTREMES]]
-    ends += [("worst", item) for item in known[: -EXTREMES - 1 : -1]]
-    note = (
-        "No truth is known, so by the way there and back: a low error may also mean that little was "
-        "changed."
-    )
-    items = tuple(replace(item, caption=f"{end}: {item.caption}") for end, item in ends)
-    name = f"{WORDS[direction]}, best and worst by {title(metric)}"
-    return [Compare(name, items, note if metric == "cycle_l1" else "")]
+    step = -1 if METRICS[metric].better == "high" else 1
+    known = sorted(known, key=lambda item: item.figures[title(metric)])[::step]
+    ends = {"best": known[:EXTREMES], "worst": known[: -EXTREMES - 1 : -1]}
+    chosen = tuple(replace(i, caption=f"{end}: {i.caption}") for end in ends for i in ends[end])
+    but = "a low error may also mean that little was changed"
+    note = f"No truth is known, so by the way there and back: {but}."
+    name = f"{arrow}, best and worst by {title(metric)}"
+    return [Compare(name, chosen, note if metric == "cycle_l1" else "")]
 
 
 def _facts(run: Path, config: EvaluationSource, summaries: Mapping[str, Summary]) -> list[Section]:
-    facts = {"tested on": directions(summaries)} if summaries else {}
+    facts = _tested_on(summaries)
     if not isinstance(config, GeneratorSource):
         recorded = read_json(run / "data.json")
         counts = recorded.get("counts", {})
-        environment = recorded.get("environment", {})
         facts = {
             "data": ", ".join(recorded["data"]),
             **{f"trained on, {d.upper()}": f"{count:,} images" for d, count in counts.items()},
             **facts,
             "seed": str(config.train.seed),
-            **{name: str(value) for name, value in environment.items()},
+            **{name: str(value) for name, value in recorded.get("environment", {}).items()},
         }
     facts["this page"] = f"hwan {__version__}, {describe(pick_device())}"
     return [Facts("Configuration", known_options(config)), Facts("Environment", facts)]
@@ -222,8 +195,7 @@ def describe_folder(folder: Path) -> str:
     """
     if is_generator(folder):
         net, spec = load_generator(folder)
-        weights = sum(p.numel() for p in net.parameters())
-        facts = {**asdict(spec), "parameters": f"{weights:,}"}
+        facts = asdict(spec) | {"parameters": f"{sum(p.numel() for p in net.parameters()):,}"}
         lines = [f"{folder}: a generator", *(f"  {k:14}{v}" for k, v in facts.items())]
         lines += _tested(folder)
         if (folder / README).is_file():
@@ -231,10 +203,8 @@ def describe_folder(folder: Path) -> str:
         return "\n".join(lines)
     config = configs.load(folder / "config.json")
     lines = [f"{folder}: a run of {config.method}"]
-    log = folder / "log.jsonl"
-    if log.is_file() and (rows := log.read_text("utf-8").splitlines()):
-        last = json.loads(rows[-1])
-        lines.append(f"  {last['images']} of {last['total']} images seen")
+    if log := _log(folder):
+        lines.append(f"  {log[-1]['images']} of {log[-1]['total']} images seen")
     lines += [f"  {key:24}{value}" for key, value in known_options(config).items()]
     return "\n".join(lines + _tested(folder))
 

@@ -12,12 +12,12 @@ from hwan import config as configs
 from hwan.config import Config, DataConfig, Pairing, PixelFormat
 from hwan.config.applicability import options
 from hwan.data.folders import ImageFolder, Layout, locate
-from hwan.errors import UsageError
+from hwan.errors import UsageError, require
 from hwan.files import read_json
 from hwan.imaging.codecs import SUFFIXES
 from hwan.imaging.pixels import Pixels
 from hwan.inference.translate import is_generator
-from hwan.nets.folder import GeneratorSpec, read_spec
+from hwan.nets.folder import CONFIG, GeneratorSpec, read_spec
 
 
 @dataclass(frozen=True)
@@ -27,16 +27,8 @@ class GeneratorSource:
 
     spec: GeneratorSpec
     data: DataConfig
-
-    @property
-    def method(self) -> str:
-        """The method that trained it."""
-        return self.spec.method
-
-    @property
-    def directions(self) -> tuple[str, ...]:
-        """Its own direction alone."""
-        return (self.spec.direction,)
+    method: str
+    directions: tuple[str, ...]
 
 
 EvaluationSource = Config | GeneratorSource
@@ -49,35 +41,26 @@ def read_source(folder: Path, pairs: Pairing | None = None, swap: bool = False) 
 
     Raises ``UsageError`` for a folder that is neither.
     """
-    if not is_generator(folder):
-        config = configs.load(folder / "config.json")
-        return replace(config, data=_paired(config.data, pairs, swap))
+    found = _generator_source(folder) if is_generator(folder) else configs.load(folder / CONFIG)
+    data = replace(found.data, pairs=pairs or found.data.pairs, swap=found.data.swap or swap)
+    return replace(found, data=data)
+
+
+def _generator_source(folder: Path) -> GeneratorSource:
     spec = read_spec(folder)
-    formats = (spec.format_in, spec.format_out)
-    a, b = formats if spec.direction == "ab" else formats[::-1]
-    data = DataConfig(
-        size=min(spec.size),  # its tests are on squares
-        channels_a=a.channels, channels_b=b.channels,
-        depth_a=a.depth, depth_b=b.depth,
-        range_a=a.range, range_b=b.range,
-    )  # fmt: skip
-    return GeneratorSource(spec, _paired(data, pairs, swap))
-
-
-def _paired(data: DataConfig, pairs: Pairing | None, swap: bool) -> DataConfig:
-    return replace(data, pairs=pairs or data.pairs, swap=data.swap or swap)
+    sides = zip(spec.direction, (spec.format_in, spec.format_out), strict=True)
+    formats = {f"{k}_{side}": v for side, pixels in sides for k, v in vars(pixels).items()}
+    data = DataConfig(size=min(spec.size), **formats)  # its tests are on squares
+    return GeneratorSource(spec, data, spec.method, (spec.direction,))
 
 
 def known_options(source: EvaluationSource) -> dict[str, str]:
     """Every option that is known, by its dotted name."""
-    if isinstance(source, GeneratorSource):
-        spec = source.spec
-        return {
-            "method": spec.method,
-            "data.size": str(min(spec.size)),
-            **{f"generator.{key}": str(value) for key, value in asdict(spec.generator).items()},
-        }
-    return {name: str(value) for name, value in options(source).items()}
+    if not isinstance(source, GeneratorSource):
+        return {name: str(value) for name, value in options(source).items()}
+    spec = asdict(source.spec)
+    generator = {f"generator.{key}": str(value) for key, value in spec["generator"].items()}
+    return {"method": source.method, "data.size": str(source.data.size), **generator}
 
 
 @dataclass(frozen=True)
@@ -93,6 +76,10 @@ class DirectionData:
     format_in: PixelFormat
     format_out: PixelFormat
 
+    def read(self, name: Path) -> Pixels:
+        """Test image ``name``."""
+        return self.test.read(self.test.folder / name, self.format_in).pixels
+
     def truth_of(self, name: Path) -> Pixels | None:
         """What test image ``name`` should become, where that is known: the file of its name, else the
         file whose name differs in its suffix alone."""
@@ -100,29 +87,29 @@ class DirectionData:
             return None
         exact = self.truth.folder / name
         same = sorted(exact.parent.glob(f"{glob.escape(name.stem)}.*"))
-        candidates = [exact] if exact.is_file() else same
-        found = next((path for path in candidates if path.suffix.lower() in SUFFIXES), None)
-        return self.truth.read(found, self.format_out).pixels if found else None
+        for path in [exact] if exact.is_file() else same:
+            if path.suffix.lower() in SUFFIXES:
+                return self.truth.read(path, self.format_out).pixels
+        return None
 
 
 def direction_data(layout: Layout, source: EvaluationSource) -> tuple[DirectionData, ...]:
     """The data of each direction of ``source``. Raises ``UsageError`` where there is no test folder."""
-    a, b = source.data.format_a, source.data.format_b
+    sides = {
+        "a": (layout.train_a, layout.test_a, layout.truth_a, source.data.format_a),
+        "b": (layout.train_b, layout.test_b, layout.truth_b, source.data.format_b),
+    }
     found = []
     for direction in source.directions:
-        ahead = direction == "ab"
-        test, reals = (layout.test_a, layout.test_b)[:: 1 if ahead else -1]
+        _, test, _, format_in = sides[direction[0]]
+        trained, reals, truth, format_out = sides[direction[1]]
         if test is None:
             raise UsageError(
                 "held-out images in testA and testB (of pairs in one file: test or val)",
                 f"{layout.train_a.folder.parent} without them",
                 "set some images of each domain aside there; never test on trained ones",
             )
-        truth, trained = (
-            (layout.truth_b, layout.train_b) if ahead else (layout.truth_a, layout.train_a)
-        )
-        formats = (a, b) if ahead else (b, a)
-        found.append(DirectionData(direction, test, truth, reals, trained, *formats))
+        found.append(DirectionData(direction, test, truth, reals, trained, format_in, format_out))
     return tuple(found)
 
 
@@ -131,12 +118,9 @@ def data_folders(run: Path, data: Sequence[Path] = ()) -> tuple[Path, ...]:
 
     Raises ``UsageError`` for a generator folder without ``data``.
     """
-    if not data and is_generator(run):
-        raise UsageError(
-            "the data to test on, which a generator folder does not name",
-            f"{run} without --data",
-            "add --data FOLDER (with --pairs where A and B belong together), or test the run it came from",
-        )
+    named = bool(data) or not is_generator(run)
+    received, fix = f"{run} without --data", "add --data (of pairs also --pairs), or test its run"
+    require(named, "the data to test on, which a generator folder does not name", received, fix)
     return tuple(data) or tuple(Path(path) for path in read_json(run / "data.json")["data"])
 
 

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
+from itertools import groupby
+from math import inf, isfinite, isinf
 from typing import Any
 
 from hwan.evaluation.results import Summary
 from hwan.metrics.health_limits import Finding
-from hwan.report.chart import Curves
+from hwan.report.chart import Curves, Point
 from hwan.report.sections import Charts, Check, Checks
 
 Log = Sequence[Mapping[str, Any]]
-
-
+Rows = Sequence[tuple[float, Mapping[str, Any]]]
+"""Of each row of a log: images seen, and figures."""
 NOTES = {
     "generators": "The height of an adversarial loss has no meaning, since both sides move. Cycle, "
     "identity, L1 and the like, times their weights, should fall and flatten.",
@@ -37,9 +38,7 @@ def grouped_losses(losses: Mapping[str, Any]) -> dict[str, dict[str, float]]:
     return found
 
 
-def _series(
-    rows: Sequence[tuple[float, Mapping[str, float]]], name: str
-) -> tuple[tuple[float, float], ...]:
+def _series(rows: Rows, name: str) -> tuple[Point, ...]:
     return tuple((images, values[name]) for images, values in rows if name in values)
 
 
@@ -54,48 +53,34 @@ def curves(log: Log) -> Charts:
         series = {name: _series(values, name) for name in names}
         title, note = f"Losses of the {group}", NOTES.get(group, "")
         charts.append(Curves(title, series, y_label="weighted loss", note=note, smooth=smooth))
-    for key, name, unit, width in (
-        ("lr", "Learning rate", "of Adam", 0),
-        ("images_per_second", "Speed", "images a second", smooth),
-    ):
-        points = tuple((row["images"], row[key]) for row in log)
-        charts.append(Curves(name, {key: points}, y_label=unit, smooth=width))
+    every = [(row["images"], row) for row in log]
+    lr, speed = ({key: _series(every, key)} for key in ("lr", "images_per_second"))
+    charts.append(Curves("Learning rate", lr, y_label="of Adam"))
+    charts.append(Curves("Speed", speed, y_label="images a second", smooth=smooth))
     return Charts("Curves", tuple(charts))
 
 
 def health(log: Log, summaries: Mapping[str, Summary]) -> dict[str, float]:
     """The last figures of the training, those of the test in place of them where it took them."""
     last: dict[str, float] = next((row["health"] for row in reversed(log) if row["health"]), {})
-    tested = {
-        name: value for summary in summaries.values() for name, value in summary.health.items()
-    }
-    return {name: value for name, value in {**last, **tested}.items() if value is not None}
+    found = (last, *(summary.health for summary in summaries.values()))
+    return {k: value for figures in found for k, value in figures.items() if value is not None}
 
 
 def checks(found: Sequence[Finding], log: Log, summaries: Mapping[str, Summary]) -> Checks:
     """The findings by traffic light, each with its history while training."""
-    by_title: dict[str, list[Finding]] = {}
-    for finding in found:
-        by_title.setdefault(finding.limit.title, []).append(finding)
     rows = [(row["images"], row["health"]) for row in log]
     items = []
-    for title, same in by_title.items():
-        limit = same[0].limit
+    for limit, group in groupby(found, lambda finding: finding.limit):
+        same = list(group)
         series = {f.place: _series(rows, f.figure) for f in same}
-        series = {k: v for k, v in series.items() if any(math.isfinite(y) for _, y in v)}
-        bound = next((end for end in limit.limits if 0 < abs(end) < math.inf), None)
-        history = Curves(
-            title,
-            series,
-            threshold=None if bound is None else (bound, "limit"),
-            log_y=100 <= limit.good[1] < math.inf,
-        )
-        drawn = any(len(points) > 1 for points in series.values())
+        series = {k: v for k, v in series.items() if any(isfinite(y) for _, y in v)}
+        bound = next(((end, "limit") for end in limit.limits if 0 < abs(end) < inf), None)
+        history = Curves(limit.title, series, threshold=bound, log_y=100 <= limit.good[1] < inf)
+        drawn = history if any(len(points) > 1 for points in series.values()) else None
         readings = tuple((f.place, f.value, f.light) for f in same)
         fine = _range(*limit.good)
-        items.append(
-            Check(title, limit.meaning, fine, readings, limit.advice, history if drawn else None)
-        )
+        items.append(Check(limit.title, limit.meaning, fine, readings, limit.advice, drawn))
     tested = any(summary.health for summary in summaries.values())
     return Checks(
         "Health",
@@ -109,6 +94,6 @@ def checks(found: Sequence[Finding], log: Log, summaries: Mapping[str, Summary])
 
 
 def _range(low: float, high: float) -> str:
-    if math.isinf(high):
+    if isinf(high):
         return f"{low:g} or more"
     return f"{high:g} or less" if low == 0 else f"{low:g} to {high:g}"

@@ -3,21 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Literal
 
-from hwan.evaluation.results import OURS, WORDS, Summary, beats, best_baselines
+from hwan.evaluation.results import OURS, Summary, contests
 from hwan.metrics.health_limits import Finding
-
-Verdict = Literal["good", "mixed", "bad", "none"]
-
-
-def comparisons(summary: Summary) -> list[bool]:
-    """For every leading metric that hwan and a baseline have: is hwan's better than every baseline's?"""
-    return [
-        beats(name, systems[OURS], systems[best])
-        for systems in (summary.systems, summary.distribution)
-        for name, best in best_baselines(systems).items()
-    ]
+from hwan.report.sections import Verdict
 
 
 def overall_verdict(
@@ -28,29 +17,25 @@ def overall_verdict(
     good: both; bad: it beats them by no figure, or none could be taken and the health is bad; none:
     there is nothing to compare by; mixed: anything between.
     """
-    health = (
-        f"Health: {len(alarms)} {'figure is' if len(alarms) == 1 else 'figures are'} bad, see the "
-        "warnings."
-        if alarms
-        else "Health: no figure is bad."
-    )
+    few = {0: "no figure is bad", 1: "1 figure is bad, see the warnings"}
+    many = f"{len(alarms)} figures are bad, see the warnings"
+    health = f"Health: {few.get(len(alarms), many)}."
     if not summaries:
         return "Not tested yet: `hwan evaluate` adds the test.", "bad" if alarms else "none"
-    results = [result for summary in summaries.values() for result in comparisons(summary)]
-    sentences = [sentence for summary in summaries.values() for sentence in summary.words]
+    results = [
+        wins
+        for summary in summaries.values()
+        for systems in (summary.systems, summary.distribution)
+        for _, system, _, wins in contests(systems)
+        if system == OURS
+    ]
     if not results:
         unknown = (
             "No true pictures are known for the test images, so look at them; the figures below say "
             "only whether something broke."
         )
         return f"{unknown} {health}", "bad" if alarms else "none"
-    verdict: Verdict = "good" if all(results) else "mixed" if any(results) else "bad"
-    if alarms and verdict == "good":
-        verdict = "mixed"
+    good = all(results) and not alarms
+    words = " ".join(sentence for summary in summaries.values() for sentence in summary.words)
     count = f"Better than every baseline by {sum(results)} of {len(results)} leading figures."
-    return "\n\n".join((f"{count} {health}", " ".join(sentences))), verdict
-
-
-def directions(summaries: Mapping[str, Summary]) -> str:
-    """ "40 A to B, 40 B to A" """
-    return ", ".join(f"{summary.images} {WORDS[d]}" for d, summary in summaries.items())
+    return f"{count} {health}\n\n{words}", "good" if good else "mixed" if any(results) else "bad"

@@ -43,10 +43,8 @@ def plot(curves: Curves) -> dict[str, Any]:
     if not xs:
         return {"lines": []}
     limit = curves.threshold
-    if limit is not None and drawable((0, limit[0])):
-        ys.append(limit[0])
-    else:
-        limit = None
+    limit = limit if limit and drawable((0, limit[0])) else None
+    ys += [limit[0]] if limit else []
     x_low, x_high = _widen(min(xs), max(xs))
     y_ticks = _log_ticks(min(ys), max(ys)) if curves.log_y else _ticks(*_widen(min(ys), max(ys)), 1)
     scale: Callable[[float], float] = math.log10 if curves.log_y else float
@@ -58,33 +56,23 @@ def plot(curves: Curves) -> dict[str, Any]:
     def down(y: float) -> float:
         return round(100 * (y_high - scale(y)) / (y_high - y_low), 2)
 
-    def drawn(stretches: list[list[Point]]) -> str:
+    def drawn(run: list[Point]) -> str:
         # A line of no length (h0) shows as a dot under round caps: a point between two gaps.
-        return "".join(
-            "M" + "L".join(f"{10 * across(x):.5g} {10 * down(y):.5g}" for x, y in run) + "h0"
-            for run in stretches
-        )
+        return "M" + "L".join(f"{10 * across(x):.5g} {10 * down(y):.5g}" for x, y in run) + "h0"
 
     lines = []
     for name, parts in runs.items():
         flat = [point for run in parts for point in run]
         thin = [_thin(run, POINTS * len(run) // len(flat)) for run in parts]
-        marks = []
-        if flat:
-            by_height = sorted(flat, key=lambda point: point[1])
-            found = (flat[-1], by_height[0], by_height[-1])
-            marks = [(float(y), _tick_text(float(f"{x:.4g}"))) for x, y in found]
+        means = [_thin(_mean(run, curves.smooth), POINTS * len(run) // len(flat)) for run in parts]
+        by_height = sorted(flat, key=lambda point: point[1])
+        marked = (*flat[-1:], *by_height[:1], *by_height[-1:])
         lines.append(
             {
                 "name": name,
-                "path": drawn(
-                    [
-                        _thin(_mean(run, curves.smooth), POINTS * len(run) // len(flat))
-                        for run in parts
-                    ]
-                ),
-                "faint": drawn(thin) if curves.smooth > 1 else "",
-                "marks": marks,
+                "path": "".join(map(drawn, means)),
+                "faint": "".join(map(drawn, thin)) if curves.smooth > 1 else "",
+                "marks": [(float(y), _tick_text(float(f"{x:.4g}"))) for x, y in marked],
                 "missing": len(curves.series[name]) - len(flat),
                 "points": [[float(f"{v:.7g}") for v in point] for run in thin for point in run],
             }
@@ -138,10 +126,8 @@ def _ticks(low: float, high: float, outer: int = 0) -> list[float]:
     """Four to seven round values within the range, with ``outer`` = 1 enclosing it."""
     unit = 10.0 ** magnitude((high - low) / 5)
     step = next(m * unit for m in (1, 2, 2.5, 5, 10) if m * unit > 0.999 * (high - low) / 5)
-    first, last = math.ceil(low / step - 1e-6), math.floor(high / step + 1e-6)
-    if outer:
-        first, last = math.floor(low / step + 1e-6), math.ceil(high / step - 1e-6)
-    return [n * step for n in range(first, last + 1)]
+    start, stop, slack = (math.floor, math.ceil, 1e-6) if outer else (math.ceil, math.floor, -1e-6)
+    return [n * step for n in range(start(low / step + slack), stop(high / step - slack) + 1)]
 
 
 def _log_ticks(low: float, high: float) -> list[float]:

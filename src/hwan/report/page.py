@@ -37,7 +37,6 @@ def render(report: Report) -> str:
         ValueError: a row does not fit its columns, ``better`` names no column, or an array is
             not a picture.
     """
-    page = ""
     for quality in QUALITIES:
         page = template("report/page.html.jinja").render(report=report, quality=quality)
         if len(page) <= PAGE_LIMIT or "data:image/webp" not in page:
@@ -52,10 +51,8 @@ def write(report: Report, path: Path) -> Path:
         ValueError: as :func:`render`.
         OSError: the file cannot be written.
     """
-    path = Path(path)
     # A file name that is not UTF-8 reaches us as lone surrogates, which cannot be encoded.
-    page = render(report).encode("utf-8", errors="replace")
-    write_atomic(path, page)
+    write_atomic(path, render(report).encode("utf-8", errors="replace"))
     return path
 
 
@@ -69,14 +66,15 @@ def template(name: str) -> jinja2.Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    # The page allows only the script with this hash: a name that broke out could still not run.
-    environment.filters["sha256"] = lambda text: base64.b64encode(
-        hashlib.sha256(str(text).encode()).digest()
-    ).decode()
     environment.filters |= {"number": format_number, "options": _options, "plot": plot,
-                            "embed": embed, "cells": columns,
+                            "embed": embed, "cells": columns, "sha256": _sha256,
                             "kind": lambda section: type(section).__name__.lower()}  # fmt: skip
     return environment.get_template(name)
+
+
+def _sha256(text: str) -> str:
+    # The page allows only the script with this hash: a name that broke out could still not run.
+    return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
 def _options(text: str) -> Markup:

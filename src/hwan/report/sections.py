@@ -13,6 +13,7 @@ from hwan.metrics.health_limits import Light
 from hwan.report.chart import Curves
 
 Cell: TypeAlias = "str | float | int | None"
+Verdict = Literal["good", "mixed", "bad", "none"]
 
 
 @dataclass(frozen=True)
@@ -55,9 +56,8 @@ class Check:
     @property
     def light(self) -> Light:
         """The worst light of its readings."""
-        order: tuple[Light, ...] = ("bad", "watch", "good")
-        lights = {light for _, _, light in self.readings}
-        return next((light for light in order if light in lights), "unknown")
+        order = ("bad", "watch", "good", "unknown").index
+        return min((light for _, _, light in self.readings), key=order, default="unknown")
 
 
 @dataclass(frozen=True)
@@ -152,7 +152,7 @@ class Report:
 
     title: str
     summary: str
-    verdict: Literal["good", "mixed", "bad", "none"]
+    verdict: Verdict
     sections: tuple[Section, ...]
     facts: dict[str, str] = field(default_factory=dict)
     alerts: tuple[str, ...] = ()

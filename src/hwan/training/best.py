@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,6 @@ from hwan.data.cache import Cache
 from hwan.data.folders import evenly
 from hwan.data.sets import TrainingSet
 from hwan.errors import UsageError
-from hwan.evaluation.results import mean
 from hwan.files import read_json, write_json
 from hwan.imaging.pixels import to_pixels, to_tensor
 from hwan.metrics.distribution import frechet, kernel
@@ -98,7 +98,7 @@ class ValidationFigures:
             return kernel(described, known)[0]
         assert isinstance(described, dict)
         assert isinstance(known, dict)
-        return mean(list(sliced(described, reference(known, fakes.shape[1])).values()))
+        return fmean(sliced(described, reference(known, fakes.shape[1])).values())
 
 
 def _crops(cache: Cache, numbers: Sequence[int], size: int) -> np.ndarray:
