@@ -1,4 +1,5 @@
-"""The adversarial loss of one domain: its discriminator, pool, augmentation and penalties."""
+"""The adversarial loss of one domain: its discriminator, pool, augmentation and penalties;
+and what the one-way methods share."""
 
 from __future__ import annotations
 
@@ -9,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from hwan.config import Config
-from hwan.methods.base import Losses
+from hwan.methods.base import Images, Losses, OptimizerGroup, new_generator
 from hwan.methods.diffaugment import diffaugment
 from hwan.methods.losses import GAN_OBJECTIVES, DiscriminatorOutput, gradient_penalty, logits_of, r1
 from hwan.methods.pool import Pool
@@ -73,3 +74,25 @@ class AdversarialLoss(nn.Module):
 
     def _augmented(self, images: Tensor4) -> Tensor4:
         return diffaugment(images, self.loss.diffaugment, self.pool.random)
+
+
+class OneWay(nn.Module):
+    """``generator_ab`` against ``adversarial_b``, on ``channels`` channels: cut, gan and pix2pix.
+
+    A method adds its forward pass, the generator's objective, and ``groups`` in its own order.
+    """
+
+    def __init__(self, config: Config, channels: int) -> None:
+        super().__init__()
+        self.loss, seed = config.loss, config.train.seed
+        self.batched = config.speed.batched and config.generator.per_sample
+        weights = torch.Generator().manual_seed(seed)
+        self.generator_ab = new_generator(config, "ab", weights)
+        self.generators = {"generator_ab": self.generator_ab}
+        self.adversarial_b = AdversarialLoss(config, channels, seed, weights)
+        networks = (self.adversarial_b.discriminator,)
+        self.discriminators = OptimizerGroup("discriminators", networks, self.discriminator_loss)
+
+    def discriminator_loss(self, images: Images) -> Losses:
+        """The discriminator's objective."""
+        return self.adversarial_b.discriminator_loss(images["real_b"], images["fake_b"], "b")

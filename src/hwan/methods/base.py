@@ -97,29 +97,18 @@ class OptimizerGroup:
         Raises ``UsageError`` for a part without losses, a loss that is no scalar tensor, and a name
         that two parts have.
         """
-        wrong = _wrong_loss(parts)
-        require(
-            not wrong,
-            f"a dict of scalar tensors, at least one, each name once, from {self.name}' objective",
-            wrong,
-            "return {name: loss} from it, each loss a mean or a sum",
-        )
-        return {name: loss for part in parts for name, loss in part.items()}
-
-
-def _wrong_loss(parts: Sequence[Any]) -> str:
-    """What is wrong with the losses of an objective's parts; "" if nothing is."""
-    names: set[str] = set()
-    for losses in parts:
-        if not isinstance(losses, Mapping) or not losses:
-            return repr(losses)
-        for name, loss in losses.items():
-            if name in names:
-                return f"{name} twice"
-            if not isinstance(loss, Tensor) or loss.ndim:
-                return f"{name} {loss!r}"
-            names.add(name)
-    return ""
+        merged: Losses = {}
+        for losses in parts:
+            named = isinstance(losses, Mapping) and len(losses) > 0
+            for name, loss in losses.items() if named else [("", losses)]:
+                if not named or name in merged or not isinstance(loss, Tensor) or loss.ndim:
+                    raise UsageError(
+                        f"a dict of scalar tensors, each name once, from {self.name}' objective",
+                        f"{name} twice" if name in merged else f"{name} {loss!r}".strip(),
+                        "return {name: loss} from it, each loss a mean or a sum",
+                    )
+                merged[name] = loss
+        return merged
 
 
 class Method(Protocol):
