@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 
 import torch
 from torch import Tensor, nn
 
 from hwan.config import Config
+from hwan.evaluation.results import mean
 from hwan.metrics import health as figures
 from hwan.training.state import Training
 
@@ -58,6 +60,16 @@ def one_by_one(net: nn.Module, images: Tensor) -> Tensor:
     return torch.cat([net(image[None]) for image in images])
 
 
+@contextmanager
+def translating(training: Training) -> Iterator[None]:
+    """The generators in eval mode; draws (dropout may be on while translating) are undone at the end."""
+    for net in training.generators.values():
+        net.eval()
+    with torch.random.fork_rng([training.device] if training.device.type == "cuda" else []):
+        yield
+    training.method.train()
+
+
 def gradients(training: Training) -> dict[str, float]:
     """The norm of each optimizer group's last gradient, which a step leaves on the weights."""
     found = {}
@@ -72,12 +84,10 @@ def saturation(
 ) -> dict[str, float]:
     """The discriminators' certainty by the mean losses of ``rows``, those since the last measurement."""
     found = {}
+    losses = [row.get("discriminators", {}) for row in rows]
     for domain in ("a", "b"):
-        losses = [row["discriminators"] for row in rows if "discriminators" in row]
-        known = [values[f"d_{domain}"] for values in losses if f"d_{domain}" in values]
-        if known:
-            loss = math.fsum(known) / len(known)
-            found[f"saturation_{domain}"] = figures.saturation(loss, config.loss.gan)
+        if known := [values[f"d_{domain}"] for values in losses if f"d_{domain}" in values]:
+            found[f"saturation_{domain}"] = figures.saturation(mean(known), config.loss.gan)
     return _finite(found)
 
 

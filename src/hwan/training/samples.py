@@ -14,13 +14,13 @@ from hwan.config import PixelFormat
 from hwan.config.methods import record_of
 from hwan.data.augment import fit_and_crop
 from hwan.data.folders import ImageFolder, Layout, evenly, list_images
-from hwan.errors import UsageError
+from hwan.errors import UsageError, require
 from hwan.evaluation.source import EvaluationSource, read_source
 from hwan.imaging.pixels import RGB, Pixels, for_display, grid, save, to_pixels, to_tensor
 from hwan.inference.translate import find_generator
 from hwan.nets.folder import direction_of, load_generator
 from hwan.runtime import pick_device
-from hwan.training.health import gradients, measure, one_by_one
+from hwan.training.health import gradients, measure, one_by_one, translating
 from hwan.training.state import Training
 
 ROWS = 4  # images of each domain in a sheet
@@ -53,16 +53,12 @@ class Samples:
         a, b = self.tensors(training.config, training.device)
         nets = {direction_of(name): net for name, net in training.generators.items()}
         found: dict[str, float] = {}
-        for net in nets.values():
-            net.eval()
-        devices = [training.device] if training.device.type == "cuda" else []
-        # Dropout may be on while translating; a compiled network would be compiled anew for this.
-        with torch.random.fork_rng(devices), torch.compiler.set_stance("force_eager"):
+        # A compiled network would be compiled anew for this.
+        with translating(training), torch.compiler.set_stance("force_eager"):
             columns = sheet(nets, a[:ROWS], b[:ROWS])
             if health:
                 paired = training.config.record.draws_pairs
                 found = measure(nets, a, b, paired) | gradients(training)
-        training.method.train()
         # Any depth is shown in 8 bits.
         cells = [[for_display(cell, RGB) for cell in to_pixels(x)] for x in columns]
         rows = [list(row) for row in zip(*cells, strict=False)]
@@ -99,10 +95,6 @@ def _pick(
     for file in evenly(list_images(source.folder), probes):
         with suppress(UsageError):  # a broken file was reported when the folder was read
             crops.append(fit_and_crop(source.read(file, pixel_format).pixels, config.data))
-    if not crops:
-        raise UsageError(
-            f"readable images to draw samples from in {source.folder}",
-            "none",
-            "add some, or remove the folder",
-        )
+    expected = f"readable images to draw samples from in {source.folder}"
+    require(len(crops) > 0, expected, "none", "add some, or remove the folder")
     return np.stack(crops)
