@@ -13,7 +13,6 @@ import torch
 
 from hwan.data.loader import Batch
 from hwan.methods.base import GroupedLosses
-from hwan.methods.pool import Pool
 from hwan.training.state import Step, Training, set_lr
 from hwan.training.steps.eager import update
 
@@ -33,7 +32,6 @@ def graph_step(
     does it on another stream, as CUDA requires before recording. Both default to CUDA's.
     """
     record, on_side_stream = record or cuda_record, on_side_stream or cuda_side_stream()
-    pools = [module for module in training.method.modules() if isinstance(module, Pool)]
     static: list[Batch] = []
     found: GroupedLosses = {}
     done, replay = 0, None
@@ -51,7 +49,7 @@ def graph_step(
         for memory, batch in zip(static, micro, strict=True):
             copy_into(memory, batch)
         set_lr(training, lr)
-        for pool in pools:
+        for pool in training.pools:
             if pool.size:
                 pool.plan(len(micro[0].a), training.device)
         if done < EAGER_STEPS:
