@@ -102,19 +102,14 @@ def plain(config: Config) -> Config:
     """``config`` without cheap parts that need tensors with values, and with plain convolutions, so that
     the networks' own arithmetic is counted."""
     precision = "fp32" if config.train.precision == "auto" else config.train.precision
+    speed = replace(config.speed, compile=False, cuda_graph=False, fast_kernels=False)
+    # Fake weights cannot change their memory order; without fused Adam the scaler of fp16 reads a value.
+    fused = speed.fused_adam or precision == "fp16"
     return replace(
         config,
         generator=replace(config.generator, init="normal"),
         discriminator=replace(config.discriminator, init="normal"),
         loss=replace(config.loss, diffaugment=(), flip_equivariance=False),
         train=replace(config.train, precision=precision, ema=0.0),
-        speed=replace(
-            config.speed,
-            compile=False,
-            cuda_graph=False,
-            fast_kernels=False,
-            channels_last="off",  # fake weights cannot change their memory order
-            # Without fused Adam the scaler of fp16 reads a value.
-            fused_adam=config.speed.fused_adam or precision == "fp16",
-        ),
+        speed=replace(speed, channels_last="off", fused_adam=fused),
     )

@@ -68,15 +68,6 @@ def adam(weights: list[nn.Parameter], config: Config, device: torch.device) -> t
     return torch.optim.Adam(weights, lr, betas, fused=fused, capturable=speed.cuda_graph)
 
 
-def load_adam(optimizer: torch.optim.Adam, state: dict[str, Any]) -> None:
-    """Load a state saved under any switches and on any device: only its moments and counts."""
-    groups = [
-        {**own, "params": saved["params"]}
-        for own, saved in zip(optimizer.param_groups, state["param_groups"], strict=True)
-    ]
-    optimizer.load_state_dict({**state, "param_groups": groups})
-
-
 def _check(config: Config, device: torch.device, precision: str) -> None:
     speed, generator, loss = config.speed, config.generator, config.loss
     if speed.cuda_graph:

@@ -19,7 +19,7 @@ from hwan.methods.base import GroupedLosses, Images, OptimizerGroup
 from hwan.methods.pool import Pool
 from hwan.runtime import AUTOCAST, pick_precision, seed_all
 from hwan.training.schedule import Average
-from hwan.training.speed import adam, apply_speed, compile_networks, load_adam
+from hwan.training.speed import adam, apply_speed, compile_networks
 
 Step = Callable[[list[Batch], float], GroupedLosses]
 """One update of every group over some batches, at a learning rate; returns the losses, on the device."""
@@ -71,7 +71,9 @@ class Training:
             if pool.kept is not None and (saved := pool.kept.shape[-1]) != size:
                 raise ValueError(f"the pool's images are {saved}x{saved}, and data.size is {size}")
         for name, optimizer in self.optimizers.items():
-            load_adam(optimizer, state["optimizers"][name])
+            # Saved under any switches and on any device: only the moments and counts are taken.
+            own = {"param_groups": optimizer.state_dict()["param_groups"]}
+            optimizer.load_state_dict({**state["optimizers"][name], **own})
         if state["scaler"]:  # empty where the run was not in fp16
             self.scaler.load_state_dict(state["scaler"])
         if (state["average"] is None) != (self.average is None):

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from threading import Barrier
 from typing import Any
 
 import torch
@@ -120,21 +119,19 @@ def _two_threads() -> InBothThreads:
     """A function that calls ``work(0)`` and ``work(1)`` at once, each always in the same thread, which
     spreads torch's work over half of the cores. (autograd adds gradients in the order in which a thread
     made their nodes: with threads at random, one seed would not give one curve.)"""
-    cores, ready = torch.get_num_threads(), Barrier(3)
+    cores = torch.get_num_threads()
     threads = [ThreadPoolExecutor(1), ThreadPoolExecutor(1)]
 
     def begin() -> None:
         torch.set_num_threads(cores // 2)
         # torch reads the number once, at a thread's first parallel work.
         torch.ones(1 << 17).sum()
-        ready.wait()
 
     def in_both(work: Callable[[int], Any]) -> list[Any]:
         running = [thread.submit(work, n) for n, thread in enumerate(threads)]
         return [one.result() for one in running]
 
     for thread in threads:
-        thread.submit(begin)
-    ready.wait()
+        thread.submit(begin).result()
     torch.set_num_threads(cores)  # MKL has one number for all threads
     return in_both
