@@ -56,12 +56,11 @@ class AdversarialLoss(nn.Module):
         real = self._augmented(real.detach())
         fake = self._augmented(self.pool(fake.detach()))
         losses = {f"d_{domain}": self.objective.discriminator_loss(*self._logits(real, fake))}
-        if self.loss.gan == "wgan-gp":
-            losses[f"gp_{domain}"] = gradient_penalty(
-                self.discriminator, real, fake, self.pool.random, self.loss.gp
-            )
-        if self.loss.r1:
-            losses[f"r1_{domain}"] = r1(self.discriminator, real, self.loss.r1)
+        net, random, loss = self.discriminator, self.pool.random, self.loss
+        if loss.gan == "wgan-gp":
+            losses[f"gp_{domain}"] = gradient_penalty(net, real, fake, random, loss.gp)
+        if loss.r1:
+            losses[f"r1_{domain}"] = r1(net, real, loss.r1)
         return losses
 
     def _logits(

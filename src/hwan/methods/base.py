@@ -38,11 +38,8 @@ class HalfImages(Images):
     """The images that a half declares; reading another one raises ``UsageError``."""
 
     def __missing__(self, name: str) -> Tensor:
-        raise UsageError(
-            f"one of the images that this half of the objective declares: {', '.join(self)}",
-            name,
-            "add its name to the half's images, or declare the group's objective whole",
-        )
+        expected = f"one of the images that this half of the objective declares: {', '.join(self)}"
+        raise UsageError(expected, name, "add it to its images, or declare the objective whole")
 
 
 @dataclass(frozen=True)
@@ -81,14 +78,12 @@ class OptimizerGroup:
         declare: they would share more than weights.
         """
         names = [name for half in self.halves for name in half.images]
+        expected = f"images of the forward pass, a generated one in only one half of {self.name}"
+        fix = "correct the halves' images, or declare the group's objective whole"
         for name in names:
             twice = names.count(name) > 1 and name in images and images[name].requires_grad
-            require(
-                name in images and not twice,
-                f"images of the forward pass, a generated one in only one half of {self.name}",
-                f"{name} in both halves" if twice else f"no {name} among {', '.join(images)}",
-                "correct the halves' images, or declare the group's objective whole",
-            )
+            received = f"{name} in both halves" if twice else f"no {name} among {', '.join(images)}"
+            require(name in images and not twice, expected, received, fix)
         return [HalfImages({name: images[name] for name in half.images}) for half in self.halves]
 
     def merged(self, parts: Sequence[Any]) -> Losses:

@@ -51,10 +51,6 @@ class Projections(nn.Module):
         orders = (torch.randperm(size, generator=self.random) for size in sizes)
         return [sent(order[: self.patches], layers[0].device) for order in orders]
 
-    def toss(self) -> bool:
-        """True half of the time."""
-        return bool(torch.rand((), generator=self.random) < 0.5)
-
     def forward(self, layers: list[Tensor], places: list[Tensor]) -> list[Tensor]:
         """Vectors (B, N, EMBEDDING) at the drawn places of each layer."""
         return [
@@ -90,7 +86,8 @@ class CUT(OneWay):
     ) -> Images:
         """``fake_b``, and ``idt_b`` where CUT's identity term is on."""
         images, inputs = {"real_a": real_a, "real_b": real_b}, {"fake_b": real_a}
-        if self.loss.flip_equivariance and self.training and self.projections.toss():
+        mirrors, random = self.loss.flip_equivariance and self.training, self.projections.random
+        if mirrors and torch.rand((), generator=random) < 0.5:
             # A mirrored input should give the mirrored output: the patches are compared mirrored back.
             images["mirrored"] = torch.ones((), dtype=torch.bool)
             inputs["fake_b"] = real_a.flip(3)

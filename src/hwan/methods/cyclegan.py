@@ -42,11 +42,11 @@ class CycleGAN(nn.Module):
         self.adversarial_b = AdversarialLoss(config, config.data.channels_b, seed + 1, weights)
         self.adversarial = {"a": self.adversarial_a, "b": self.adversarial_b}
         discriminators = self.adversarial_a.discriminator, self.adversarial_b.discriminator
-        halves = self.generators_half("a"), self.generators_half("b")
-        halves_d = self.discriminators_half("a"), self.discriminators_half("b")
+        generator_halves = self.generators_half("a"), self.generators_half("b")
+        discriminator_halves = self.discriminators_half("a"), self.discriminators_half("b")
         self.groups = (
-            OptimizerGroup("generators", (self.generator_ab, self.generator_ba), halves),
-            OptimizerGroup("discriminators", discriminators, halves_d),
+            OptimizerGroup("generators", (self.generator_ab, self.generator_ba), generator_halves),
+            OptimizerGroup("discriminators", discriminators, discriminator_halves),
         )
 
     def forward(

@@ -19,7 +19,7 @@ from hwan.config import Config, PixelFormat
 from hwan.data.augment import centre_crop
 from hwan.data.folders import evenly
 from hwan.data.sets import TrainingSet
-from hwan.errors import UsageError
+from hwan.errors import UsageError, require
 from hwan.evaluation.results import mean
 from hwan.files import read_json, write_json
 from hwan.imaging.pixels import to_pixels, to_tensor
@@ -42,9 +42,8 @@ class ValidationFigures:
 
     def __init__(self, images: TrainingSet, config: Config) -> None:
         self.figure, data = config.train.best, config.data
-        if data.size < COARSEST:
-            raise UsageError(f"data.size of at least {COARSEST} for train.best", data.size,
-                             "give a larger --data.size")  # fmt: skip
+        expected = f"data.size of at least {COARSEST} for train.best"
+        require(data.size >= COARSEST, expected, data.size, "give a larger --data.size")
         everything = range(len(images.a)), range(len(images.b))
         numbers_a, numbers_b = zip(*images.match, strict=True) if images.match else everything
         features = _features() if self.figure in ("kid", "fid") else None
@@ -58,9 +57,8 @@ class ValidationFigures:
             self.real[domain] = real = to_tensor(torch.from_numpy(crops), pixel_format.range)
             self.figure_of[domain] = _figure_beside(real, pixel_format, self.figure, features)
         least = min(len(real) for real in self.real.values())
-        if least < 2:
-            raise UsageError("at least 2 validation images of each domain for train.best", least,
-                             "add validation images")  # fmt: skip
+        expected = "at least 2 validation images of each domain for train.best"
+        require(least >= 2, expected, least, "add validation images")
 
     @torch.no_grad()
     def __call__(self, training: Training) -> dict[str, float]:

@@ -86,10 +86,9 @@ def step_cost(config: Config) -> StepCost:
 def trial_batches(config: Config) -> list[Batch]:
     """Black images for one step of ``config``."""
     data, train = config.data, config.train
-    a, b = (
-        torch.zeros(train.batch, data.size, data.size, channels, dtype=torch.uint8)
-        for channels in (data.channels_a, data.channels_b)
-    )
+    shape = train.batch, data.size, data.size
+    a = torch.zeros(*shape, data.channels_a, dtype=torch.uint8)
+    b = torch.zeros(*shape, data.channels_b, dtype=torch.uint8)
     return [Batch(a, b, Batch(a, b) if config.loss.paired else None)] * train.accumulate
 
 

@@ -19,6 +19,9 @@ TRIPS = 4  # images taken there and back, four times each way
 # Least images between two measurements, which cost about three steps (bench/health.py).
 EVERY = 250
 
+Health = dict[str, float]
+"""Health figures by name and place: ``diversity_ab``."""
+
 
 def due(seen: int, ticks: int, total: int) -> bool:
     """Whether health is measured at the tick reached with image ``seen``: at the last tick, and at so few
@@ -27,9 +30,7 @@ def due(seen: int, ticks: int, total: int) -> bool:
     return seen >= total or (seen * ticks // total) % stride == 0
 
 
-def measure(
-    nets: Mapping[str, nn.Module], a: Tensor, b: Tensor, paired: bool = False
-) -> dict[str, float]:
+def measure(nets: Mapping[str, nn.Module], a: Tensor, b: Tensor, paired: bool = False) -> Health:
     """Every figure of ``nets`` ("ab", and "ba" where there is a way back) on the real images ``a``
     and ``b`` (N, C, H, W) in [-1, 1], without those that cannot be measured on them.
 
@@ -39,7 +40,7 @@ def measure(
     The generators are to be in eval mode, and without gradients.
     """
     reals = {"a": a, "b": b}
-    found: dict[str, float] = {}
+    found: Health = {}
     for direction, net in nets.items():
         inputs, real = reals[direction[0]], reals[direction[1]]
         fakes = one_by_one(net, inputs)
@@ -70,7 +71,7 @@ def translating(training: Training) -> Iterator[None]:
     training.method.train()
 
 
-def gradients(training: Training) -> dict[str, float]:
+def gradients(training: Training) -> Health:
     """The norm of each optimizer group's last gradient, which a step leaves on the weights."""
     found = {}
     for group, weights in training.weights.items():
@@ -79,9 +80,7 @@ def gradients(training: Training) -> dict[str, float]:
     return _finite(found)
 
 
-def saturation(
-    rows: Sequence[Mapping[str, Mapping[str, float]]], config: Config
-) -> dict[str, float]:
+def saturation(rows: Sequence[Mapping[str, Health]], config: Config) -> Health:
     """The discriminators' certainty by the mean losses of ``rows``, those since the last measurement."""
     found = {}
     losses = [row.get("discriminators", {}) for row in rows]
@@ -91,5 +90,5 @@ def saturation(
     return _finite(found)
 
 
-def _finite(found: dict[str, float]) -> dict[str, float]:
+def _finite(found: Health) -> Health:
     return {name: value for name, value in found.items() if math.isfinite(value)}

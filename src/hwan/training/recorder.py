@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import math
 import time
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from threading import Event as Flag
 from typing import Any, final
@@ -120,10 +119,8 @@ class Recorder:
         write_atomic(log, "".join(row + "\n" for row in rows).encode())
         notes = [f"going on from image {seen}"]
         if (counts := list(self.counts.values())) != state["counts"]:
-            notes.append(
-                f"the data changed ({state['counts']} images before, {counts} now): the "
-                "training goes on, but not as it would have without the stop"
-            )
+            changed = f"the data changed ({state['counts']} images before, {counts} now)"
+            notes.append(f"{changed}: training goes on, but not as it would have without the stop")
         return notes
 
     def begin(self) -> None:
@@ -145,7 +142,7 @@ class Recorder:
         if tick or self._crossed(status.seen, LOG_ROWS):
             row = self._row(status, tick)
             with (self.out / "log.jsonl").open("a", encoding="utf-8") as log:
-                log.write(json.dumps(dataclasses.asdict(row)) + "\n")
+                log.write(json.dumps(asdict(row)) + "\n")
             yield row
         self.before = status.seen
         if tick or stopped.is_set() or time.perf_counter() - self.last_save > SAVE_SECONDS:
@@ -177,11 +174,8 @@ class Recorder:
 
     def _save(self) -> None:
         self._check(self.running.means())
-        own = {
-            "counts": list(self.counts.values()),
-            "window": dataclasses.asdict(self.running),
-            "since": self.since,
-        }
+        counts = list(self.counts.values())
+        own = {"counts": counts, "window": asdict(self.running), "since": self.since}
         save_state(self.out / "state", {**self.training.state_dict(), **own})
         save_generators(self.training, self.out)
         self.last_save = time.perf_counter()

@@ -11,7 +11,7 @@ from __future__ import annotations
 import signal
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from hwan import config as configs
@@ -76,12 +76,9 @@ def train(
 def _refuse_used(out: Path) -> None:
     saved = (out / "state").exists()
     fix = f"go on with it by `hwan train {out} --resume`" if saved else "remove the folder"
-    require(
-        not (out / "config.json").exists(),
-        "a new folder for a new run",
-        f"{out} holds a run" + (" that ended before its first state was saved" * (not saved)),
-        f"{fix}, or give another --out",
-    )
+    received = f"{out} holds a run" + (" that ended before its first state was saved" * (not saved))
+    free = not (out / "config.json").exists()
+    require(free, "a new folder for a new run", received, f"{fix}, or give another --out")
 
 
 @contextmanager
@@ -97,9 +94,7 @@ def stop_signals() -> Iterator[threading.Event]:
             raise KeyboardInterrupt
         stopped.set()
 
-    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
+    with ExitStack() as restored:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            restored.callback(signal.signal, number, signal.signal(number, ask))
         yield stopped
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

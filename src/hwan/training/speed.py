@@ -38,12 +38,9 @@ def apply_speed(method: nn.Module, config: Config, device: torch.device, precisi
     resnets = [module for module in method.modules() if isinstance(module, Resnet)]
     for resnet in resnets:
         resnet.checkpointing = speed.gradient_checkpointing
-    require(
-        len(resnets) > 0 or not speed.gradient_checkpointing,
-        "a generator that can recompute its blocks for speed.gradient_checkpointing",
-        config.generator.name,
-        "leave speed.gradient_checkpointing out",
-    )
+    possible = len(resnets) > 0 or not speed.gradient_checkpointing
+    expected = "a generator that can recompute its blocks for speed.gradient_checkpointing"
+    require(possible, expected, config.generator.name, "leave speed.gradient_checkpointing out")
     if device.type == "cpu":
         keep_freed_memory()
         fast = speed.fast_kernels and not speed.compile and speed.channels_last != "on"

@@ -8,6 +8,7 @@ semantics", whole-network capture.)
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 
@@ -35,6 +36,7 @@ def graph_step(
     static: list[Batch] = []
     found: GroupedLosses = {}
     done, replay = 0, None
+    blank = partial(torch.empty_like, device=training.device)
 
     def work() -> None:
         found.update(update(training, static))
@@ -42,10 +44,7 @@ def graph_step(
     def step(micro: list[Batch], lr: float) -> GroupedLosses:
         nonlocal done, replay
         if not static:
-            static.extend(
-                batch.mapped(lambda pixels: torch.empty_like(pixels, device=training.device))
-                for batch in micro
-            )
+            static.extend(batch.mapped(blank) for batch in micro)
         for memory, batch in zip(static, micro, strict=True):
             copy_into(memory, batch)
         set_lr(training, lr)

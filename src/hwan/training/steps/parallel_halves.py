@@ -91,18 +91,11 @@ def parallel_step(training: Training) -> Step:
 
 def _check_own(group: OptimizerGroup, images: list[Images], made: list[Images]) -> None:
     """A half that trains the generators has gradients only of images that it generated itself."""
-    foreign = [
-        name
-        for own, begun in zip(images, made, strict=True)
-        for name, image in own.items()
-        if image.requires_grad and name not in begun
-    ]
-    require(
-        not foreign,
-        f"halves of {group.name}, each with generated images that begin in its own domain",
-        ", ".join(foreign),
-        "correct the halves' images, or declare the group's objective whole",
-    )
+    expected = f"halves of {group.name}, each with generated images that begin in its own domain"
+    fix = "correct the halves' images, or declare the group's objective whole"
+    for own, begun in zip(images, made, strict=True):
+        foreign = [name for name in own if own[name].requires_grad and name not in begun]
+        require(not foreign, expected, ", ".join(foreign), fix)
 
 
 def in_memory_order_of(gradient: Tensor, weight: Tensor) -> Tensor:
