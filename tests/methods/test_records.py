@@ -49,7 +49,7 @@ def test_a_method_reads_the_losses_that_its_record_names_and_no_other(name: str)
     read.discard("paired")
     images = method.train()(*batch)
     for group in method.groups:
-        group.objective(images)
+        group.losses(images)
     known = {option.name for option in fields(LossConfig)}
     assert read & known == {*METHOD_RECORDS[name].loss_options, *GENERAL_LOSS_OPTIONS}
 

@@ -1,4 +1,5 @@
-"""The adversarial loss of one domain: its discriminator, pool, augmentation and penalties."""
+"""The adversarial loss of one domain: its discriminator, pool, augmentation and penalties;
+and what the one-way methods share."""
 
 from __future__ import annotations
 
@@ -9,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from hwan.config import Config
-from hwan.methods.base import Losses
+from hwan.methods.base import Images, Losses, OptimizerGroup, new_generator
 from hwan.methods.diffaugment import diffaugment
 from hwan.methods.losses import GAN_OBJECTIVES, DiscriminatorOutput, gradient_penalty, logits_of, r1
 from hwan.methods.pool import Pool
@@ -55,12 +56,11 @@ class AdversarialLoss(nn.Module):
         real = self._augmented(real.detach())
         fake = self._augmented(self.pool(fake.detach()))
         losses = {f"d_{domain}": self.objective.discriminator_loss(*self._logits(real, fake))}
-        if self.loss.gan == "wgan-gp":
-            losses[f"gp_{domain}"] = gradient_penalty(
-                self.discriminator, real, fake, self.pool.random, self.loss.gp
-            )
-        if self.loss.r1:
-            losses[f"r1_{domain}"] = r1(self.discriminator, real, self.loss.r1)
+        net, random, loss = self.discriminator, self.pool.random, self.loss
+        if loss.gan == "wgan-gp":
+            losses[f"gp_{domain}"] = gradient_penalty(net, real, fake, random, loss.gp)
+        if loss.r1:
+            losses[f"r1_{domain}"] = r1(net, real, loss.r1)
         return losses
 
     def _logits(
@@ -73,3 +73,25 @@ class AdversarialLoss(nn.Module):
 
     def _augmented(self, images: Tensor4) -> Tensor4:
         return diffaugment(images, self.loss.diffaugment, self.pool.random)
+
+
+class OneWay(nn.Module):
+    """``generator_ab`` against ``adversarial_b``, on ``channels`` channels: cut, gan and pix2pix.
+
+    A method adds its forward pass, the generator's objective, and ``groups`` in its own order.
+    """
+
+    def __init__(self, config: Config, channels: int) -> None:
+        super().__init__()
+        self.loss, seed = config.loss, config.train.seed
+        self.batched = config.speed.batched and config.generator.per_sample
+        weights = torch.Generator().manual_seed(seed)
+        self.generator_ab = new_generator(config, "ab", weights)
+        self.generators = {"generator_ab": self.generator_ab}
+        self.adversarial_b = AdversarialLoss(config, channels, seed, weights)
+        networks = (self.adversarial_b.discriminator,)
+        self.discriminators = OptimizerGroup("discriminators", networks, self.discriminator_loss)
+
+    def discriminator_loss(self, images: Images) -> Losses:
+        """The discriminator's objective."""
+        return self.adversarial_b.discriminator_loss(images["real_b"], images["fake_b"], "b")

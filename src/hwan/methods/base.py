@@ -38,11 +38,8 @@ class HalfImages(Images):
     """The images that a half declares; reading another one raises ``UsageError``."""
 
     def __missing__(self, name: str) -> Tensor:
-        raise UsageError(
-            f"one of the images that this half of the objective declares: {', '.join(self)}",
-            name,
-            "add its name to the half's images, or declare the group's objective whole",
-        )
+        expected = f"one of the images that this half of the objective declares: {', '.join(self)}"
+        raise UsageError(expected, name, "add it to its images, or declare the objective whole")
 
 
 @dataclass(frozen=True)
@@ -81,14 +78,12 @@ class OptimizerGroup:
         declare: they would share more than weights.
         """
         names = [name for half in self.halves for name in half.images]
+        expected = f"images of the forward pass, a generated one in only one half of {self.name}"
+        fix = "correct the halves' images, or declare the group's objective whole"
         for name in names:
             twice = names.count(name) > 1 and name in images and images[name].requires_grad
-            require(
-                name in images and not twice,
-                f"images of the forward pass, a generated one in only one half of {self.name}",
-                f"{name} in both halves" if twice else f"no {name} among {', '.join(images)}",
-                "correct the halves' images, or declare the group's objective whole",
-            )
+            received = f"{name} in both halves" if twice else f"no {name} among {', '.join(images)}"
+            require(name in images and not twice, expected, received, fix)
         return [HalfImages({name: images[name] for name in half.images}) for half in self.halves]
 
     def merged(self, parts: Sequence[Any]) -> Losses:
@@ -97,29 +92,18 @@ class OptimizerGroup:
         Raises ``UsageError`` for a part without losses, a loss that is no scalar tensor, and a name
         that two parts have.
         """
-        wrong = _wrong_loss(parts)
-        require(
-            not wrong,
-            f"a dict of scalar tensors, at least one, each name once, from {self.name}' objective",
-            wrong,
-            "return {name: loss} from it, each loss a mean or a sum",
-        )
-        return {name: loss for part in parts for name, loss in part.items()}
-
-
-def _wrong_loss(parts: Sequence[Any]) -> str:
-    """What is wrong with the losses of an objective's parts; "" if nothing is."""
-    names: set[str] = set()
-    for losses in parts:
-        if not isinstance(losses, Mapping) or not losses:
-            return repr(losses)
-        for name, loss in losses.items():
-            if name in names:
-                return f"{name} twice"
-            if not isinstance(loss, Tensor) or loss.ndim:
-                return f"{name} {loss!r}"
-            names.add(name)
-    return ""
+        merged: Losses = {}
+        for losses in parts:
+            named = isinstance(losses, Mapping) and len(losses) > 0
+            for name, loss in losses.items() if named else [("", losses)]:
+                if not named or name in merged or not isinstance(loss, Tensor) or loss.ndim:
+                    raise UsageError(
+                        f"a dict of scalar tensors, each name once, from {self.name}' objective",
+                        f"{name} twice" if name in merged else f"{name} {loss!r}".strip(),
+                        "return {name: loss} from it, each loss a mean or a sum",
+                    )
+                merged[name] = loss
+        return merged
 
 
 class Method(Protocol):

@@ -15,8 +15,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from hwan.config import Config
-from hwan.methods.adversarial import AdversarialLoss
-from hwan.methods.base import Images, Losses, OptimizerGroup, new_generator, translated
+from hwan.methods.adversarial import OneWay
+from hwan.methods.base import Images, Losses, OptimizerGroup, translated
 from hwan.methods.losses import patch_nce
 from hwan.nets.resnet import contrastive_layers, features
 from hwan.runtime import sent
@@ -47,15 +47,9 @@ class Projections(nn.Module):
 
     def draw(self, layers: list[Tensor]) -> list[Tensor]:
         """Places (N,) in each layer (B, C, H, W), the same for every image of the batch."""
-        found = []
-        for layer in layers:
-            order = torch.randperm(layer.shape[2] * layer.shape[3], generator=self.random)
-            found.append(sent(order[: self.patches], layer.device))
-        return found
-
-    def toss(self) -> bool:
-        """True half of the time."""
-        return bool(torch.rand((), generator=self.random) < 0.5)
+        sizes = (layer.shape[2] * layer.shape[3] for layer in layers)
+        orders = (torch.randperm(size, generator=self.random) for size in sizes)
+        return [sent(order[: self.patches], layers[0].device) for order in orders]
 
     def forward(self, layers: list[Tensor], places: list[Tensor]) -> list[Tensor]:
         """Vectors (B, N, EMBEDDING) at the drawn places of each layer."""
@@ -71,38 +65,29 @@ class Projections(nn.Module):
         self.random.set_state(state["random"].cpu())
 
 
-class CUT(nn.Module):
+class CUT(OneWay):
     """``generator_ab`` whose first half also reads the patches, ``projections``, ``adversarial_b``."""
 
     def __init__(self, config: Config) -> None:
-        super().__init__()
-        seed = config.train.seed
-        weights = torch.Generator().manual_seed(seed)
-        self.loss = config.loss
-        self.batched = config.speed.batched and config.generator.per_sample
+        super().__init__(config, config.data.channels_b)
         self.layers = contrastive_layers(config.generator)
-        self.generator_ab = new_generator(config, "ab", weights)
-        self.generators = {"generator_ab": self.generator_ab}
         blank = torch.zeros(2, config.data.channels_a, config.data.size, config.data.size)
         self.generator_ab.eval()  # so that this call leaves running statistics as they are
         with torch.no_grad():
             channels = [f.shape[1] for f in features(self.generator_ab, blank, self.layers)]
         self.generator_ab.train()
-        self.projections = Projections(channels, config.loss.nce_patches, seed + 1)
-        self.adversarial_b = AdversarialLoss(config, config.data.channels_b, seed, weights)
-        discriminators = (self.adversarial_b.discriminator,)
-        generators = (self.generator_ab, self.projections)
-        self.groups = (
-            OptimizerGroup("discriminators", discriminators, self.discriminator_loss),
-            OptimizerGroup("generators", generators, self.generator_loss),
-        )
+        self.projections = Projections(channels, config.loss.nce_patches, config.train.seed + 1)
+        networks = (self.generator_ab, self.projections)
+        generators = OptimizerGroup("generators", networks, self.generator_loss)
+        self.groups = (self.discriminators, generators)
 
     def forward(
         self, real_a: Float[Tensor, "b ca h w"], real_b: Float[Tensor, "b cb h w"]
     ) -> Images:
         """``fake_b``, and ``idt_b`` where CUT's identity term is on."""
         images, inputs = {"real_a": real_a, "real_b": real_b}, {"fake_b": real_a}
-        if self.loss.flip_equivariance and self.training and self.projections.toss():
+        mirrors, random = self.loss.flip_equivariance and self.training, self.projections.random
+        if mirrors and torch.rand((), generator=random) < 0.5:
             # A mirrored input should give the mirrored output: the patches are compared mirrored back.
             images["mirrored"] = torch.ones((), dtype=torch.bool)
             inputs["fake_b"] = real_a.flip(3)
@@ -135,7 +120,3 @@ class CUT(nn.Module):
         queries = self.projections(of_output, places)
         each = [patch_nce(q, k) for q, k in zip(queries, keys, strict=True)]
         return torch.stack(each).mean()
-
-    def discriminator_loss(self, images: Images) -> Losses:
-        """The discriminator's objective."""
-        return self.adversarial_b.discriminator_loss(images["real_b"], images["fake_b"], "b")

@@ -42,17 +42,11 @@ class CycleGAN(nn.Module):
         self.adversarial_b = AdversarialLoss(config, config.data.channels_b, seed + 1, weights)
         self.adversarial = {"a": self.adversarial_a, "b": self.adversarial_b}
         discriminators = self.adversarial_a.discriminator, self.adversarial_b.discriminator
+        generator_halves = self.generators_half("a"), self.generators_half("b")
+        discriminator_halves = self.discriminators_half("a"), self.discriminators_half("b")
         self.groups = (
-            OptimizerGroup(
-                "generators",
-                (self.generator_ab, self.generator_ba),
-                (self.generators_half("a"), self.generators_half("b")),
-            ),
-            OptimizerGroup(
-                "discriminators",
-                discriminators,
-                (self.discriminators_half("a"), self.discriminators_half("b")),
-            ),
+            OptimizerGroup("generators", (self.generator_ab, self.generator_ba), generator_halves),
+            OptimizerGroup("discriminators", discriminators, discriminator_halves),
         )
 
     def forward(
@@ -81,38 +75,32 @@ class CycleGAN(nn.Module):
             images |= translated(self.generators[f"generator_{domain}{other}"], first, self.batched)
         for domain in domains:
             other = OTHER[domain]
-            second = {f"rec_{domain}": self._undone(images[f"fake_{other}"])}
+            fake = images[f"fake_{other}"]
+            # The paper's cycle loss teaches both generators on its way. The Keras example (keras.io,
+            # "CycleGAN") gives G only the gradient of |G(F(y)) - y| and F only that of |F(G(x)) - x|:
+            # each has to undo the other, and neither to stay undoable. That is to stop in between.
+            second = {f"rec_{domain}": fake.detach() if self.loss.partial_cycle else fake}
             if self.loss.identity and self.training:
                 second[f"idt_{domain}"] = real[domain]
             back = self.generators[f"generator_{other}{domain}"]
             images |= translated(back, second, self.batched)
         return images
 
-    def _undone(self, fake: Tensor) -> Tensor:
-        # The paper's cycle loss teaches both generators on its way. The Keras example (keras.io,
-        # "CycleGAN") gives G only the gradient of |G(F(y)) - y| and F only that of |F(G(x)) - x|:
-        # each has to undo the other, and neither to stay undoable. That is to stop in between.
-        return fake.detach() if self.loss.partial_cycle else fake
-
     def generators_half(self, domain: str) -> Half:
         """The generators' objective for the images that begin in ``domain``."""
-        other = OTHER[domain]
+        other, loss = OTHER[domain], self.loss
         images = [f"real_{domain}", f"fake_{other}", f"rec_{domain}"]
-        if self.loss.identity:
-            images.append(f"idt_{domain}")
-        if self.loss.paired:
-            images += [f"paired_fake_{other}", f"paired_real_{other}"]
+        images += [f"idt_{domain}"] if loss.identity else []
+        images += [f"paired_fake_{other}", f"paired_real_{other}"] if loss.paired else []
         return Half(tuple(images), partial(self.generator_loss, domain))
 
     def generator_loss(self, domain: str, images: Images) -> Losses:
         """Equation 3 and section 5.2 for the images that begin in ``domain``."""
         other, loss = OTHER[domain], self.loss
         real, cycle = images[f"real_{domain}"], loss.cycle_a if domain == "a" else loss.cycle_b
-        adversarial = self.adversarial[other].generator_loss(images[f"fake_{other}"])
-        losses = {
-            f"gan_{domain}{other}": adversarial,
-            f"cycle_{domain}": cycle * l1(images[f"rec_{domain}"], real),
-        }
+        fake = images[f"fake_{other}"]
+        losses = {f"gan_{domain}{other}": self.adversarial[other].generator_loss(fake)}
+        losses[f"cycle_{domain}"] = cycle * l1(images[f"rec_{domain}"], real)
         if loss.identity:
             losses[f"identity_{domain}"] = loss.identity * cycle * l1(images[f"idt_{domain}"], real)
         if loss.paired:

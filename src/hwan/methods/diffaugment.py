@@ -62,15 +62,14 @@ def translation(images: Images, random: torch.Generator) -> Images:
 def cutout(images: Images, random: torch.Generator) -> Images:
     """A rectangle of half of each side is set to 0; its centre is any pixel, so it may reach outside."""
     count, _, height, width = images.shape
-    rows = _span(height, torch.randint(height, (count, 1), generator=random))
-    columns = _span(width, torch.randint(width, (count, 1), generator=random))
-    rows, columns = sent(rows, images.device), sent(columns, images.device)
+    rows = sent(_spans(count, height, random), images.device)
+    columns = sent(_spans(count, width, random), images.device)
     return images.masked_fill(rows[:, None, :, None] & columns[:, None, None, :], 0)
 
 
-def _span(size: int, centre: Tensor) -> Tensor:
-    """(B, size), true for the half of ``size`` pixels around each of ``centre`` (B, 1)."""
-    start = centre - size // 4
+def _spans(count: int, size: int, random: torch.Generator) -> Tensor:
+    """(``count``, ``size``), true for the half of ``size`` pixels around a pixel drawn for each."""
+    start = torch.randint(size, (count, 1), generator=random) - size // 4
     places = torch.arange(size)
     return (places >= start) & (places < start + size // 2)
 

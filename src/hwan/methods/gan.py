@@ -5,32 +5,22 @@ Nothing ties the output to the input, which is what the cycle is for; kept as re
 
 from __future__ import annotations
 
-import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
 from hwan.config import Config
-from hwan.methods.adversarial import AdversarialLoss
-from hwan.methods.base import Images, Losses, OptimizerGroup, new_generator, translated
+from hwan.methods.adversarial import OneWay
+from hwan.methods.base import Images, Losses, OptimizerGroup, translated
 from hwan.methods.losses import l1
 
 
-class GAN(nn.Module):
+class GAN(OneWay):
     """``generator_ab`` against ``adversarial_b``; the generator is updated first, as in CycleGAN."""
 
     def __init__(self, config: Config) -> None:
-        super().__init__()
-        self.loss, seed = config.loss, config.train.seed
-        self.batched = config.speed.batched and config.generator.per_sample
-        weights = torch.Generator().manual_seed(seed)
-        self.generator_ab = new_generator(config, "ab", weights)
-        self.generators = {"generator_ab": self.generator_ab}
-        self.adversarial_b = AdversarialLoss(config, config.data.channels_b, seed, weights)
-        discriminators = (self.adversarial_b.discriminator,)
-        self.groups = (
-            OptimizerGroup("generators", (self.generator_ab,), self.generator_loss),
-            OptimizerGroup("discriminators", discriminators, self.discriminator_loss),
-        )
+        super().__init__(config, config.data.channels_b)
+        generators = OptimizerGroup("generators", (self.generator_ab,), self.generator_loss)
+        self.groups = (generators, self.discriminators)
 
     def forward(
         self, real_a: Float[Tensor, "b ca h w"], real_b: Float[Tensor, "b cb h w"]
@@ -49,7 +39,3 @@ class GAN(nn.Module):
             weight = self.loss.identity * self.loss.cycle_b
             losses["identity_b"] = weight * l1(images["idt_b"], images["real_b"])
         return losses
-
-    def discriminator_loss(self, images: Images) -> Losses:
-        """The discriminator's objective."""
-        return self.adversarial_b.discriminator_loss(images["real_b"], images["fake_b"], "b")

@@ -9,30 +9,21 @@ from __future__ import annotations
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
 from hwan.config import Config
-from hwan.methods.adversarial import AdversarialLoss
-from hwan.methods.base import Images, Losses, OptimizerGroup, new_generator
+from hwan.methods.adversarial import OneWay
+from hwan.methods.base import Images, Losses, OptimizerGroup
 from hwan.methods.losses import l1
 
 
-class Pix2Pix(nn.Module):
+class Pix2Pix(OneWay):
     """``generator_ab``, and ``adversarial_b`` on A and B stacked: (B, channels of A + B, H, W)."""
 
     def __init__(self, config: Config) -> None:
-        super().__init__()
-        weights = torch.Generator().manual_seed(config.train.seed)
-        self.loss = config.loss
-        self.generator_ab = new_generator(config, "ab", weights)
-        self.generators = {"generator_ab": self.generator_ab}
-        channels = config.data.channels_a + config.data.channels_b
-        self.adversarial_b = AdversarialLoss(config, channels, config.train.seed, weights)
-        discriminators = (self.adversarial_b.discriminator,)
-        self.groups = (
-            OptimizerGroup("discriminators", discriminators, self.discriminator_loss),
-            OptimizerGroup("generators", (self.generator_ab,), self.generator_loss),
-        )
+        super().__init__(config, config.data.channels_a + config.data.channels_b)
+        generators = OptimizerGroup("generators", (self.generator_ab,), self.generator_loss)
+        self.groups = (self.discriminators, generators)
 
     def forward(
         self, real_a: Float[Tensor, "b ca h w"], real_b: Float[Tensor, "b cb h w"]

@@ -27,7 +27,8 @@ class Pool(nn.Module):
         self.size, self.filled = size, 0
         self.random = torch.Generator().manual_seed(seed)
         self.kept: Tensor | None = None  # (size, C, H, W), on the device from the first image on
-        self.draws: Tensor | None = None  # (B, 3): place, whether to keep, whether to exchange
+        # (B, 3): place, whether to keep, whether to exchange
+        self.draws = torch.empty(0, 3, dtype=torch.long)
         self.planned = False
 
     def plan(self, count: int, device: torch.device) -> None:
@@ -42,7 +43,7 @@ class Pool(nn.Module):
                 rows.append((place, True, True))
             else:
                 rows.append((0, False, False))
-        if self.draws is None or len(self.draws) != count:
+        if len(self.draws) != count:
             self.draws = torch.empty(count, 3, dtype=torch.long, device=device)
         # Into the memory where a CUDA graph reads it. (CUDA has a copy when the call returns.)
         self.draws.copy_(torch.tensor(rows), non_blocking=device.type == "cuda")
@@ -54,7 +55,6 @@ class Pool(nn.Module):
         images = images.detach()
         if not self.planned:
             self.plan(len(images), images.device)
-        assert self.draws is not None
         self.planned = False
         if self.kept is None:
             self.kept = images.new_zeros(self.size, *images.shape[1:])

@@ -7,7 +7,7 @@ RUN/best/generator_ab  generator_ba  each as it was at its own best tick
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -16,12 +16,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hwan.config import Config
+from hwan.config import Config, PixelFormat
 from hwan.data.augment import centre_crop
-from hwan.data.cache import Cache
 from hwan.data.folders import evenly
 from hwan.data.sets import TrainingSet
-from hwan.errors import UsageError
+from hwan.errors import UsageError, require
 from hwan.files import read_json, write_json
 from hwan.imaging.pixels import to_pixels, to_tensor
 from hwan.metrics.distribution import frechet, kernel
@@ -29,7 +28,7 @@ from hwan.metrics.features import INCEPTION, Features, find, load_inception, whe
 from hwan.metrics.records import METRICS
 from hwan.metrics.sliced import COARSEST, Patches, join, patches, reference, side_for, sliced
 from hwan.nets.folder import direction_of
-from hwan.training.health import one_by_one
+from hwan.training.health import translating
 from hwan.training.state import Training
 
 MOST = 64  # images of each domain
@@ -43,66 +42,54 @@ class ValidationFigures:
 
     def __init__(self, images: TrainingSet, config: Config) -> None:
         self.figure, data = config.train.best, config.data
-        if data.size < COARSEST:
-            raise UsageError(f"data.size of at least {COARSEST} for train.best", data.size,
-                             "give a larger --data.size")  # fmt: skip
-        self.formats = {"a": data.format_a, "b": data.format_b}
+        expected = f"data.size of at least {COARSEST} for train.best"
+        require(data.size >= COARSEST, expected, data.size, "give a larger --data.size")
         everything = range(len(images.a)), range(len(images.b))
-        of_a, of_b = zip(*images.match, strict=True) if images.match else everything
-        crops = {
-            "a": (_crops(images.a, of_a, data.size), data.range_a),
-            "b": (_crops(images.b, of_b, data.size), data.range_b),
-        }
-        self.real = {k: to_tensor(torch.from_numpy(x), limits) for k, (x, limits) in crops.items()}
-        self.features = _features() if self.figure in ("kid", "fid") else None
-        self.known = {domain: self._described(real, domain) for domain, real in self.real.items()}
+        numbers_a, numbers_b = zip(*images.match, strict=True) if images.match else everything
+        features = _features() if self.figure in ("kid", "fid") else None
+        self.real: dict[str, Tensor] = {}
+        self.figure_of: dict[str, Callable[[Tensor], float]] = {}
+        for domain, cache, numbers, pixel_format in (
+            ("a", images.a, numbers_a, data.format_a),
+            ("b", images.b, numbers_b, data.format_b),
+        ):
+            crops = np.stack([centre_crop(cache[i], data.size) for i in evenly(numbers, MOST)])
+            self.real[domain] = real = to_tensor(torch.from_numpy(crops), pixel_format.range)
+            self.figure_of[domain] = _figure_beside(real, pixel_format, self.figure, features)
         least = min(len(real) for real in self.real.values())
-        if least < 2:
-            raise UsageError("at least 2 validation images of each domain for train.best", least,
-                             "add validation images")  # fmt: skip
-
-    def _described(self, images: Tensor, domain: str) -> Tensor | Patches:
-        """What the figure compares: the images, their patches or their features."""
-        if self.features:
-            pixel_format = self.formats[domain]
-            return self.features.of(to_pixels(images, pixel_format), pixel_format)
-        if self.figure == "swd":
-            return _patches(images)
-        return images
+        expected = "at least 2 validation images of each domain for train.best"
+        require(least >= 2, expected, least, "add validation images")
 
     @torch.no_grad()
     def __call__(self, training: Training) -> dict[str, float]:
         """The figure of each direction, as ``swd_ab``."""
         found = {}
-        devices = [training.device] if training.device.type == "cuda" else []
         for name, net in training.generators.items():
             direction = direction_of(name)
-            net.eval()
-            with torch.random.fork_rng(devices):  # dropout may be on while translating
-                fakes = torch.cat([
-                    one_by_one(net, real[None].to(training.device)).float().cpu()
-                    for real in self.real[direction[0]]
-                ])  # fmt: skip
-            found[f"{self.figure}_{direction}"] = self._value(fakes, direction[1])
-        training.method.train()
+            with translating(training):
+                fakes = [net(x[None].to(training.device)) for x in self.real[direction[0]]]
+            figure_of = self.figure_of[direction[1]]
+            found[f"{self.figure}_{direction}"] = figure_of(torch.cat(fakes).float().cpu())
         return found
 
-    def _value(self, fakes: Tensor, domain: str) -> float:
-        real = self.real[domain]
-        if measure := METRICS[self.figure].measure:
-            return float(measure(fakes, real).mean())
-        described, known = self._described(fakes, domain), self.known[domain]
-        if isinstance(described, Tensor) and isinstance(known, Tensor):
-            if self.figure == "fid":
-                return frechet(described, known)
-            return kernel(described, known)[0]
-        assert isinstance(described, dict)
-        assert isinstance(known, dict)
-        return fmean(sliced(described, reference(known, fakes.shape[1])).values())
 
+def _figure_beside(
+    real: Tensor, pixel_format: PixelFormat, figure: str, features: Features | None
+) -> Callable[[Tensor], float]:
+    """A function from generated images to their ``figure`` beside ``real``, which are described once."""
+    if measure := METRICS[figure].measure:
+        return lambda fakes: float(measure(fakes, real).mean())
+    if features is None:
+        patches_of_real = reference(_patches(real), real.shape[1])
+        return lambda fakes: fmean(sliced(_patches(fakes), patches_of_real).values())
 
-def _crops(cache: Cache, numbers: Sequence[int], size: int) -> np.ndarray:
-    return np.stack([centre_crop(cache[i], size) for i in evenly(numbers, MOST)])
+    def described(images: Tensor) -> Tensor:
+        return features.of(to_pixels(images, pixel_format), pixel_format)
+
+    known = described(real)
+    if figure == "fid":
+        return lambda fakes: frechet(described(fakes), known)
+    return lambda fakes: kernel(described(fakes), known)[0]
 
 
 def _patches(images: Tensor) -> Patches:
@@ -130,15 +117,12 @@ def ranked(folder: Path, figure: str, seen: int, figures: Mapping[str, float]) -
     # A ranking by another figure does not count.
     before = written["ranking"] if written.get("figure") == figure else {}
     sign = 1 if METRICS[figure].better == "low" else -1
-    ranking, won = {}, []
+    ranking = {}
     for name, value in figures.items():
         direction = name.removeprefix(f"{figure}_")
         rows = [row for row in before.get(direction, []) if row["images"] < seen]
-        if math.isfinite(value):
-            rows.append({"images": seen, "value": value})
+        rows += [{"images": seen, "value": value}] if math.isfinite(value) else []
         # The earlier of two equals is kept.
         ranking[direction] = sorted(rows, key=lambda row: (sign * row["value"], row["images"]))
-        if rows and ranking[direction][0]["images"] == seen:
-            won.append(direction)
     write_json(path, {"figure": figure, "ranking": ranking})
-    return won
+    return [direction for direction, rows in ranking.items() if rows and rows[0]["images"] == seen]

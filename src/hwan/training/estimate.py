@@ -6,9 +6,8 @@ and option is counted as it is and nothing has to be kept in step with it.
 
 from __future__ import annotations
 
-import dataclasses
 import weakref
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -20,7 +19,6 @@ from torch.utils.flop_counter import flop_registry
 
 from hwan.config import Config
 from hwan.data.loader import Batch
-from hwan.methods.pool import Pool
 from hwan.training.state import Training
 from hwan.training.steps.eager import step
 
@@ -42,30 +40,26 @@ class TensorCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.known: set[int] = set()
+        self.known = weakref.WeakSet[torch.UntypedStorage]()
         self.now = self.peak = self.flop = 0
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         out = func(*args, **(kwargs or {}))
         if count := flop_registry.get(func._overloadpacket):
             self.flop += count(*args, **(kwargs or {}), out_val=out)
-        tree_map_only(Tensor, self.see, out)
-        return out
+        return tree_map_only(Tensor, self.see, out)
 
     def see(self, tensor: Tensor) -> Tensor:
         """Count the tensor's storage unless it is known."""
         storage = tensor.untyped_storage()
-        key = id(storage)  # torch keeps a storage's Python object as long as the storage
-        if key not in self.known:
-            self.known.add(key)
-            size = storage.nbytes()
-            self.now += size
+        if storage not in self.known:
+            self.known.add(storage)
+            self.now += storage.nbytes()
             self.peak = max(self.peak, self.now)
-            weakref.finalize(storage, self.gone, key, size)
+            weakref.finalize(storage, self.gone, storage.nbytes())
         return tensor
 
-    def gone(self, key: int, size: int) -> None:
-        self.known.discard(key)
+    def gone(self, size: int) -> None:
         self.now -= size
 
 
@@ -78,15 +72,12 @@ def step_cost(config: Config) -> StepCost:
     config = plain(config)
     with FakeTensorMode(allow_non_fake_inputs=True), TensorCounter() as counter:
         training = Training(config, torch.device("cpu"))
-        for module in training.method.modules():
-            if isinstance(
-                module, Pool
-            ):  # never full: a full one draws, and fake tensors have no values
-                module.filled = -(10**9)
+        for pool in training.pools:
+            pool.filled = -(10**9)  # never full: a full one draws, and fake tensors have no values
         micro = trial_batches(config)
         for _ in range(2):
             step(training, micro, config.train.lr)
-        kept, counter.peak = counter.now, counter.now
+        kept = counter.peak = counter.now
         counter.flop = 0
         step(training, micro, config.train.lr)
     return StepCost(counter.peak, kept, counter.flop)
@@ -95,38 +86,29 @@ def step_cost(config: Config) -> StepCost:
 def trial_batches(config: Config) -> list[Batch]:
     """Black images for one step of ``config``."""
     data, train = config.data, config.train
-    a, b = (
-        torch.zeros(train.batch, data.size, data.size, channels, dtype=torch.uint8)
-        for channels in (data.channels_a, data.channels_b)
-    )
+    shape = train.batch, data.size, data.size
+    a = torch.zeros(*shape, data.channels_a, dtype=torch.uint8)
+    b = torch.zeros(*shape, data.channels_b, dtype=torch.uint8)
     return [Batch(a, b, Batch(a, b) if config.loss.paired else None)] * train.accumulate
 
 
 def noise_batches(config: Config) -> list[Batch]:
     """``trial_batches`` of noise: zeros compute faster than images do."""
-    micro = trial_batches(config)
-    for pixels in (micro[0].a, micro[0].b):
-        pixels.random_()
-    return micro
+    return [batch.mapped(Tensor.random_) for batch in trial_batches(config)]
 
 
 def plain(config: Config) -> Config:
     """``config`` without cheap parts that need tensors with values, and with plain convolutions, so that
     the networks' own arithmetic is counted."""
     precision = "fp32" if config.train.precision == "auto" else config.train.precision
-    return dataclasses.replace(
+    speed = replace(config.speed, compile=False, cuda_graph=False, fast_kernels=False)
+    # Fake weights cannot change their memory order; without fused Adam the scaler of fp16 reads a value.
+    fused = speed.fused_adam or precision == "fp16"
+    return replace(
         config,
-        generator=dataclasses.replace(config.generator, init="normal"),
-        discriminator=dataclasses.replace(config.discriminator, init="normal"),
-        loss=dataclasses.replace(config.loss, diffaugment=(), flip_equivariance=False),
-        train=dataclasses.replace(config.train, precision=precision, ema=0.0),
-        speed=dataclasses.replace(
-            config.speed,
-            compile=False,
-            cuda_graph=False,
-            fast_kernels=False,
-            channels_last="off",  # fake weights cannot change their memory order
-            # Without fused Adam the scaler of fp16 reads a value.
-            fused_adam=config.speed.fused_adam or precision == "fp16",
-        ),
+        generator=replace(config.generator, init="normal"),
+        discriminator=replace(config.discriminator, init="normal"),
+        loss=replace(config.loss, diffaugment=(), flip_equivariance=False),
+        train=replace(config.train, precision=precision, ema=0.0),
+        speed=replace(speed, channels_last="off", fused_adam=fused),
     )

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
+from statistics import fmean
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +19,9 @@ TRIPS = 4  # images taken there and back, four times each way
 # Least images between two measurements, which cost about three steps (bench/health.py).
 EVERY = 250
 
+Health = dict[str, float]
+"""Health figures by name and place: ``diversity_ab``."""
+
 
 def due(seen: int, ticks: int, total: int) -> bool:
     """Whether health is measured at the tick reached with image ``seen``: at the last tick, and at so few
@@ -25,9 +30,7 @@ def due(seen: int, ticks: int, total: int) -> bool:
     return seen >= total or (seen * ticks // total) % stride == 0
 
 
-def measure(
-    nets: Mapping[str, nn.Module], a: Tensor, b: Tensor, paired: bool = False
-) -> dict[str, float]:
+def measure(nets: Mapping[str, nn.Module], a: Tensor, b: Tensor, paired: bool = False) -> Health:
     """Every figure of ``nets`` ("ab", and "ba" where there is a way back) on the real images ``a``
     and ``b`` (N, C, H, W) in [-1, 1], without those that cannot be measured on them.
 
@@ -37,7 +40,7 @@ def measure(
     The generators are to be in eval mode, and without gradients.
     """
     reals = {"a": a, "b": b}
-    found: dict[str, float] = {}
+    found: Health = {}
     for direction, net in nets.items():
         inputs, real = reals[direction[0]], reals[direction[1]]
         fakes = one_by_one(net, inputs)
@@ -58,7 +61,17 @@ def one_by_one(net: nn.Module, images: Tensor) -> Tensor:
     return torch.cat([net(image[None]) for image in images])
 
 
-def gradients(training: Training) -> dict[str, float]:
+@contextmanager
+def translating(training: Training) -> Iterator[None]:
+    """The generators in eval mode; draws (dropout may be on while translating) are undone at the end."""
+    for net in training.generators.values():
+        net.eval()
+    with torch.random.fork_rng([training.device] if training.device.type == "cuda" else []):
+        yield
+    training.method.train()
+
+
+def gradients(training: Training) -> Health:
     """The norm of each optimizer group's last gradient, which a step leaves on the weights."""
     found = {}
     for group, weights in training.weights.items():
@@ -67,19 +80,15 @@ def gradients(training: Training) -> dict[str, float]:
     return _finite(found)
 
 
-def saturation(
-    rows: Sequence[Mapping[str, Mapping[str, float]]], config: Config
-) -> dict[str, float]:
+def saturation(rows: Sequence[Mapping[str, Health]], config: Config) -> Health:
     """The discriminators' certainty by the mean losses of ``rows``, those since the last measurement."""
     found = {}
+    losses = [row.get("discriminators", {}) for row in rows]
     for domain in ("a", "b"):
-        losses = [row["discriminators"] for row in rows if "discriminators" in row]
-        known = [values[f"d_{domain}"] for values in losses if f"d_{domain}" in values]
-        if known:
-            loss = math.fsum(known) / len(known)
-            found[f"saturation_{domain}"] = figures.saturation(loss, config.loss.gan)
+        if known := [values[f"d_{domain}"] for values in losses if f"d_{domain}" in values]:
+            found[f"saturation_{domain}"] = figures.saturation(fmean(known), config.loss.gan)
     return _finite(found)
 
 
-def _finite(found: dict[str, float]) -> dict[str, float]:
+def _finite(found: Health) -> Health:
     return {name: value for name, value in found.items() if math.isfinite(value)}

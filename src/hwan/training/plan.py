@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import dataclasses
 import gc
 import os
+import re
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from statistics import median_high
 
 import torch
 
@@ -18,6 +19,7 @@ from hwan.data.augment import fit
 from hwan.data.folders import list_images, locate
 from hwan.data.sets import could_lie_on, has_room
 from hwan.errors import UsageError
+from hwan.evaluation.images import readable_images
 from hwan.methods.base import summed
 from hwan.training.estimate import StepCost, noise_batches, step_cost
 from hwan.training.loop import choose_step
@@ -48,9 +50,8 @@ def memory_of(device: torch.device) -> float:
     if device.type == "cuda":
         return float(torch.cuda.mem_get_info(device)[1])
     info = Path("/proc/meminfo")
-    if info.exists():
-        lines = dict(line.split(":", 1) for line in info.read_text().splitlines() if ":" in line)
-        return float(lines["MemAvailable"].split()[0]) * 1024
+    if info.exists() and (found := re.search(r"MemAvailable: *(\d+)", info.read_text())):
+        return float(found[1]) * 1024
     return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
 
 
@@ -62,10 +63,8 @@ def resident_images(config: Config, data: Sequence[Path], device: torch.device) 
     domains = ((layout.train_a, config.data.format_a), (layout.train_b, config.data.format_b))
     for source, pixel_format in domains:
         files = list_images(source.folder)
-        found = []
-        for file in files[:: len(files) // 12 + 1]:
-            with suppress(UsageError):  # a broken one, which a training skips
-                found.append(fit(source.read(file, pixel_format).pixels, config.data).nbytes)
+        some = readable_images(source, pixel_format, files[:: len(files) // 12 + 1])
+        found = [fit(pixels, config.data).nbytes for _, pixels in some]
         size += len(files) * sum(found) / max(1, len(found))
     return size if has_room(device, config, size) else 0.0
 
@@ -91,11 +90,11 @@ def choices(config: Config, device: torch.device, room: float, taken: float = 0.
                 break
         return found
     train = config.train
-    each = (asked.cost.peak - asked.cost.kept) / train.batch  # activations grow with the batch
-    each *= heap(config, device)
+    # Activations grow with the batch.
+    each = (asked.cost.peak - asked.cost.kept) / train.batch * heap(config, device)
     batch = min(256, 1 << int((room - asked.total + each * train.batch) / each).bit_length() - 1)
     while batch > train.batch:  # not quite in proportion: what was estimated to fit may not
-        more = dataclasses.replace(config, train=dataclasses.replace(train, batch=batch))
+        more = replace(config, train=replace(train, batch=batch))
         larger = choice(f"--train.batch {batch}", more)
         if larger.total <= room:
             return [asked, larger]
@@ -123,26 +122,22 @@ def _reductions(config: Config) -> Iterator[tuple[str, Config]]:
     norms = config.generator.norm_record, config.discriminator.norm_record
     if config.train.batch > 1 and not any(norm.mixes_batch for norm in norms):
         batches = config.train.accumulate * config.train.batch
-        split = dataclasses.replace(config.train, batch=1, accumulate=batches)
-        config = dataclasses.replace(config, train=split)
+        config = replace(config, train=replace(config.train, batch=1, accumulate=batches))
         options += f" --train.batch 1 --train.accumulate {batches}"
         yield options.strip(), config
     if can_checkpoint(config.generator) and not config.speed.gradient_checkpointing:
-        speed = dataclasses.replace(config.speed, gradient_checkpointing=True)
-        config = dataclasses.replace(config, speed=speed)
+        config = replace(config, speed=replace(config.speed, gradient_checkpointing=True))
         options += " --speed.gradient_checkpointing"
         yield options.strip(), config
-    while True:
-        try:
+    with suppress(UsageError):  # the networks do not go that small
+        while True:
             config = resized(config, config.data.size // 2)
-        except UsageError:
-            return  # the networks do not go that small
-        yield f"{options} --data.size {config.data.size}".strip(), config
+            yield f"{options} --data.size {config.data.size}".strip(), config
 
 
 def resized(config: Config, size: int) -> Config:
     """``config`` with crops of another size. Raises ``UsageError`` where the networks do not take it."""
-    return dataclasses.replace(config, data=dataclasses.replace(config.data, size=size, resize=0))
+    return replace(config, data=replace(config.data, size=size, resize=0))
 
 
 def pace(config: Config, device: torch.device) -> tuple[float, int]:
@@ -161,15 +156,12 @@ def pace(config: Config, device: torch.device) -> tuple[float, int]:
 def _trial_size(config: Config, device: torch.device) -> int:
     """The largest of size, size/2, size/4 whose steps are short enough, estimated from the smallest."""
     sizes = [config.data.size]
-    for _ in range(2):
-        try:
-            sizes.append(resized(config, sizes[-1] // 2).data.size)
-        except UsageError:
-            break
+    with suppress(UsageError):  # the networks do not go that small
+        sizes.append(resized(config, sizes[-1] // 2).data.size)
+        sizes.append(resized(config, sizes[-1] // 2).data.size)
     seconds = seconds_a_step(resized(config, sizes[-1]), device, 1.0)
-    return next(
-        s for s in sizes if s == sizes[-1] or 3 * seconds * (s / sizes[-1]) ** 2 < TIMING_SECONDS
-    )
+    short = [s for s in sizes if 3 * seconds * (s / sizes[-1]) ** 2 < TIMING_SECONDS]
+    return max(short, default=sizes[-1])
 
 
 def seconds_a_step(config: Config, device: torch.device, limit: float) -> float:
@@ -184,13 +176,12 @@ def seconds_a_step(config: Config, device: torch.device, limit: float) -> float:
         losses = step(micro, 0.0)
         float(summed(losses["generators"]))  # until the device is done
         found.append(time.perf_counter() - before)
-    timed = sorted(found[untimed:])
-    return timed[len(timed) // 2]
+    return median_high(found[untimed:])
 
 
 def settled(config: Config, precision: Precision) -> Config:
     """``config`` with its precision decided."""
-    return dataclasses.replace(config, train=dataclasses.replace(config.train, precision=precision))
+    return replace(config, train=replace(config.train, precision=precision))
 
 
 def length(config: Config, data: Sequence[Path]) -> int:

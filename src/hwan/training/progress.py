@@ -4,18 +4,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 from typing import TypeVar
 
+from rich import progress
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TaskProgressColumn,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
 
 from hwan.metrics.health_limits import Finding, findings, warnings
 from hwan.training.recorder import Event, Interrupted, LogRow, Note
@@ -23,16 +16,16 @@ from hwan.training.recorder import Event, Interrupted, LogRow, Note
 T = TypeVar("T")
 
 
-def _bar(console: Console) -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TaskProgressColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[figures]}"),
+def _bar(console: Console) -> progress.Progress:
+    return progress.Progress(
+        progress.TextColumn("{task.description}"),
+        progress.BarColumn(),
+        progress.TaskProgressColumn(),
+        progress.MofNCompleteColumn(),
+        progress.TimeElapsedColumn(),
+        progress.TextColumn("left"),
+        progress.TimeRemainingColumn(),
+        progress.TextColumn("{task.fields[figures]}"),
         console=console,
         disable=not console.is_terminal,
     )
@@ -47,6 +40,7 @@ def watch(events: Iterable[Event]) -> Interrupted | None:
     good again.
     """
     console = Console(file=sys.stderr)
+    say = partial(console.print, markup=False, highlight=False)
     suspects: dict[str, Finding] = {}
     alarms: dict[str, Finding] = {}
     health: dict[str, float] = {}
@@ -56,25 +50,19 @@ def watch(events: Iterable[Event]) -> Interrupted | None:
             if isinstance(event, Interrupted):
                 return event
             if isinstance(event, Note):
-                console.print(event.text, style="dim", markup=False, highlight=False)
+                say(event.text, style="dim")
                 continue
-            health = event.health or health
-            bar.update(
-                task, completed=event.images, total=event.total, figures=figures(event, health)
-            )
+            seen, total, health = event.images, event.total, event.health or health
+            bar.update(task, completed=seen, total=total, figures=figures(event, health))
             if event.tick and not console.is_terminal:
-                line = f"{event.images}/{event.total} images  {figures(event, event.health)}"
+                line = f"{seen}/{total} images  {figures(event, event.health)}"
                 print(line, file=sys.stderr, flush=True)
             if event.health:
                 bad = {found.figure: found for found in warnings(event.health)}
-                over = event.images >= event.total
-                before, alarms = alarms, {k: f for k, f in bad.items() if over or k in suspects}
-                suspects = bad
-                for line in changes(before, alarms):
-                    line = f"{line} (image {event.images})"
-                    console.print(
-                        line, style="yellow", markup=False, highlight=False, soft_wrap=True
-                    )
+                lasting = {k: f for k, f in bad.items() if seen >= total or k in suspects}
+                for line in changes(alarms, lasting):
+                    say(f"{line} (image {seen})", style="yellow", soft_wrap=True)
+                suspects, alarms = bad, lasting
     return None
 
 
@@ -113,13 +101,11 @@ def in_brief(health: Mapping[str, float]) -> str:
 
 def track(items: Iterable[T], total: int, label: str) -> Iterator[T]:
     """Pass ``items`` on with a bar; without a terminal, one line at the end."""
-    console = Console(file=sys.stderr)
-    done = 0
+    console, done = Console(file=sys.stderr), 0
     with _bar(console) as bar:
         task = bar.add_task(label, total=total, figures="")
-        for item in items:
+        for done, item in enumerate(items, 1):
             yield item
-            done += 1
             bar.update(task, completed=done)
     if not console.is_terminal:
         print(f"{label}: {done} of {total}", file=sys.stderr)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import math
 import time
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from threading import Event as Flag
 from typing import Any, final
@@ -87,24 +86,19 @@ class RunningMeans:
 
 
 @final
+@dataclass
 class Recorder:
-    """Writes what one training leaves in ``out``; ``record`` is called after every step."""
+    """Writes what one training leaves in ``out``: ``begin``, then ``record`` after every step."""
 
-    def __init__(
-        self,
-        training: Training,
-        out: Path,
-        total: int,
-        counts: dict[str, int],
-        samples: Samples,
-        validate: ValidationFigures | None,
-    ) -> None:
-        self.training, self.out, self.total, self.counts = training, out, total, counts
-        self.samples, self.validate = samples, validate
-        self.running = RunningMeans()
-        self.since: list[Means] = []  # the rows' losses since health was last measured
-        self.row_at = self.before = training.seen
-        self.last_row = self.last_save = time.perf_counter()
+    training: Training
+    out: Path
+    total: int
+    counts: dict[str, int]
+    samples: Samples
+    validate: ValidationFigures | None
+    running: RunningMeans = field(default_factory=RunningMeans)
+    since: list[Means] = field(default_factory=list)
+    """The rows' losses since health was last measured."""
 
     def resume(self, state: dict[str, Any]) -> list[str]:
         """Take up a saved state: the training, the means, the log. Returns notes for the user.
@@ -115,20 +109,18 @@ class Recorder:
             self.training.load_state_dict(state)
             self.running = RunningMeans(**state["window"])
         except (KeyError, RuntimeError, ValueError, TypeError) as error:
-            raise UsageError(
-                "the networks and options that the run was saved with",
-                str(error)[:300],
-                "leave the changed option out",
-            ) from error
+            expected = "the networks and options that the run was saved with"
+            raise UsageError(expected, str(error)[:300], "leave the changed option out") from error
         self.since = state.get("since", [])
-        self.row_at = self.before = self.training.seen
-        _cut_log(self.out / "log.jsonl", self.training.seen)
-        notes = [f"going on from image {self.training.seen}"]
+        log, seen = self.out / "log.jsonl", self.training.seen
+        lines = log.read_text(encoding="utf-8").splitlines() if log.exists() else []
+        # Rows later than the state will come again.
+        rows = [x for x in lines if x.endswith("}") and json.loads(x)["images"] <= seen]
+        write_atomic(log, "".join(row + "\n" for row in rows).encode())
+        notes = [f"going on from image {seen}"]
         if (counts := list(self.counts.values())) != state["counts"]:
-            notes.append(
-                f"the data changed ({state['counts']} images before, {counts} now): the "
-                "training goes on, but not as it would have without the stop"
-            )
+            changed = f"the data changed ({state['counts']} images before, {counts} now)"
+            notes.append(f"{changed}: training goes on, but not as it would have without the stop")
         return notes
 
     def begin(self) -> None:
@@ -136,6 +128,7 @@ class Recorder:
         (self.out / "log.jsonl").touch()
         if self.training.seen == 0:
             self.samples.draw(self.training, self.out / "samples")
+        self.row_at = self.before = self.training.seen
         self.last_row = self.last_save = time.perf_counter()
 
     def record(self, status: Status, stopped: Flag) -> Iterator[Event]:
@@ -149,7 +142,7 @@ class Recorder:
         if tick or self._crossed(status.seen, LOG_ROWS):
             row = self._row(status, tick)
             with (self.out / "log.jsonl").open("a", encoding="utf-8") as log:
-                log.write(json.dumps(dataclasses.asdict(row)) + "\n")
+                log.write(json.dumps(asdict(row)) + "\n")
             yield row
         self.before = status.seen
         if tick or stopped.is_set() or time.perf_counter() - self.last_save > SAVE_SECONDS:
@@ -181,11 +174,8 @@ class Recorder:
 
     def _save(self) -> None:
         self._check(self.running.means())
-        own = {
-            "counts": list(self.counts.values()),
-            "window": dataclasses.asdict(self.running),
-            "since": self.since,
-        }
+        counts = list(self.counts.values())
+        own = {"counts": counts, "window": asdict(self.running), "since": self.since}
         save_state(self.out / "state", {**self.training.state_dict(), **own})
         save_generators(self.training, self.out)
         self.last_save = time.perf_counter()
@@ -205,32 +195,21 @@ class Recorder:
 
 def save_generators(training: Training, out: Path, only: Collection[str] = ("ab", "ba")) -> None:
     """Write ``out/generator_ab`` and ``out/generator_ba`` from the (averaged) generators."""
-    config = training.config
+    config, size = training.config, training.config.data.size
     formats = {"a": config.data.format_a, "b": config.data.format_b}
     for name, net in training.generators.items():
-        direction = direction_of(name)
-        if direction not in only:
-            continue
-        format_in, format_out = formats[direction[0]], formats[direction[1]]
-        spec = GeneratorSpec(
-            config.generator,
-            format_in.channels,
-            format_out.channels,
-            direction,
-            (config.data.size, config.data.size),
-            training.seen,
-            config.method,
-            depth_in=format_in.depth,
-            depth_out=format_out.depth,
-            range_in=format_in.range,
-            range_out=format_out.range,
-        )
-        save_generator(out / name, net, spec)
-
-
-def _cut_log(path: Path, seen: int) -> None:
-    """Drop rows later than the state: they will come again."""
-    if path.exists():
-        lines = path.read_text(encoding="utf-8").splitlines()
-        rows = [x for x in lines if x.endswith("}") and json.loads(x)["images"] <= seen]
-        write_atomic(path, "".join(row + "\n" for row in rows).encode())
+        if (direction := direction_of(name)) in only:
+            pixels = {  # channels_in, depth_in, range_in, channels_out …
+                f"{key}_{end}": value
+                for end, domain in zip(("in", "out"), direction, strict=True)
+                for key, value in vars(formats[domain]).items()
+            }
+            spec = GeneratorSpec(
+                config.generator,
+                direction=direction,
+                size=(size, size),
+                images=training.seen,
+                method=config.method,
+                **pixels,
+            )
+            save_generator(out / name, net, spec)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import signal
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from hwan import config as configs
@@ -19,7 +19,7 @@ from hwan.config import Config
 from hwan.data.folders import locate
 from hwan.data.loader import stream
 from hwan.data.sets import open_set, open_validation, remarks, to_device
-from hwan.errors import UsageError
+from hwan.errors import require
 from hwan.files import write_json
 from hwan.runtime import describe, environment, pick_device
 from hwan.training.best import ValidationFigures
@@ -44,35 +44,27 @@ def train(
     if not resume:
         _refuse_used(out)
     layout = locate(data, config.data.pairs, config.data.swap)
-    images = open_set(layout, config)
-    samples = Samples(layout, config)
+    images, samples = open_set(layout, config), Samples(layout, config)
     validation = open_validation(layout, config) if config.train.best else None
     validate = ValidationFigures(validation, config) if validation else None
-    training = Training(config, pick_device(device))
+    on = pick_device(device)
+    training = Training(config, on)
     total = max(1, round(config.train.epochs * images.epoch))
     counts = {"a": len(images.a), "b": len(images.b)}
     recorder = Recorder(training, out, total, counts, samples, validate)
-    notes = list(remarks(images, config))
+    machine = f"{describe(on)}; {training.precision}"
+    notes = [f"{counts['a']} images in A, {counts['b']} in B; {machine}", *remarks(images, config)]
     if resume:
-        state, note = load_state(out / "state", training.device)
-        resumed = recorder.resume(state)
-        notes += [note] * bool(note) + resumed
-    _write_origin(config, data, out, counts, training)
-    yield Note(
-        f"{counts['a']} images in A, {counts['b']} in B; {describe(training.device)}; "
-        f"{training.precision}"
-    )
+        state, note = load_state(out / "state", on)
+        notes += [note] * bool(note) + recorder.resume(state)
+    configs.save(config, out / "config.json")
+    paths = [str(path.resolve()) for path in data]
+    origin = {"data": paths, "counts": counts, "environment": environment(on)}
+    write_json(out / "data.json", origin)
     yield from map(Note, notes)
-    on_device = to_device(images, config, training.device)
-    batches = stream(
-        on_device,
-        config.data,
-        config.train.seed,
-        training.seen,
-        config.train.batch,
-        config.speed.workers,
-        pinned=training.device.type == "cuda",
-    )
+    images, workers, pinned = to_device(images, config, on), config.speed.workers, on.type == "cuda"
+    seed, batch = config.train.seed, config.train.batch
+    batches = stream(images, config.data, seed, training.seen, batch, workers, pinned)
     recorder.begin()
     with stop_signals() as stopped:
         for status in loop(training, batches, total):
@@ -82,25 +74,11 @@ def train(
 
 
 def _refuse_used(out: Path) -> None:
-    if (out / "config.json").exists():
-        saved = (out / "state").exists()
-        raise UsageError(
-            "a new folder for a new run",
-            f"{out} holds a run" + (" that ended before its first state was saved" * (not saved)),
-            f"go on with it by `hwan train {out} --resume`, or give another --out"
-            if saved
-            else "remove the folder, or give another --out",
-        )
-
-
-def _write_origin(
-    config: Config, data: Sequence[Path], out: Path, counts: dict[str, int], training: Training
-) -> None:
-    """RUN/config.json and RUN/data.json."""
-    configs.save(config, out / "config.json")
-    paths = [str(path.resolve()) for path in data]
-    origin = {"data": paths, "counts": counts, "environment": environment(training.device)}
-    write_json(out / "data.json", origin)
+    saved = (out / "state").exists()
+    fix = f"go on with it by `hwan train {out} --resume`" if saved else "remove the folder"
+    received = f"{out} holds a run" + (" that ended before its first state was saved" * (not saved))
+    free = not (out / "config.json").exists()
+    require(free, "a new folder for a new run", received, f"{fix}, or give another --out")
 
 
 @contextmanager
@@ -116,9 +94,7 @@ def stop_signals() -> Iterator[threading.Event]:
             raise KeyboardInterrupt
         stopped.set()
 
-    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
+    with ExitStack() as restored:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            restored.callback(signal.signal, number, signal.signal(number, ask))
         yield stopped
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

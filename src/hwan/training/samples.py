@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from hwan.config import PixelFormat
+from hwan.config import DataConfig, PixelFormat
 from hwan.config.methods import record_of
 from hwan.data.augment import fit_and_crop
-from hwan.data.folders import ImageFolder, Layout, evenly, list_images
-from hwan.errors import UsageError
+from hwan.data.folders import ImageFolder, Layout
+from hwan.errors import require
+from hwan.evaluation.images import some_images
 from hwan.evaluation.source import EvaluationSource, read_source
-from hwan.imaging.pixels import RGB, Pixels, for_display, grid, save, to_pixels, to_tensor
+from hwan.imaging.pixels import RGB, for_display, grid, save, to_pixels, to_tensor
 from hwan.inference.translate import find_generator
 from hwan.nets.folder import direction_of, load_generator
 from hwan.runtime import pick_device
-from hwan.training.health import gradients, measure, one_by_one
+from hwan.training.health import gradients, measure, one_by_one, translating
 from hwan.training.state import Training
 
 ROWS = 4  # images of each domain in a sheet
@@ -33,14 +33,14 @@ class Samples:
     ``probes`` of each domain for the health figures, and the first few of them for the sheets."""
 
     def __init__(self, layout: Layout, config: EvaluationSource, probes: int = PROBES) -> None:
-        self.a = _pick(layout.test_a or layout.train_a, config, config.data.format_a, probes)
-        self.b = _pick(layout.test_b or layout.train_b, config, config.data.format_b, probes)
+        data = config.data
+        self.a = _pick(layout.test_a or layout.train_a, data, data.format_a, probes)
+        self.b = _pick(layout.test_b or layout.train_b, data, data.format_b, probes)
 
     def tensors(self, config: EvaluationSource, device: torch.device) -> tuple[Tensor, Tensor]:
         """Both domains' images (N, C, H, W) in [-1, 1]."""
-        sides = ((self.a, config.data.range_a), (self.b, config.data.range_b))
-        a, b = (to_tensor(torch.from_numpy(x).to(device), limits) for x, limits in sides)
-        return a, b
+        a, b = torch.from_numpy(self.a).to(device), torch.from_numpy(self.b).to(device)
+        return to_tensor(a, config.data.range_a), to_tensor(b, config.data.range_b)
 
     @torch.no_grad()
     def draw(self, training: Training, folder: Path, health: bool = False) -> dict[str, float]:
@@ -53,16 +53,12 @@ class Samples:
         a, b = self.tensors(training.config, training.device)
         nets = {direction_of(name): net for name, net in training.generators.items()}
         found: dict[str, float] = {}
-        for net in nets.values():
-            net.eval()
-        devices = [training.device] if training.device.type == "cuda" else []
-        # Dropout may be on while translating; a compiled network would be compiled anew for this.
-        with torch.random.fork_rng(devices), torch.compiler.set_stance("force_eager"):
+        # A compiled network would be compiled anew for this.
+        with translating(training), torch.compiler.set_stance("force_eager"):
             columns = sheet(nets, a[:ROWS], b[:ROWS])
             if health:
                 paired = training.config.record.draws_pairs
                 found = measure(nets, a, b, paired) | gradients(training)
-        training.method.train()
         # Any depth is shown in 8 bits.
         cells = [[for_display(cell, RGB) for cell in to_pixels(x)] for x in columns]
         rows = [list(row) for row in zip(*cells, strict=False)]
@@ -75,10 +71,7 @@ def measure_test_health(run: Path, layout: Layout, device: str = "auto") -> dict
     """The health figures of a run's generators, or of a lone one, on up to ``EXAMINED`` test images of
     each domain, in crops of the size trained on."""
     config, on = read_source(run), pick_device(device)
-    nets = {
-        direction: load_generator(find_generator(run, direction))[0].to(on).eval()
-        for direction in config.directions
-    }
+    nets = {d: load_generator(find_generator(run, d))[0].to(on) for d in config.directions}
     a, b = Samples(layout, config, EXAMINED).tensors(config, on)
     return measure(nets, a, b, record_of(config.method).draws_pairs)
 
@@ -92,17 +85,9 @@ def sheet(nets: Mapping[str, nn.Module], a: Tensor, b: Tensor) -> list[Tensor]:
     return [a, fake_b, one_by_one(nets["ba"], fake_b), b, fake_a, one_by_one(nets["ab"], fake_a)]
 
 
-def _pick(
-    source: ImageFolder, config: EvaluationSource, pixel_format: PixelFormat, probes: int
-) -> np.ndarray:
-    crops: list[Pixels] = []
-    for file in evenly(list_images(source.folder), probes):
-        with suppress(UsageError):  # a broken file was reported when the folder was read
-            crops.append(fit_and_crop(source.read(file, pixel_format).pixels, config.data))
-    if not crops:
-        raise UsageError(
-            f"readable images to draw samples from in {source.folder}",
-            "none",
-            "add some, or remove the folder",
-        )
+def _pick(source: ImageFolder, data: DataConfig, kind: PixelFormat, probes: int) -> np.ndarray:
+    # A broken file was reported when the folder was read.
+    crops = [fit_and_crop(pixels, data) for pixels in some_images(source, kind, probes)]
+    expected = f"readable images to draw samples from in {source.folder}"
+    require(len(crops) > 0, expected, "none", "add some, or remove the folder")
     return np.stack(crops)

@@ -35,21 +35,16 @@ def apply_speed(method: nn.Module, config: Config, device: torch.device, precisi
     mixed = device.type == "cuda" and precision != "fp32"
     if speed.channels_last == "on" or (speed.channels_last == "auto" and mixed):
         method.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    for module in method.modules():
-        if isinstance(module, Resnet):
-            module.checkpointing = speed.gradient_checkpointing
-    recomputes = any(isinstance(module, Resnet) for module in method.modules())
-    require(
-        recomputes or not speed.gradient_checkpointing,
-        "a generator that can recompute its blocks for speed.gradient_checkpointing",
-        config.generator.name,
-        "leave speed.gradient_checkpointing out",
-    )
+    resnets = [module for module in method.modules() if isinstance(module, Resnet)]
+    for resnet in resnets:
+        resnet.checkpointing = speed.gradient_checkpointing
+    possible = len(resnets) > 0 or not speed.gradient_checkpointing
+    expected = "a generator that can recompute its blocks for speed.gradient_checkpointing"
+    require(possible, expected, config.generator.name, "leave speed.gradient_checkpointing out")
     if device.type == "cpu":
         keep_freed_memory()
-        use_fast_kernels(
-            method, speed.fast_kernels and not speed.compile and speed.channels_last != "on"
-        )
+        fast = speed.fast_kernels and not speed.compile and speed.channels_last != "on"
+        use_fast_kernels(method, fast)
 
 
 def compile_networks(groups: tuple[OptimizerGroup, ...], config: Config) -> None:
@@ -66,37 +61,17 @@ def adam(weights: list[nn.Parameter], config: Config, device: torch.device) -> t
     train, speed = config.train, config.speed
     # A CUDA graph reads the learning rate and the count of steps from the device.
     lr: Any = torch.tensor(train.lr, device=device) if speed.cuda_graph else train.lr
-    return torch.optim.Adam(
-        weights,
-        lr,
-        (train.beta1, train.beta2),
-        fused=speed.fused_adam or None,
-        capturable=speed.cuda_graph,
-    )
-
-
-def load_adam(optimizer: torch.optim.Adam, state: dict[str, Any]) -> None:
-    """Load a state saved under any switches and on any device: only its moments and counts."""
-    groups = [
-        {**own, "params": saved["params"]}
-        for own, saved in zip(optimizer.param_groups, state["param_groups"], strict=True)
-    ]
-    optimizer.load_state_dict({**state, "param_groups": groups})
+    betas, fused = (train.beta1, train.beta2), speed.fused_adam or None
+    return torch.optim.Adam(weights, lr, betas, fused=fused, capturable=speed.cuda_graph)
 
 
 def _check(config: Config, device: torch.device, precision: str) -> None:
-    speed, generator = config.speed, config.generator
+    speed, generator, loss = config.speed, config.generator, config.loss
     if speed.cuda_graph:
-        draws = (
-            config.record.decides_on_host or config.loss.gan == "wgan-gp" or config.loss.diffaugment
-        )
+        leave = "leave speed.cuda_graph out"
+        require(device.type == "cuda", "a CUDA device for speed.cuda_graph", device.type, leave)
+        draws = config.record.decides_on_host or loss.gan == "wgan-gp" or loss.diffaugment
         whitens = generator.norm_record.whitens or config.discriminator.norm_record.whitens
-        require(
-            device.type == "cuda",
-            "a CUDA device for speed.cuda_graph",
-            f"device {device.type}",
-            "leave speed.cuda_graph out",
-        )
         # Fused Adam skips a step by itself where it must.
         scales = precision == "fp16" and not speed.fused_adam
         require(
@@ -104,7 +79,7 @@ def _check(config: Config, device: torch.device, precision: str) -> None:
             "a step that decides nothing on the host for speed.cuda_graph: not with train.accumulate, "
             "cut, wgan-gp, diffaugment or whitening, and in fp16 only with speed.fused_adam",
             f"{precision}, accumulate {config.train.accumulate}, method {config.method}, "
-            f"loss.gan {config.loss.gan}, diffaugment {config.loss.diffaugment}, "
+            f"loss.gan {loss.gan}, diffaugment {loss.diffaugment}, "
             f"norms {generator.norm} and {config.discriminator.norm}, fused {speed.fused_adam}",
-            "leave speed.cuda_graph out, or a larger --train.batch in place of --train.accumulate",
+            f"{leave}, or a larger --train.batch in place of --train.accumulate",
         )

@@ -19,7 +19,7 @@ from hwan.methods.base import GroupedLosses, Images, OptimizerGroup
 from hwan.methods.pool import Pool
 from hwan.runtime import AUTOCAST, pick_precision, seed_all
 from hwan.training.schedule import Average
-from hwan.training.speed import adam, apply_speed, compile_networks, load_adam
+from hwan.training.speed import adam, apply_speed, compile_networks
 
 Step = Callable[[list[Batch], float], GroupedLosses]
 """One update of every group over some batches, at a learning rate; returns the losses, on the device."""
@@ -38,8 +38,9 @@ class Training:
         apply_speed(self.method, config, device, self.precision)
         self.weights = {group.name: group.parameters for group in self.method.groups}
         self.optimizers = {
-            name: adam(weights, config, device) for name, weights in self.weights.items()
+            name: adam(group, config, device) for name, group in self.weights.items()
         }
+        self.pools = [module for module in self.method.modules() if isinstance(module, Pool)]
         self.scaler = torch.amp.GradScaler(device.type, enabled=self.precision == "fp16")
         generators = self.method.generators
         self.average = Average(generators, config.train.ema) if config.train.ema else None
@@ -51,13 +52,12 @@ class Training:
         return self.average.networks if self.average else self.method.generators
 
     def state_dict(self) -> dict[str, Any]:
-        optimizers = {name: one.state_dict() for name, one in self.optimizers.items()}
         averages = self.average.networks if self.average else {}
         cuda = self.device.type == "cuda"
         return {
             "seen": self.seen,
             "method": self.method.state_dict(),
-            "optimizers": optimizers,
+            "optimizers": {name: one.state_dict() for name, one in self.optimizers.items()},
             "scaler": self.scaler.state_dict(),
             "average": {k: net.state_dict() for k, net in averages.items()} or None,
             "random": torch.get_rng_state(),
@@ -67,11 +67,13 @@ class Training:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         self.seen, size = state["seen"], self.config.data.size
         self.method.load_state_dict(state["method"])
-        for pool in (module for module in self.method.modules() if isinstance(module, Pool)):
+        for pool in self.pools:
             if pool.kept is not None and (saved := pool.kept.shape[-1]) != size:
                 raise ValueError(f"the pool's images are {saved}x{saved}, and data.size is {size}")
         for name, optimizer in self.optimizers.items():
-            load_adam(optimizer, state["optimizers"][name])
+            # Saved under any switches and on any device: only the moments and counts are taken.
+            own = {"param_groups": optimizer.state_dict()["param_groups"]}
+            optimizer.load_state_dict({**state["optimizers"][name], **own})
         if state["scaler"]:  # empty where the run was not in fp16
             self.scaler.load_state_dict(state["scaler"])
         if (state["average"] is None) != (self.average is None):
@@ -108,9 +110,9 @@ def forward(training: Training, batch: Batch) -> Images:
 
 def floats(training: Training, batch: Batch) -> list[Tensor]:
     """A batch's images (B, C, H, W) in [-1, 1] on the device: real_a, real_b, then the paired ones."""
-    data = training.config.data
+    data, on = training.config.data, training.device
     sides = ((batch.a, data.range_a), (batch.b, data.range_b))
-    real = [to_tensor(x.to(training.device, non_blocking=True), limits) for x, limits in sides]
+    real = [to_tensor(x.to(on, non_blocking=True), limits) for x, limits in sides]
     return real + (floats(training, batch.paired) if batch.paired else [])
 
 
@@ -123,9 +125,7 @@ def freeze(training: Training, trained: OptimizerGroup | None) -> None:
 
 def through_generators(training: Training, group: OptimizerGroup) -> bool:
     """Whether the group's gradient runs back through the generators' forward pass."""
-    return any(
-        net is mine for net in group.networks for mine in training.method.generators.values()
-    )
+    return not set(group.networks).isdisjoint(training.method.generators.values())
 
 
 def autocast(training: Training, cache: bool = True) -> torch.autocast:
@@ -134,5 +134,4 @@ def autocast(training: Training, cache: bool = True) -> torch.autocast:
     ``cache=False`` disables autocast's weight cache, which threads share.
     """
     dtype = AUTOCAST.get(training.precision)
-    kind, on = training.device.type, dtype is not None
-    return torch.autocast(kind, dtype, enabled=on, cache_enabled=cache)
+    return torch.autocast(training.device.type, dtype, dtype is not None, cache)

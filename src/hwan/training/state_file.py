@@ -41,19 +41,15 @@ def load_state(folder: Path, device: torch.device) -> tuple[dict[str, Any], str]
 
     Raises ``UsageError`` when there is none.
     """
-    problems = []
+    problems: list[str] = []
     for name in ("latest.pt", "previous.pt"):
+        note = "".join(f"{problem}; going on from {name}" for problem in problems)
         try:
-            state = _read(folder / name, device)
+            return _read(folder / name, device), note
         except (OSError, ValueError) as error:
             problems.append(f"{name}: {error}")
-            continue
-        return state, "".join(f"{problem}; going on from {name}" for problem in problems)
-    raise UsageError(
-        f"a whole training state in {folder}",
-        "; ".join(problems),
-        "start a new run in another folder",
-    )
+    expected = f"a whole training state in {folder}"
+    raise UsageError(expected, "; ".join(problems), "start a new run in another folder")
 
 
 def _read(path: Path, device: torch.device) -> dict[str, Any]:
@@ -67,17 +63,10 @@ def _read(path: Path, device: torch.device) -> dict[str, Any]:
 
 def _renamed(state: dict[str, Any]) -> dict[str, Any]:
     """A state of version 1 under today's names."""
-    method = {}
-    for name, value in state["method"].items():
-        for old, new in RENAMED:
-            name = name.replace(old, new)
-        method[name] = value
-    others = {key: value for key, value in state.items() if key != "optimisers"}
-    window = {**state["window"], "sums": grouped_losses(state["window"]["sums"])}
-    return {
-        **others,
-        "method": method,
-        "optimizers": state["optimisers"],
-        "window": window,
-        "since": [grouped_losses(losses) for losses in state.get("since", [])],
-    }
+    for old, new in RENAMED:
+        method = state["method"].items()
+        state["method"] = {name.replace(old, new): value for name, value in method}
+    state["optimizers"] = state.pop("optimisers")
+    state["window"]["sums"] = grouped_losses(state["window"]["sums"])
+    state["since"] = [grouped_losses(losses) for losses in state.get("since", [])]
+    return state

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,18 +28,16 @@ def record(events: Iterable[Event], run: Path) -> Iterator[Event]:
     from torch.utils.tensorboard import SummaryWriter  # seconds to import
 
     writer = None
-    try:
+    with ExitStack() as closed:
         for event in events:
             if isinstance(event, LogRow):
                 if writer is None:
                     writer = SummaryWriter(str(run / FOLDER), purge_step=event.images)
+                    closed.enter_context(writer)
                     config = (run / "config.json").read_text(encoding="utf-8")
                     writer.add_text("config", f"```json\n{config}\n```", event.images)
                 _write(writer, event, run)
             yield event
-    finally:
-        if writer is not None:
-            writer.close()
 
 
 def _write(writer: SummaryWriter, row: LogRow, run: Path) -> None:

@@ -8,12 +8,12 @@ semantics", whole-network capture.)
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 
 from hwan.data.loader import Batch
 from hwan.methods.base import GroupedLosses
-from hwan.methods.pool import Pool
 from hwan.training.state import Step, Training, set_lr
 from hwan.training.steps.eager import update
 
@@ -33,10 +33,10 @@ def graph_step(
     does it on another stream, as CUDA requires before recording. Both default to CUDA's.
     """
     record, on_side_stream = record or cuda_record, on_side_stream or cuda_side_stream()
-    pools = [module for module in training.method.modules() if isinstance(module, Pool)]
     static: list[Batch] = []
     found: GroupedLosses = {}
     done, replay = 0, None
+    blank = partial(torch.empty_like, device=training.device)
 
     def work() -> None:
         found.update(update(training, static))
@@ -44,14 +44,11 @@ def graph_step(
     def step(micro: list[Batch], lr: float) -> GroupedLosses:
         nonlocal done, replay
         if not static:
-            static.extend(
-                batch.mapped(lambda pixels: torch.empty_like(pixels, device=training.device))
-                for batch in micro
-            )
+            static.extend(batch.mapped(blank) for batch in micro)
         for memory, batch in zip(static, micro, strict=True):
             copy_into(memory, batch)
         set_lr(training, lr)
-        for pool in pools:
+        for pool in training.pools:
             if pool.size:
                 pool.plan(len(micro[0].a), training.device)
         if done < EAGER_STEPS:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from threading import Barrier
 from typing import Any
 
 import torch
@@ -18,15 +17,7 @@ from torch import Tensor
 from hwan.data.loader import Batch
 from hwan.errors import require
 from hwan.methods.base import GroupedLosses, Images, Losses, OptimizerGroup, summed
-from hwan.training.state import (
-    Step,
-    Training,
-    autocast,
-    floats,
-    freeze,
-    set_lr,
-    through_generators,
-)
+from hwan.training.state import Step, Training, autocast, floats, freeze, set_lr, through_generators
 
 InBothThreads = Callable[[Callable[[int], Any]], list[Any]]
 
@@ -100,18 +91,11 @@ def parallel_step(training: Training) -> Step:
 
 def _check_own(group: OptimizerGroup, images: list[Images], made: list[Images]) -> None:
     """A half that trains the generators has gradients only of images that it generated itself."""
-    foreign = [
-        name
-        for own, begun in zip(images, made, strict=True)
-        for name, image in own.items()
-        if image.requires_grad and name not in begun
-    ]
-    require(
-        not foreign,
-        f"halves of {group.name}, each with generated images that begin in its own domain",
-        ", ".join(foreign),
-        "correct the halves' images, or declare the group's objective whole",
-    )
+    expected = f"halves of {group.name}, each with generated images that begin in its own domain"
+    fix = "correct the halves' images, or declare the group's objective whole"
+    for own, begun in zip(images, made, strict=True):
+        foreign = [name for name in own if own[name].requires_grad and name not in begun]
+        require(not foreign, expected, ", ".join(foreign), fix)
 
 
 def in_memory_order_of(gradient: Tensor, weight: Tensor) -> Tensor:
@@ -128,21 +112,19 @@ def _two_threads() -> InBothThreads:
     """A function that calls ``work(0)`` and ``work(1)`` at once, each always in the same thread, which
     spreads torch's work over half of the cores. (autograd adds gradients in the order in which a thread
     made their nodes: with threads at random, one seed would not give one curve.)"""
-    cores, ready = torch.get_num_threads(), Barrier(3)
+    cores = torch.get_num_threads()
     threads = [ThreadPoolExecutor(1), ThreadPoolExecutor(1)]
 
     def begin() -> None:
         torch.set_num_threads(cores // 2)
         # torch reads the number once, at a thread's first parallel work.
         torch.ones(1 << 17).sum()
-        ready.wait()
 
     def in_both(work: Callable[[int], Any]) -> list[Any]:
         running = [thread.submit(work, n) for n, thread in enumerate(threads)]
         return [one.result() for one in running]
 
     for thread in threads:
-        thread.submit(begin)
-    ready.wait()
+        thread.submit(begin).result()
     torch.set_num_threads(cores)  # MKL has one number for all threads
     return in_both
