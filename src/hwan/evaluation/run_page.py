@@ -205,7 +205,7 @@ def describe_folder(folder: Path) -> str:
     lines = [f"{folder}: a run of {config.method}"]
     if log := _log(folder):
         lines.append(f"  {log[-1]['images']} of {log[-1]['total']} images seen")
-    lines += [f"  {key:24}{value}" for key, value in known_options(config).items()]
+    lines += [f"  {key:34}{value}" for key, value in known_options(config).items()]
     return "\n".join(lines + _tested(folder))
 
 
