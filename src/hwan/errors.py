@@ -101,7 +101,7 @@ _NUMBERS: dict[Any, tuple[str, Callable[[Any], bool]]] = {
 
 @cache
 def _declared(cls: type) -> dict[str, tuple[Any, Bound | None]]:
-    """Of every field: its type, and its bound where it declares one."""
+    """The type of every field, and its bound where it declares one."""
     found = {}
     for name, hint in get_type_hints(cls, include_extras=True).items():
         kind, *extras = get_args(hint) if get_origin(hint) is Annotated else (hint,)

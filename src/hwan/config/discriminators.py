@@ -22,9 +22,9 @@ class DiscriminatorConfig(NetworkConfig):
     layers: Count = 3
     """Strided layers; 3 gives the papers' 70x70 patch. (pixel has none.)"""
     scales: Count = 3
-    """Copies a multiscale discriminator judges, each half the size of the one before."""
+    """Copies of the image that a multiscale discriminator sees, each half the size of the one before."""
     members: Count = 1
-    """Discriminators that judge side by side, their losses averaged: an ensemble."""
+    """Discriminators in an ensemble; their losses are averaged."""
     padding: Literal["zero", "same"] = "zero"
     """zero: one pixel all around, as the papers' code; same: TensorFlow's, one at the top and left
     and two at the bottom and right where nothing is halved, so that nothing shrinks there."""

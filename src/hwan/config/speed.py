@@ -17,8 +17,9 @@ class SpeedConfig:
     Only for networks that treat each image by itself: not with batch norm, whitening, spectral norm or
     dropout."""
     parallel_halves: bool = True
-    """CPU only: compute both halves of cyclegan's objective at once, each on half of the cores. Not with
-    speed.compile."""
+    """CPU only, from two cores on: compute both halves of cyclegan's objective at once, each on half of the
+    cores. Needs speed.batched. Not with speed.compile, speed.gradient_checkpointing, train.accumulate or
+    fp16."""
     fused_adam: bool = True
     """Update all weights by one pass of Adam."""
     fast_kernels: bool = True

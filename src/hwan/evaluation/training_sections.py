@@ -14,7 +14,7 @@ from hwan.report.sections import Charts, Check, Checks
 
 Log = Sequence[Mapping[str, Any]]
 Rows = Sequence[tuple[float, Mapping[str, Any]]]
-"""Of each row of a log: images seen, and figures."""
+"""The images seen and the figures of each row of a log."""
 NOTES = {
     "generators": "The height of an adversarial loss has no meaning, since both sides move. Cycle, "
     "identity, L1 and the like, times their weights, should fall and flatten.",

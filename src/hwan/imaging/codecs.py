@@ -29,7 +29,7 @@ BITS_PER_SAMPLE, SAMPLES_PER_PIXEL, PLANAR = 258, 277, 284  # TIFF tags
 ALPHA_NOTE = "alpha composited over white"
 TURNED_NOTE = "turned by its EXIF orientation"
 
-# Of a 16-bit colour value Pillow keeps the high byte. Told the other byte order, it keeps the low.
+# Pillow keeps only the high byte of a 16-bit colour value. Given the other byte order, it keeps the low byte.
 LOW_BYTE = {"L": "B", "B": "L", "N": "B" if sys.byteorder == "little" else "L"}
 
 logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # what it logs of a file, it also raises

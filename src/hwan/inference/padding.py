@@ -1,6 +1,6 @@
 """The one rule by which an image is grown to a size that a network takes, and cropped back.
 
-web/site/pixels.js (``grown``, ``places``) and the ONNX graph of export/graph.py mirror ``margins`` and
+web/site/pixels.js (``grown``, ``places``) and the ONNX graph of exporting/graph.py mirror ``margins`` and
 ``places`` in their own languages; tests compare them.
 """
 

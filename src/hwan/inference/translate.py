@@ -29,7 +29,7 @@ from hwan.runtime import AUTOCAST, keep_freed_memory, pick_device, pick_precisio
 WHOLE = 2**21  # pixels, a little more than 1920 x 1080: about 2.5 GB at 64 filters
 TILE = 512
 Engine: TypeAlias = Callable[[nn.Module, GeneratorSpec], Callable[[Tensor], Tensor]]
-"""Makes, of a network on the CPU, what runs in its stead: ``hwan.export.onnx_engine``."""
+"""Makes what runs in place of a network on the CPU: ``hwan.exporting.onnx_engine``."""
 
 
 class Translator:

@@ -47,7 +47,7 @@ class OptimizerGroup:
     """Networks that one optimizer updates, and their objective: one function, or two halves.
 
     Halves may run on a thread each (training/steps/parallel_halves.py). One thread calls the same
-    functions with the same images, so that what one way of running accepts the other accepts too.
+    functions with the same images, so an objective that runs on one thread also runs on two.
     """
 
     name: str
@@ -98,7 +98,7 @@ class OptimizerGroup:
             for name, loss in losses.items() if named else [("", losses)]:
                 if not named or name in merged or not isinstance(loss, Tensor) or loss.ndim:
                     raise UsageError(
-                        f"a dict of scalar tensors, each name once, from {self.name}' objective",
+                        f"a dict of scalar tensors, each name once, from the objective of {self.name}",
                         f"{name} twice" if name in merged else f"{name} {loss!r}".strip(),
                         "return {name: loss} from it, each loss a mean or a sum",
                     )

@@ -142,7 +142,7 @@ def steganography(
     fakes: Float[Tensor, "n co h w"],
     reals: Float[Tensor, "n ci h w"],
 ) -> dict[str, float]:
-    """For each touch, how far the way back breaks when what it is shown is touched invisibly.
+    """For each invisible change of a fake, how much worse the way back reconstructs the input from it.
 
     CycleGAN can hide its input in a fake as faint noise, and so return from a picture that has lost
     it (Chu et al. 2017, "CycleGAN, a Master of Steganography"). With E the mean |F(y) - x| over the

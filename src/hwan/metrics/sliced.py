@@ -23,7 +23,7 @@ PATCHES = 8192
 LINES = 256
 
 Patches = dict[int, Tensor]
-"""Of each level, by its side in pixels: patches (P, D) as they are, PATCHES of all pictures together."""
+"""Patches (P, D) of each pyramid level, by the level's side in pixels: PATCHES of them from all pictures."""
 
 
 @dataclass(frozen=True)

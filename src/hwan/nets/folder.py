@@ -2,7 +2,7 @@
 
 Format 2: the header of model.safetensors holds the spec, and a checksum over the spec and all tensors.
 config.json is a copy of the spec for people, and it may be edited. It names the checksum of the weights
-that it belongs to, so weights and spec cannot be torn apart: beside other weights it is ignored.
+that it belongs to, so weights and spec always belong together: a copy beside other weights is ignored.
 """
 
 from __future__ import annotations

@@ -30,7 +30,7 @@ class Local:
     up: int = 1
     down: int = 1
     channels: int = 0
-    """Of a convolution: how many it makes. Others keep the channels, or make fewer."""
+    """The channels that a convolution makes. Other layers keep the channels, or make fewer (0 here)."""
     pads: bool = False
     """It surrounds the image by what the convolution after it reaches."""
     wraps: bool = False

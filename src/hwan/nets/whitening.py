@@ -24,7 +24,7 @@ class InverseRoot(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, matrices: Tensor) -> Tensor:
-        # Of what is not finite eigh makes an error of its own. (hwan plan's tensors have no values.)
+        # eigh raises its own error for values that are not finite. (`hwan plan` has tensors without values.)
         if not is_fake(matrices) and not bool(torch.isfinite(matrices).all()):
             raise TrainingDiverged(
                 "whitening met channels without a finite covariance: take a smaller --train.lr"

@@ -55,9 +55,11 @@ async def read_body(request: Request, limits: Limits) -> bytes:
 
 
 async def unpack(request: Request, body: bytes) -> tuple[bytes, str]:
-    """The image file's bytes and its name ("" where there is none): the body, or the form's one file.
+    """The bytes of the image file and its name ("" where there is none). The body is the file itself, or a
+    form that holds it.
 
-    Raises ``Refused`` (415) for another type of body, and ``UsageError`` for a form without just one.
+    Raises ``Refused`` (415) for another type of body, and ``UsageError`` for a form that does not hold
+    exactly one file.
     """
     media = request.headers.get("content-type", RAW[0]).split(";")[0].strip().lower()
     if media.startswith("image/") or media in RAW:

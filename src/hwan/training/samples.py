@@ -29,8 +29,8 @@ EXAMINED = 64  # and in the test
 
 
 class Samples:
-    """Images spread evenly over the test folders (the training folders where there are none): up to
-    ``probes`` of each domain for the health figures, and the first few of them for the sheets."""
+    """Up to ``probes`` images of each domain, evenly chosen from the test folders (the training folders where
+    there are none). Health is measured on all of them; the sheets show the first ``ROWS``."""
 
     def __init__(self, layout: Layout, config: EvaluationSource, probes: int = PROBES) -> None:
         data = config.data

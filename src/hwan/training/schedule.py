@@ -20,7 +20,7 @@ def lr_factor(progress: float, decay: float) -> float:
 class Average:
     """Exponential moving averages of networks, by half-life in images seen.
 
-    The half-life is held to a twentieth of the images seen so far, so that early weights are
+    The half-life is at most a twentieth of the images seen so far, so that early weights are
     forgotten (Karras et al. 2020, StyleGAN2, ramp-up of the reference code).
     """
 

@@ -1,2 +1,2 @@
-"""The page that people use: the same in a static folder (bundle) and from the server (page). It uses export/,
-inference/ and imaging/; serve/ and cli/ import it."""
+"""The page that people use: the same in a static folder (bundle) and from the server (page). It uses
+exporting/, inference/ and imaging/; serve/ and cli/ import it."""

@@ -23,7 +23,7 @@ from torch.nn.functional import conv2d, conv_transpose2d, pad
 
 WIDE, LARGE = 64, 1 << 17
 """Channels, and values of an image, from which fewer products outweigh Winograd's sums on one thread
-(bench/convs.py). The sums are short work, which more threads wait for more than they share it."""
+(bench/convs.py). With more threads the sums gain less: they are so short that threads mostly wait."""
 NARROW = 4
 """Channels up to which the kernel's rows are taken as channels."""
 
@@ -184,7 +184,7 @@ def _rows_out(weight: Tensor) -> Tensor:
 def _gradients(
     out: Tensor, image: Tensor, weight: Tensor, needed: tuple[bool, ...], groups: int = 1
 ) -> Any:
-    """Of a convolution without padding, by ``image`` and by ``weight``; None where not needed."""
+    """The gradients of a convolution without padding by image and weight; None where not needed."""
     return torch.ops.aten.convolution_backward(
         out, image, weight, None, [1, 1], [0, 0], [1, 1], False, [0, 0], groups, [*needed, False]
     )[:2]

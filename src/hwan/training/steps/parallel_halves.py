@@ -1,8 +1,8 @@
 """One training step with the halves of every objective at the same time, each on half of a CPU's cores.
 
-CycleGAN's objective is a sum of two halves that share only weights: the images that begin in A, and those
-that begin in B. Cores that share a layer wait for each other at its end; two halves do not. The gradients
-of the halves are added in a fixed order. Next: methods/cyclegan.py, whose groups declare their halves.
+CycleGAN's objectives are sums of two halves that share only weights: for the generators the cycles that begin
+in A and in B, for the discriminators the domains A and B. Cores that share a layer wait for each other at its
+end; two halves do not. The gradients of the halves are added in a fixed order. Next: methods/cyclegan.py, whose groups declare their halves.
 """
 
 from __future__ import annotations
