@@ -2,7 +2,8 @@
 
 CycleGAN's objectives are sums of two halves that share only weights: for the generators the cycles that begin
 in A and in B, for the discriminators the domains A and B. Cores that share a layer wait for each other at its
-end; two halves do not. The gradients of the halves are added in a fixed order. Next: methods/cyclegan.py, whose groups declare their halves.
+end; two halves do not. The gradients of the halves are added in a fixed order.
+Next: methods/cyclegan.py, whose groups declare their halves.
 """
 
 from __future__ import annotations
