@@ -91,7 +91,7 @@ def opened(
         viewport={"width": width, "height": 900}, color_scheme="dark" if dark else "light"
     )
     page, troubles = context.new_page(), []
-    page.set_default_timeout(20_000)
+    page.set_default_timeout(60_000)  # a loaded machine starts engines slowly
     if script:
         page.clock.install()
         page.add_init_script(script)

@@ -192,8 +192,8 @@ def test_a_training_with_each_norm_goes_on_exactly(norm: Any, name: Any) -> None
     ("make", "message"),
     [
         (lambda: GeneratorConfig(name="unet", downs=1), "downs of at least 2 for unet"),
-        (lambda: GeneratorConfig(name="unet", downs=5, dropout=0.5), "from 6 generator.downs"),
-        (lambda: GeneratorConfig(test_dropout=True), "generator.dropout above 0 for"),
+        (lambda: GeneratorConfig(name="unet", downs=5, dropout=0.5), "at least 6 downs in a U-Net"),
+        (lambda: GeneratorConfig(test_dropout=True), "a dropout for generator.test_dropout"),
         (lambda: GeneratorConfig(test_batch_statistics=True), "norm batch or whitening"),
         (lambda: GeneratorConfig(norm_eps=0), "norm_eps above 0"),
         (lambda: GeneratorConfig(groups=0), "groups of at least 1"),
@@ -220,7 +220,7 @@ def test_a_training_with_each_norm_goes_on_exactly(norm: Any, name: Any) -> None
             lambda: Config(
                 data=DataConfig(size=32), discriminator=DiscriminatorConfig(norm="whitening")
             ),
-            "discriminator.s smallest normalised layer, to whiten 16 channels\n  received: 9",
+            "discriminator.s smallest normed layer\n  received: 9",
         ),
     ],
 )  # fmt: skip

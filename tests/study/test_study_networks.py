@@ -167,7 +167,7 @@ def gradients(data: Path, count: int) -> tuple[Tensor, int]:
     group = next(p for p in training.method.groups if p.name == "generators")
     rows = []
     for n in range(count):
-        losses = group.objective(forward(training, batch(images, CONFIG.data, 0, n, 1)))
+        losses = group.losses(forward(training, batch(images, CONFIG.data, 0, n, 1)))
         training.method.zero_grad()
         torch.autograd.backward(torch.stack(list(losses.values())).sum())
         rows.append(torch.cat([p.grad.flatten() for p in group.parameters if p.grad is not None]))
@@ -191,7 +191,7 @@ def test_a_batchs_gradient_is_the_mean_of_its_images(hills: Path) -> None:
     training = Training(CONFIG, torch.device("cpu"))
     group = next(p for p in training.method.groups if p.name == "generators")
     images = open_set(locate([hills]), CONFIG)
-    losses = group.objective(forward(training, batch(images, CONFIG.data, 0, 0, 3)))
+    losses = group.losses(forward(training, batch(images, CONFIG.data, 0, 0, 3)))
     found = torch.autograd.grad(torch.stack(list(losses.values())).sum(), group.parameters)
     together = torch.cat([g.flatten() for g in found]).double()
     assert torch.linalg.norm(together - rows.mean(0)) < 1e-4 * torch.linalg.norm(together)

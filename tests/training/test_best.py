@@ -182,7 +182,7 @@ def test_ranking_by_hand(tmp_path: Path) -> None:
 
 
 def test_wrong_choices_are_refused_before_training(tmp_path: Path, data: Path) -> None:
-    with pytest.raises(UsageError, match=r"which data.val sets images aside for"):
+    with pytest.raises(UsageError, match=r"train.best for data.val"):
         config(best="", val=0.1)
     with pytest.raises(UsageError, match=r"whose truth train.best"):
         config("ssim")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import ChainMap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -188,10 +189,11 @@ def by_frequency(images: Tensor) -> tuple[tuple[float, float], ...]:
 
 
 def log_lines(run: Path) -> list[dict[str, Any]]:
-    """The rows of a run's log."""
+    """The rows of a run's log, their losses by name alone."""
     import json
 
-    return [json.loads(line) for line in (run / "log.jsonl").read_text("utf-8").splitlines()]
+    rows = [json.loads(line) for line in (run / "log.jsonl").read_text("utf-8").splitlines()]
+    return [{**row, "losses": dict(ChainMap(*row["losses"].values()))} for row in rows]
 
 
 def stacked(images: Sequence[Pixels]) -> Tensor:

@@ -50,8 +50,7 @@ def measure(cell: Cell) -> Measurement:
     assert cell.run is not None
     lines = log_lines(cell.run)
     learning = tuple(
-        (line["images"], line["losses"]["generators"]["l1_b"] / cell.config.loss.l1 / 2)
-        for line in lines
+        (line["images"], line["losses"]["l1_b"] / cell.config.loss.l1 / 2) for line in lines
     )
     found = outputs(cell)
     if found.truth is not None:
