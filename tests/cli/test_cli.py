@@ -115,6 +115,7 @@ WRONG = [
     ),
     ("train RUN --data DATA --out x", ["received: ", "train --resume to go on"]),
     ("train RUN --resume --out x", ["--resume with the run folder alone", "leave --out out"]),
+    ("train RUN --resume --loss.l1 7", ["loss.l1 7.0, which nothing would read"]),
     ("train small --generator.dwn blur", ["Perhaps you meant", "--generator.down "]),
     ("train small --speed.forms", ["expected: --speed.fast_kernels", "received: --speed.forms"]),
     ("train small --speed.no-forms", ["fix: give --speed.no-fast_kernels"]),

@@ -270,3 +270,29 @@ def test_a_full_disk_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:
     rows = FeatureMap(3, 32, 32, lambda first, end: x[:, :, first:end])
     with pytest.raises(UsageError, match="TMPDIR"):
         list(strips(net, rows, 8))
+
+
+@pytest.mark.parametrize("how", ["hook", "forward"])
+def test_a_layer_that_was_changed_is_refused(how: str) -> None:
+    """What a hook or a forward of its own does is not known."""
+    layer = nn.Conv2d(3, 3, 3)
+    if how == "hook":
+        layer.register_forward_hook(lambda net, inputs, out: out - out.mean())
+    else:
+        layer.forward = lambda input: input - input.mean()  # type: ignore[method-assign]
+    rows = FeatureMap(3, 64, 48, lambda first, end: pytest.fail("computed"))
+    with pytest.raises(UsageError, match=r"hwan/nets/strips.py"):
+        next(strips(nn.Sequential(ReflectionPad2d(1), layer).eval(), rows, 8))
+
+
+def test_circular_padding_that_is_enlarged_before_its_convolution_is_right_or_refused() -> None:
+    torch.manual_seed(0)
+    resized = nn.Upsample(scale_factor=2, mode="bilinear")
+    net = nn.Sequential(nn.CircularPad2d(2), resized, nn.Conv2d(3, 4, 9)).eval()
+    image = torch.rand(1, 3, 128, 16)
+    rows = FeatureMap(3, 128, 16, lambda first, end: image[:, :, first:end])
+    try:
+        made = torch.cat([strip.clone() for strip in strips(net, rows, 2)], 2)
+    except UsageError:
+        return
+    torch.testing.assert_close(made, net(image).detach(), atol=1e-5, rtol=0)

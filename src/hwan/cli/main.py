@@ -60,13 +60,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with warnings.catch_warnings():
         warnings.simplefilter("default", OutdatedFile)
         warnings.simplefilter("ignore", UnreadOption)  # parse_over has said it
-        plainly = warnings.showwarning
+        plainly, shown = warnings.showwarning, set[str]()
 
         def show(text: Warning | str, kind: type[Warning], *where: Any, **more: Any) -> None:
-            if issubclass(kind, OutdatedFile):
-                print(f"note: {text}", file=sys.stderr)
-            else:
+            if not issubclass(kind, OutdatedFile):
                 plainly(text, kind, *where, **more)
+            elif str(text) not in shown:
+                shown.add(str(text))
+                print(f"note: {text}", file=sys.stderr)
 
         warnings.showwarning = show  # type: ignore[assignment]  # it passes on what it gets
         return _run(args[0], args[1:])

@@ -67,11 +67,10 @@ def parse_over(
         if plain.config.data.size != default.config.data.size:
             default = make(recipe(name, plain.config.data.size))
     given = parse(type(default), verb, args, default=default)
-    if not saved:
-        refuse_unread(given.config, default.config)
-        from_file = name not in RECIPES
-        for option, reader in unread(given.config, Config()).items() if from_file else ():
-            print(f"warning: {option} in {name} needs {reader}: nothing reads it", file=sys.stderr)
+    refuse_unread(given.config, default.config)
+    from_file = not saved and name not in RECIPES
+    for option, reader in unread(given.config, Config()).items() if from_file else ():
+        print(f"warning: {option} in {name} needs {reader}: nothing reads it", file=sys.stderr)
     return given
 
 

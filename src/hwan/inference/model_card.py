@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from hwan import __version__
-from hwan.config import PixelFormat
+from hwan.config import PixelFormat, load, to_dict
 from hwan.files import read_json, write_atomic
 from hwan.metrics.records import METRICS
 from hwan.nets.folder import GeneratorSpec, direction_of, load_generator, save_generator
@@ -104,10 +104,10 @@ def _data(spec: GeneratorSpec, run: Path | None) -> str:
 
 
 def _recipe(spec: GeneratorSpec, run: Path | None) -> str:
-    config = read_json(run / "config.json") if run else {"generator": asdict(spec.generator)}
+    known = to_dict(load(run / "config.json")) if run else {"generator": asdict(spec.generator)}
     options = "\n".join(
         f"{section}.{key} {value}"
-        for section, values in config.items()
+        for section, values in known.items()
         if isinstance(values, dict)
         for key, value in values.items()
     )

@@ -159,7 +159,9 @@ class Run:
         # edge (circular padding) fits no layer that stops there.
         before = [how for _, how in x.layers]
         second = (declared.channels or declared.pads) and any(how.channels for how in before)
-        if second or (declared.wraps and any(how.reach for how in before)):
+        # And a layer that stops at the edge sees no further than the padding before it.
+        clamps = declared.reach and not declared.channels and any(how.wraps for how in before)
+        if second or clamps or (declared.wraps and any(how.reach for how in before)):
             x = Deferred(self.computed(x))
         return Deferred(x.source, (*x.layers, (layer, declared)))
 

@@ -108,9 +108,11 @@ STRIPS: dict[type[nn.Module], Callable[[Any], Strips]] = {
 
 
 def in_strips(layer: nn.Module) -> Strips:
-    """How ``layer`` runs in strips; None for a layer that is not declared, and for one that cannot."""
+    """How ``layer`` runs in strips; None for a layer that is not declared, and for one that cannot: a hook or
+    a ``forward`` of its own may do anything."""
+    changed = layer._forward_hooks or layer._forward_pre_hooks or "forward" in vars(layer)
     declared = STRIPS.get(type_before_parametrizations(layer))
-    return declared(layer) if declared else None
+    return declared(layer) if declared and not changed else None
 
 
 def has_own_statistics(layer: nn.Module) -> bool:
