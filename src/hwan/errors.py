@@ -40,8 +40,10 @@ class Stopped(KeyboardInterrupt):
     """Ctrl-C or SIGTERM ended a training (exit code 130); its state is saved in ``run``."""
 
     def __init__(self, images: int, total: int, run: Path) -> None:
-        super().__init__(f"stopped after {images} of {total} images, everything saved.\n"
-                         f"go on:  hwan train {run} --resume")  # fmt: skip
+        super().__init__(
+            f"stopped after {images} of {total} images, everything saved.\n"
+            f"go on:  hwan train {run} --resume"
+        )
 
 
 def require(holds: bool, expected: str, received: object, fix: str) -> None:

@@ -48,9 +48,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     args = list(sys.argv[1:] if arguments is None else arguments)
     if not args or args[0] in HELP:
         lines = (f"  {usage:35}{text}" for _, usage, text in USAGE)
-        print("usage: hwan COMMAND [OPTIONS]        (hwan COMMAND --help for the options)\n", *lines,
-              "\nExit codes: 0 done, 1 failed, 2 bad usage or input, 130 stopped by Ctrl-C with everything "
-              "saved.", sep="\n")  # fmt: skip
+        print(
+            "usage: hwan COMMAND [OPTIONS]        (hwan COMMAND --help for the options)\n",
+            *lines,
+            "\nExit codes: 0 done, 1 failed, 2 bad usage or input, 130 stopped by Ctrl-C with everything "
+            "saved.",
+            sep="\n",
+        )
         return 0
     if args[0] == "--version":
         from hwan import __version__

@@ -82,10 +82,14 @@ def _measure(
     out, left_out = data.format_out, []
     sizes = [min(p.shape[:2]) for _, p in readable_images(data.reals, out)] if data.reals else []
     if data.reals is None or min(len(sizes), len(names)) < 2:
-        return Distribution({}, {}, (
-            f"Figures of whole sets were left out ({data.direction}): they need 2 translations and 2 "
-            f"real test images of the target domain; there are {len(names)} and {len(sizes)}.",
-        ))  # fmt: skip
+        return Distribution(
+            {},
+            {},
+            (
+                f"Figures of whole sets were left out ({data.direction}): they need 2 translations and 2 "
+                f"real test images of the target domain; there are {len(names)} and {len(sizes)}.",
+            ),
+        )
     if features and out.channels not in (1, features.channels):
         left_out.append(
             f"Figures by {features.name} were left out ({data.direction}): it takes "
@@ -94,8 +98,10 @@ def _measure(
         features = None
     finest = side_for(sizes)
     if not finest:
-        left_out.append(f"The sliced Wasserstein distance was left out ({data.direction}): pictures "
-                        "are under 16 pixels.")  # fmt: skip
+        left_out.append(
+            f"The sliced Wasserstein distance was left out ({data.direction}): pictures "
+            "are under 16 pixels."
+        )
     sampled = partial(sample, pixel_format=out, net=features, side=finest)
     reals = sampled((picture for _, picture in readable_images(data.reals, out)), len(sizes))
     samples = {}

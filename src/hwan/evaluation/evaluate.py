@@ -86,8 +86,16 @@ def evaluate(
                 returned = back.pixels(outputs[OURS])
                 cycle = measure_pair({"l1": l1}, returned, image, data.format_in)["l1"]
             small, made_small = (resize(p, THUMB, THUMB) for p in (image, outputs[OURS]))
-            yield ImageRow(data.direction, str(name), figures, cycle, small, made_small, tables,
-                           there.spec.images)  # fmt: skip
+            yield ImageRow(
+                data.direction,
+                str(name),
+                figures,
+                cycle,
+                small,
+                made_small,
+                tables,
+                there.spec.images,
+            )
 
 
 def describe_best(run: Path) -> dict[str, str]:

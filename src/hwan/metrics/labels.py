@@ -39,8 +39,11 @@ def read_palette(path: Path) -> Palette:
     try:
         lines = path.read_text("utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError("--labels auto or a text file of colours", f"{path}: {error}",
-                         "one class a line: R G B NAME") from error  # fmt: skip
+        raise UsageError(
+            "--labels auto or a text file of colours",
+            f"{path}: {error}",
+            "one class a line: R G B NAME",
+        ) from error
     colours = []
     for line in filter(None, map(str.strip, lines)):
         words = line.replace(",", " ").split()

@@ -84,8 +84,18 @@ def _norm(layer: nn.BatchNorm2d | nn.InstanceNorm2d) -> Strips:
     return Local() if averaged and not layer.training else OwnStatistics()
 
 
-POINTWISE = (nn.Identity, nn.ReLU, nn.LeakyReLU, nn.ELU, nn.GELU, nn.SiLU, nn.Tanh, nn.Sigmoid, nn.Dropout,
-             blocks.AlwaysDropout)  # fmt: skip
+POINTWISE = (
+    nn.Identity,
+    nn.ReLU,
+    nn.LeakyReLU,
+    nn.ELU,
+    nn.GELU,
+    nn.SiLU,
+    nn.Tanh,
+    nn.Sigmoid,
+    nn.Dropout,
+    blocks.AlwaysDropout,
+)
 PADS = (blocks.ReflectionPad2d, nn.ReplicationPad2d, nn.ZeroPad2d, nn.CircularPad2d)
 STRIPS: dict[type[nn.Module], Callable[[Any], Strips]] = {
     **dict.fromkeys(POINTWISE, lambda layer: Local()),

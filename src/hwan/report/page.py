@@ -66,9 +66,15 @@ def template(name: str) -> jinja2.Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"number": format_number, "options": _options, "plot": plot,
-                            "embed": embed, "cells": columns, "sha256": _sha256,
-                            "kind": lambda section: type(section).__name__.lower()}  # fmt: skip
+    environment.filters |= {
+        "number": format_number,
+        "options": _options,
+        "plot": plot,
+        "embed": embed,
+        "cells": columns,
+        "sha256": _sha256,
+        "kind": lambda section: type(section).__name__.lower(),
+    }
     return environment.get_template(name)
 
 

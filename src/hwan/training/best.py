@@ -100,8 +100,11 @@ def _patches(images: Tensor) -> Patches:
 def _features() -> Features:
     path = find(INCEPTION)
     if path is None:
-        raise UsageError("Inception's weights for train.best fid and kid, which hwan does not download",
-                         "none found", f"{where_to_put(INCEPTION)}, or give --train.best swd")  # fmt: skip
+        raise UsageError(
+            "Inception's weights for train.best fid and kid, which hwan does not download",
+            "none found",
+            f"{where_to_put(INCEPTION)}, or give --train.best swd",
+        )
     return load_inception(path)
 
 

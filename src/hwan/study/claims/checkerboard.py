@@ -46,8 +46,10 @@ def measure(cell: Cell) -> Measurement:
         "at the start": phases(start, period),
     }
     curves = {"start": by_frequency(start)}
-    shown = {"constant, untrained": strip(middle.repeat_interleave(4, 2).repeat_interleave(4, 3)),
-             "untrained output": strip(start)}  # fmt: skip
+    shown = {
+        "constant, untrained": strip(middle.repeat_interleave(4, 2).repeat_interleave(4, 3)),
+        "untrained output": strip(start),
+    }
     if cell.run is None:
         return Measurement(values, curves, shown)
     found = outputs(cell)

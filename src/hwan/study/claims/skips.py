@@ -18,8 +18,13 @@ TRAINED = 16
 
 def variants(scale: Scale) -> tuple[Variant, ...]:
     grey = {"pairs": "names", "channels_a": 1}
-    deep = vary(base(scale), method="pix2pix", data=grey, loss={"adversarial": 0.0},
-                discriminator={"layers": 1})  # fmt: skip
+    deep = vary(
+        base(scale),
+        method="pix2pix",
+        data=grey,
+        loss={"adversarial": 0.0},
+        discriminator={"layers": 1},
+    )
 
     def net(skips: bool, norm: str) -> Variant:
         name = "skips" if skips else "plain"
