@@ -18,7 +18,7 @@ CAMERA = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"
 GPU = ("--no-sandbox", "--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Any]:
     plain: Any = browsers.ARGUMENTS
     browsers.ARGUMENTS = (*plain, *CAMERA)
@@ -29,7 +29,7 @@ def chromium() -> Iterator[Any]:
         browsers.ARGUMENTS = plain
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def gpu(chromium: Any) -> Iterator[Any]:
     """A browser with WebGPU, in software."""
     executable = chromium.browser_type
@@ -41,7 +41,7 @@ def gpu(chromium: Any) -> Iterator[Any]:
         browser.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """onnxruntime-web's two files, as npm gives them."""
     if not shutil.which("npm"):
@@ -52,12 +52,12 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return generator(tmp_path_factory.mktemp("run") / "ink" / "generator_ab")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def bundle(folder: Path, package: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out: Path = tmp_path_factory.mktemp("web") / "site"
     export_web(folder, out, package)
