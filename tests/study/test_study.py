@@ -234,3 +234,13 @@ def test_json_and_markdown_say_the_same(whole: Path) -> None:
     text = (whole / "claims" / "toy.md").read_text()
     assert text.startswith("# toy: conditional")
     assert (whole / "claims" / "toy.png").is_file()
+
+
+def test_a_log_is_read_whether_its_losses_are_grouped_or_flat(tmp_path: Path) -> None:
+    """A training that version 0.1 made and a resumed study finds again has flat rows."""
+    from hwan.study.measure import log_lines
+
+    grouped = {"generators": {"l1_b": 2.0}, "discriminators": {"d_b": 1.0}}
+    rows = [{"losses": grouped}, {"losses": {"l1_b": 2.0, "d_b": 1.0}}]
+    (tmp_path / "log.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert [row["losses"] for row in log_lines(tmp_path)] == [{"l1_b": 2.0, "d_b": 1.0}] * 2

@@ -85,14 +85,14 @@ def _check_networks(config: Config) -> None:
     expected = "a discriminator.norm that treats each image by itself, for wgan-gp and r1"
     fix = "give --discriminator.norm instance"
     require(not mixing, expected, config.discriminator.norm, fix)
-    generator, family = config.generator, config.generator.family
-    # Blocks that are computed twice would move running estimates twice.
-    again = family.gradient_checkpointing and not generator.norm_record.updates_in_forward
+    generator = config.generator
     wanted = "generator.name resnet or plain, and a norm without running estimates"
     expected = f"{wanted}, for speed.gradient_checkpointing"
     received = f"generator.name {generator.name}, generator.norm {generator.norm}"
     fix = "leave it out, or give a smaller train.batch with train.accumulate"
-    require(again or not config.speed.gradient_checkpointing, expected, received, fix)
+    require(
+        generator.can_checkpoint or not config.speed.gradient_checkpointing, expected, received, fix
+    )
 
 
 def _check_sizes(config: Config) -> None:

@@ -81,6 +81,12 @@ class GeneratorConfig(NetworkConfig):
         return not self.norm_record.updates_in_forward and not self.dropout
 
     @property
+    def can_checkpoint(self) -> bool:
+        """Whether speed.gradient_checkpointing has an effect and leaves the result alone: it recomputes
+        blocks, and running estimates must move once."""
+        return self.family.gradient_checkpointing and not self.norm_record.updates_in_forward
+
+    @property
     def sizes(self) -> tuple[int, int]:
         """(multiple, least): images have sides that are a multiple of the one, from the other up."""
         return self.family.sizes(self)

@@ -16,6 +16,7 @@ from hwan.config import Config
 from hwan.data.augment import fit_and_crop
 from hwan.data.folders import list_images, locate
 from hwan.evaluation.source import DirectionData, direction_data
+from hwan.evaluation.training_sections import grouped_losses
 from hwan.imaging.pixels import RGB, Pixels, for_display, grid, to_pixels, to_tensor
 from hwan.methods.losses import logits_of
 from hwan.metrics import pairwise
@@ -193,7 +194,9 @@ def log_lines(run: Path) -> list[dict[str, Any]]:
     import json
 
     rows = [json.loads(line) for line in (run / "log.jsonl").read_text("utf-8").splitlines()]
-    return [{**row, "losses": dict(ChainMap(*row["losses"].values()))} for row in rows]
+    return [
+        {**row, "losses": dict(ChainMap(*grouped_losses(row["losses"]).values()))} for row in rows
+    ]
 
 
 def stacked(images: Sequence[Pixels]) -> Tensor:

@@ -23,7 +23,6 @@ from hwan.evaluation.images import readable_images
 from hwan.methods.base import summed
 from hwan.training.estimate import StepCost, noise_batches, step_cost
 from hwan.training.loop import choose_step
-from hwan.training.speed import can_checkpoint
 from hwan.training.state import Training
 from hwan.training.steps.cuda_graph import EAGER_STEPS
 
@@ -125,7 +124,7 @@ def _reductions(config: Config) -> Iterator[tuple[str, Config]]:
         config = replace(config, train=replace(config.train, batch=1, accumulate=batches))
         options += f" --train.batch 1 --train.accumulate {batches}"
         yield options.strip(), config
-    if can_checkpoint(config.generator) and not config.speed.gradient_checkpointing:
+    if config.generator.can_checkpoint and not config.speed.gradient_checkpointing:
         config = replace(config, speed=replace(config.speed, gradient_checkpointing=True))
         options += " --speed.gradient_checkpointing"
         yield options.strip(), config

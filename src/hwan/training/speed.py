@@ -7,20 +7,12 @@ from typing import Any
 import torch
 from torch import nn
 
-from hwan.config import Config, GeneratorConfig
+from hwan.config import Config
 from hwan.errors import require
 from hwan.methods.base import OptimizerGroup
 from hwan.nets.fast.switch import use_fast_kernels
 from hwan.nets.resnet import Resnet
 from hwan.runtime import keep_freed_memory
-
-
-def can_checkpoint(generator: GeneratorConfig) -> bool:
-    """Whether speed.gradient_checkpointing has an effect on the generator and leaves its result alone.
-
-    It recomputes blocks, and running estimates must move once.
-    """
-    return generator.family.gradient_checkpointing and not generator.norm_record.updates_in_forward
 
 
 def apply_speed(method: nn.Module, config: Config, device: torch.device, precision: str) -> None:
