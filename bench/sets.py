@@ -9,6 +9,7 @@ are made of the run's own test translations. Run from the project's folder.
 from __future__ import annotations
 
 import argparse
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -45,17 +46,17 @@ def planted(outputs: list[Pixels]) -> dict[str, list[Pixels]]:
     }
 
 
-def measure(run: Path, data: DirectionData, features: Features | None) -> None:
+def measure(run: Path, data: DirectionData, networks: list[Features]) -> None:
     kind = data.format_out
     names = [name for name, _ in readable_images(data.test, data.format_in)]
     outputs = [decode(translation_path(run, data, name), kind).pixels for name in names]
     assert data.reals
     real = [picture for _, picture in readable_images(data.reals, kind)]
     finest = side_for([min(picture.shape[:2]) for picture in real])
-    reals = sample(real, len(real), kind, features, finest)
+    reals = sample(lambda: real, len(real), kind, networks, finest)
     samples, paired = {}, {}
     for failure, pictures in planted(outputs).items():
-        samples[failure] = sample(pictures, len(pictures), kind, features, finest)
+        samples[failure] = sample(partial(list, pictures), len(pictures), kind, networks, finest)
         found = []
         for name, picture in zip(names, pictures, strict=True):
             if (truth := data.truth_of(name)) is not None:
@@ -64,7 +65,7 @@ def measure(run: Path, data: DirectionData, features: Features | None) -> None:
             metric: float(np.nanmean([one[metric] for one in found]))
             for metric in (found[0] if found else {})
         }
-    table = compare(samples, reals, features, kind)
+    table = compare(samples, reals, networks, kind)
     texts = {
         failure: {
             metric: shown(metric, value)
@@ -85,9 +86,9 @@ def main() -> None:
     given = parser.parse_args()
     config = configs.load(given.run / "config.json")
     layout: Layout = run_data(given.run)
-    features, _ = pick_features(given.features, layout, config)
+    networks, _ = pick_features(given.features, layout, config)
     for data in direction_data(layout, config):
-        measure(given.run, data, features)
+        measure(given.run, data, networks)
 
 
 if __name__ == "__main__":

@@ -15,10 +15,10 @@ from hwan.config.applicability import warn_unread
 from hwan.errors import Stopped, UsageError, check_known, require
 from hwan.evaluation import evaluate as testing
 from hwan.evaluation.distributions import distributions
-from hwan.evaluation.feature_networks import find_lpips, find_palettes, pick_features
+from hwan.evaluation.feature_networks import find_lpips, find_palettes, parse_class, pick_features
 from hwan.evaluation.results import Summary, summarise, write_results
 from hwan.evaluation.run_page import write_run_report
-from hwan.evaluation.source import data_folders, read_source, run_data
+from hwan.evaluation.source import data_folders, read_source, run_data, trained_against
 from hwan.exporting import Parity, export_onnx, export_program, onnx_engine
 from hwan.exporting.parity import ExportPrecision
 from hwan.files import read_json
@@ -95,6 +95,7 @@ def evaluate(
     pairs: Pairing | None = None,
     swap: bool = False,
     features: str = "auto",
+    recognise: str = "",
     resizing: Resizing = "clean",
     lpips: str = "auto",
     labels: str = "auto",
@@ -114,11 +115,16 @@ def evaluate(
     # What may be refused comes before what takes minutes.
     place = str(pick_device(device))
     palettes = find_palettes(labels, layout, source)
-    network, no_network = pick_features(features, layout, source, resizing, place)
+    against = trained_against(run, source)
+    shown_as = parse_class(recognise) if recognise else None
+    networks, no_network = pick_features(features, layout, source, resizing, place, against)
+    classifies = shown_as is None or any(network.classify for network in networks)
+    expected, fix = "a classifier for --recognise", "give --features lite2"
+    require(classifies, expected, f"--features {features}", fix)
     perceptual, weights, no_lpips = find_lpips(lpips, place)
     tested = testing.evaluate(run, layout, device, perceptual, palettes)
     rows = list(_shown(tested, total, "testing", progress))
-    sets = distributions(run, layout, rows, network)
+    sets = distributions(run, layout, rows, networks, shown_as)
     paired = any(row.figures for row in rows)
     left_out = [text for text in (no_network, no_lpips if paired else "") if text]
     if unread := total - len(rows):

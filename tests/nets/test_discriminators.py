@@ -26,7 +26,7 @@ def test_discriminators_judge_from_their_least_size_on(name: str, norm: str) -> 
         )  # fmt: skip
         net = build_discriminator(config, 3)
         initialise(net, config, torch.Generator().manual_seed(0))
-        least = config.family.least(config)
+        least = config.least
         shapes = logits(net, torch.randn(2, 3, least, least))
         assert len(shapes) == (2 if name == "multiscale" else 1)
         assert all(shape[:2] == (2, 1) and min(shape) >= 1 for shape in shapes)

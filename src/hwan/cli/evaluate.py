@@ -35,7 +35,11 @@ class Evaluate:
     """Exchange A and B, for a generator folder that was trained with --data.swap."""
     features: str = "auto"
     """The feature network of FID, KID, precision and recall: auto (Inception, where its weights are found),
-    none, self (a small network trained on this data; no FID), or a weight file of Inception."""
+    none, self (a small network trained on this data; no FID), lite2 (or lite1, lite0: EfficientNet-Lite, a
+    classifier of ImageNet, and self beside it; no FID), or a weight file of Inception."""
+    recognise: str = ""
+    """Also the share of pictures that the classifier of --features lite2 calls by a name: zebra=340, where
+    340 is its number among ImageNet's classes; of some, such as zebra, the name will do."""
     resizing: Literal["clean", "legacy"] = "clean"
     """How pictures are resized to 299x299 for Inception: clean (antialiased), or legacy, as in older
     papers' figures."""

@@ -71,11 +71,12 @@ def unread(config: Config, base: Config) -> dict[str, str]:
     """The options in which ``config`` differs from ``base`` and which nothing in it reads, each with what
     would read it. One that is turned off (0, False) changes nothing and is left out."""
     own, before = options(config), options(base)
+    chosen = {"discriminator.name": set(config.discriminator.names)}
     padding: Rule = ("generator.padding", "generator.up", [*config.generator.family.padded_ups])
     return {
         name: f"{key} {' or '.join(readers)}"
         for name, key, readers in (padding, *RULES)
-        if own[name] not in (before[name], 0) and own[key] not in readers
+        if own[name] not in (before[name], 0) and not chosen.get(key, {own[key]}) & {*readers}
     }
 
 

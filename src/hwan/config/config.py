@@ -105,8 +105,8 @@ def _check_sizes(config: Config) -> None:
     expected = f"a multiple of {multiple} for data.size, of at least {least}, {network}"
     fix = f"give --data.size {max(8, least, round(size / multiple) * multiple)}"
     require(size % multiple == 0 and size >= least, expected, size, fix)
-    least, layers = discriminator.family.least(discriminator), discriminator.layers
-    network = f"a {discriminator.name} discriminator of {layers} layers"
+    least, layers = discriminator.least, discriminator.layers
+    network = f"a discriminator {' + '.join(discriminator.names)} of {layers} layers"
     fix = f"give a larger size or --discriminator.layers {layers - 1}"
     require(size >= least, f"data.size of at least {least} for {network}", size, fix)
     for section, net in (("generator", generator), ("discriminator", discriminator)):

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from hwan.config.networks import Activation, NetworkConfig
-from hwan.errors import Count, check_options
+from hwan.errors import Count, check_options, require
 
-DiscriminatorName = Literal["patchgan", "pixel", "image", "multiscale"]
+DiscriminatorName = Literal["patchgan", "pixel", "image", "multiscale", "features"]
+Stride = Literal[2, 4, 8, 16, 32]
 
 
 @dataclass(frozen=True)
@@ -18,13 +19,22 @@ class DiscriminatorConfig(NetworkConfig):
 
     name: DiscriminatorName = "patchgan"
     """patchgan: a judgement for every overlapping patch; pixel: for every pixel alone; image: one
-    for the whole image; multiscale: patchgans on the image and its halved copies."""
+    for the whole image; multiscale: patchgans on the image and its halved copies; features: small
+    networks on what a frozen classifier of photographs sees."""
+    also: tuple[DiscriminatorName, ...] = ()
+    """More discriminators beside it, such as patchgan beside features; their losses are averaged."""
     layers: Count = 3
     """Strided layers; 3 gives the papers' 70x70 patch. (pixel has none.)"""
     scales: Count = 3
     """Copies of the image that a multiscale discriminator sees, each half the size of the one before."""
     members: Count = 1
-    """Discriminators in an ensemble; their losses are averaged."""
+    """Discriminators of each name in an ensemble; their losses are averaged."""
+    feature_network: str = "lite0"
+    """What a features discriminator sees by: EfficientNet lite0, lite1 or lite2, or a file of weights."""
+    feature_strides: tuple[Stride, ...] = (4, 8, 16, 32)
+    """The places in it that are looked at, by the pixels to a value there; each has its own small network."""
+    feature_filters: Count = 64
+    """Width of those small networks; their convolutions are spectrally normalised whatever the norm."""
     padding: Literal["zero", "same"] = "zero"
     """zero: one pixel all around, as the papers' code; same: TensorFlow's, one at the top and left
     and two at the bottom and right where nothing is halved, so that nothing shrinks there."""
@@ -33,21 +43,35 @@ class DiscriminatorConfig(NetworkConfig):
 
     def __post_init__(self) -> None:
         check_options("discriminator", self)
+        rising = sorted(set(self.feature_strides))
+        given, fix = list(self.feature_strides), "give --discriminator.feature_strides 4 8 16 32"
+        expected = "some strides, each once and in rising order, for discriminator.feature_strides"
+        require(bool(given) and given == rising, expected, given, fix)
 
     @property
-    def family(self) -> DiscriminatorFamily:
-        """The record of its family."""
-        return DISCRIMINATOR_FAMILIES[self.name]
+    def names(self) -> tuple[DiscriminatorName, ...]:
+        """Every kind of discriminator that it is made of."""
+        return (self.name, *self.also)
+
+    @property
+    def families(self) -> tuple[DiscriminatorFamily, ...]:
+        """The records of those kinds."""
+        return tuple(DISCRIMINATOR_FAMILIES[name] for name in self.names)
 
     @property
     def per_sample(self) -> bool:
         """Whether each image is treated by itself and nothing is counted in a call, so that one call on
         two batches equals two calls."""
-        return not self.norm_record.updates_in_forward
+        return not (self.norm_record.updates_in_forward or any(f.spectral for f in self.families))
+
+    @property
+    def least(self) -> int:
+        """The smallest side that it takes, pixels."""
+        return max(family.least(self) for family in self.families)
 
     def normed_side(self, size: int) -> int:
         """Side of the smallest normalised layer at images of side ``size``, pixels."""
-        return self.family.normed_side(self, size)
+        return min(family.normed_side(self, size) for family in self.families)
 
 
 @dataclass(frozen=True)
@@ -60,6 +84,8 @@ class DiscriminatorFamily:
     """Side of the smallest normalised layer at images of a side, pixels."""
     options: tuple[str, ...] = ()
     """The options that it reads and some other family does not."""
+    spectral: bool = False
+    """It is normalised spectrally whatever ``norm`` says, so each forward pass moves an estimate."""
 
 
 def _patch_least(config: DiscriminatorConfig) -> int:
@@ -71,15 +97,22 @@ def _patch_side(config: DiscriminatorConfig, size: int) -> int:
     return (size >> config.layers) - (config.padding == "zero")
 
 
+_OWN = ("filters", "norm")  # of networks that see by nothing but what they learn
 DISCRIMINATOR_FAMILIES: dict[DiscriminatorName, DiscriminatorFamily] = {
-    "patchgan": DiscriminatorFamily(_patch_least, _patch_side, ("layers", "padding")),
-    "pixel": DiscriminatorFamily(lambda c: 2, lambda c, size: size),
+    "patchgan": DiscriminatorFamily(_patch_least, _patch_side, (*_OWN, "layers", "padding")),
+    "pixel": DiscriminatorFamily(lambda c: 2, lambda c, size: size, _OWN),
     "image": DiscriminatorFamily(
-        lambda c: 2 * 2**c.layers, lambda c, size: size // 2**c.layers, ("layers", "padding")
+        lambda c: 2 * 2**c.layers, lambda c, size: size // 2**c.layers, (*_OWN, "layers", "padding")
     ),
     "multiscale": DiscriminatorFamily(
         lambda c: _patch_least(c) * 2 ** (c.scales - 1),
         lambda c, size: _patch_side(c, size // 2 ** (c.scales - 1)),
-        ("layers", "padding", "scales"),
+        (*_OWN, "layers", "padding", "scales"),
+    ),
+    "features": DiscriminatorFamily(
+        lambda c: max(c.feature_strides),
+        lambda c, size: size,
+        ("feature_network", "feature_strides", "feature_filters"),
+        spectral=True,
     ),
 }

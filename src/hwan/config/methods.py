@@ -11,7 +11,7 @@ from typing import Annotated, Literal, get_args
 from hwan.config.data import Pairing
 from hwan.errors import Bound, check_options, require
 
-MethodName = Literal["cyclegan", "gan", "pix2pix", "cut"]
+MethodName = Literal["cyclegan", "gan", "pix2pix", "cut", "dcl"]
 Gan = Literal["lsgan", "nonsaturating", "minimax", "hinge", "wgan-gp"]
 Augmentation = Literal["colour", "translation", "cutout"]
 
@@ -34,7 +34,8 @@ class LossConfig:
     cycle_b: float = 10.0
     """Weight of the backward cycle, B to A and back to B."""
     identity: float = 0.5
-    """Weight of the identity loss, as a share of that domain's cycle weight; 0 leaves it out."""
+    """Weight of the identity loss, as a share of that domain's cycle weight (of 1 in dcl, which has no
+    cycle); 0 leaves it out."""
     adversarial: float = 1.0
     """Weight of the adversarial loss in pix2pix; 0 leaves the L1 distance alone."""
     l1: float = 100.0
@@ -43,7 +44,7 @@ class LossConfig:
     """Weight of the L1 distance on pairs (pairedA, pairedB) that are seen beside the unpaired images; 0:
     none."""
     nce: float = 1.0
-    """Weight of the contrastive loss between patches of input and output (cut)."""
+    """Weight of the contrastive loss between patches of input and output (cut, dcl)."""
     nce_identity: bool = True
     """Add the contrastive loss on an image of B that is given back as itself (CUT; not FastCUT)."""
     flip_equivariance: bool = False
@@ -113,6 +114,13 @@ METHOD_RECORDS: dict[str, MethodRecord] = {
         recipes=("cut", "fastcut"),
         decides_on_host=True,
         same_channels=True,
+        needs_features=True,
+    ),
+    "dcl": MethodRecord(
+        directions=("ab", "ba"),
+        loss_options=("nce", "nce_patches", "identity"),
+        recipes=("dcl",),
+        decides_on_host=True,
         needs_features=True,
     ),
 }

@@ -96,6 +96,12 @@ def fastcut() -> Config:
     return replace(cut(), loss=loss, train=TrainConfig(epochs=200, decay=0.75, pool=0))
 
 
+def dcl() -> Config:
+    """DCLGAN (Han et al. 2021): both ways, by matching patches as CUT in place of a cycle."""
+    loss, train = LossConfig(identity=1.0, nce=2.0), TrainConfig(epochs=400, pool=0, lr=1e-4)
+    return replace(cut(), method="dcl", loss=loss, train=train)
+
+
 def demo_daynight() -> Config:
     """The other demo: procedural landscapes by day to the same by night."""
     data, train = DataConfig(size=64, resize=64), TrainConfig(epochs=4.0, lr=4e-4)
@@ -119,7 +125,7 @@ def _default(method: Any) -> Callable[[], Config]:
     return recipe
 
 
-_TWO_WAY = cyclegan, small, cyclegan_keras
+_TWO_WAY = cyclegan, small, cyclegan_keras, dcl
 _ONE_WAY = gan, pix2pix, colourise, cut, fastcut
 _EVERY: tuple[Callable[[], Config], ...] = (*_TWO_WAY, *_ONE_WAY, demo_webtoon, demo_daynight)
 RECIPES = {make.__name__.replace("_", "-"): make for make in _EVERY}

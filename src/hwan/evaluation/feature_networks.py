@@ -6,6 +6,7 @@ says what was left out and where to put the file.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
@@ -27,12 +28,14 @@ from hwan.metrics.features import (
     Resizing,
     find,
     load_inception,
+    load_lite,
     where_to_put,
 )
 from hwan.metrics.labels import NAMED, find_palette, flat_colours, read_palette, share_named
 from hwan.metrics.metric import Measure
 from hwan.metrics.perceptual import load_lpips
 from hwan.metrics.selfnet import SIDE, self_features, train_selfnet
+from hwan.nets.efficientnet_lite import DIGESTS
 
 PICTURES = 1000  # of each domain that the network of hwan's own learns from
 SETS = "FID, KID, precision, recall, density and coverage"
@@ -45,19 +48,54 @@ def pick_features(
     config: EvaluationSource,
     resizing: Resizing = "clean",
     device: str = "cpu",
-) -> tuple[Features | None, str]:
-    """The feature network for ``--features``, and a sentence on what is left out without one.
+    trained_against: Collection[str] = (),
+) -> tuple[list[Features], str]:
+    """The feature networks for ``--features``, and a sentence on what is left out without one.
 
-    ``auto``: Inception where its weights are found; ``none``; ``self``: a network trained on the
-    data; else a weight file. Raises ``UsageError`` for a file that is none.
+    ``auto``: Inception where its weights are found; ``none``; ``self``: a network trained on the data;
+    ``lite0``, ``lite1``, ``lite2``: EfficientNet-Lite, and beside it an unrelated one, since a generator that
+    was trained against one of them may please its siblings too; else a weight file.
+
+    Raises ``UsageError`` for a file that is none, and for a network among ``trained_against``: scores by
+    the features that a generator was trained against flatter it (Kynkäänniemi et al. 2023).
     """
     if wanted == "self":
-        return _self(layout, config.data), ""
+        return [_self(layout, config.data)], ""
+    if wanted in DIGESTS:
+        received = f"{wanted}, which the generator's training saw by"
+        others = [name for name in ("lite2", "lite1", "lite0") if name not in trained_against]
+        fix = f"give --features {' or '.join((*others, 'self'))}"
+        require(
+            wanted not in trained_against, "a judge that is new to the generator", received, fix
+        )
+        inception = find(INCEPTION)
+        beside = (
+            load_inception(inception, resizing, device) if inception else _self(layout, config.data)
+        )
+        return [load_lite(wanted, device), beside], ""
     path, why = _weights(INCEPTION, wanted, "Inception", "them", "features")
     if path:
-        return load_inception(path, resizing, device), ""
+        return [load_inception(path, resizing, device)], ""
     own = "; --features self trains a small substitute on the data, which is no FID"
-    return None, f"{SETS} were left out: {why}{'' if wanted == 'none' else own}."
+    return [], f"{SETS} were left out: {why}{'' if wanted == 'none' else own}."
+
+
+CLASSES = {
+    "strawberry": 949, "orange": 950, "lemon": 951, "apple": 948, "banana": 954, "horse": 339,
+    "zebra": 340, "lion": 291, "tiger": 292, "leopard": 288, "cheetah": 293,
+}  # fmt: skip
+"""Some of ImageNet's classes by number; "horse" is its sorrel, "apple" its Granny Smith."""
+
+
+def parse_class(text: str) -> tuple[str, int]:
+    """The name and the number among ImageNet's 1000 classes that ``--recognise`` means: "zebra=340", or
+    a name of ``CLASSES``. Raises ``UsageError`` for anything else."""
+    name, _, number = text.partition("=")
+    known = number or str(CLASSES.get(name, ""))
+    expected = "a class of ImageNet as NAME=NUMBER, the number from 0 to 999, for --recognise"
+    fix = f"give zebra=340, say; by name alone: {', '.join(sorted(CLASSES))}"
+    require(bool(name) and known.isdecimal() and int(known) < 1000, expected, text, fix)
+    return name, int(known)
 
 
 def _weights(

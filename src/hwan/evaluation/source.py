@@ -16,7 +16,7 @@ from hwan.errors import UsageError, require
 from hwan.files import read_json
 from hwan.imaging.codecs import SUFFIXES
 from hwan.imaging.pixels import Pixels
-from hwan.inference.translate import is_generator
+from hwan.inference.translate import find_generator, is_generator
 from hwan.nets.folder import CONFIG, GeneratorSpec, read_spec
 
 
@@ -52,6 +52,12 @@ def _generator_source(folder: Path) -> GeneratorSource:
     formats = {f"{k}_{side}": v for side, pixels in sides for k, v in vars(pixels).items()}
     data = DataConfig(size=min(spec.size), **formats)  # its tests are on squares
     return GeneratorSource(spec, data, spec.method, (spec.direction,))
+
+
+def trained_against(folder: Path, source: EvaluationSource) -> set[str]:
+    """The feature networks that the training of the generators in ``folder`` saw by."""
+    generators = [find_generator(folder, direction) for direction in source.directions]
+    return {name for generator in generators for name in read_spec(generator).trained_against}
 
 
 def known_options(source: EvaluationSource) -> dict[str, str]:

@@ -24,20 +24,25 @@ Tensor4 = Float[Tensor, "b c h w"]
 class AdversarialLoss(nn.Module):
     """Both sides' adversarial losses for one domain.
 
-    ``discriminator`` is the network, for an optimizer group to update. ``channels`` are those of the
-    tensors it is given: a conditional one (pix2pix) is given the input and the output, stacked by the
-    caller. ``seed`` seeds every draw made here; the first weights are drawn from ``weights`` (None:
+    ``discriminator`` is the network, for an optimizer group to update. It is given images of
+    ``channels``, and a conditional one (pix2pix) an input of ``condition`` channels before them, stacked by
+    the caller. ``seed`` seeds every draw made here; the first weights are drawn from ``weights`` (None:
     from a generator of their own with ``seed``). All state is part of ``state_dict``.
     """
 
     def __init__(
-        self, config: Config, channels: int, seed: int, weights: torch.Generator | None = None
+        self,
+        config: Config,
+        channels: int,
+        seed: int,
+        weights: torch.Generator | None = None,
+        condition: int = 0,
     ) -> None:
         super().__init__()
         self.loss, shape = config.loss, config.discriminator
         self.batched = config.speed.batched and shape.per_sample
         self.objective = GAN_OBJECTIVES[config.loss.gan]
-        self.discriminator = build_discriminator(shape, channels)
+        self.discriminator = build_discriminator(shape, channels, condition)
         # One stream for every draw, and it is saved with the pool.
         self.pool = Pool(config.train.pool, seed)
         weights = weights or torch.Generator().manual_seed(seed)
@@ -76,19 +81,19 @@ class AdversarialLoss(nn.Module):
 
 
 class OneWay(nn.Module):
-    """``generator_ab`` against ``adversarial_b``, on ``channels`` channels: cut, gan and pix2pix.
+    """``generator_ab`` against ``adversarial_b``, which may see a ``condition``: cut, gan and pix2pix.
 
     A method adds its forward pass, the generator's objective, and ``groups`` in its own order.
     """
 
-    def __init__(self, config: Config, channels: int) -> None:
+    def __init__(self, config: Config, condition: int = 0) -> None:
         super().__init__()
-        self.loss, seed = config.loss, config.train.seed
+        self.loss, seed, channels = config.loss, config.train.seed, config.data.channels_b
         self.batched = config.speed.batched and config.generator.per_sample
         weights = torch.Generator().manual_seed(seed)
         self.generator_ab = new_generator(config, "ab", weights)
         self.generators = {"generator_ab": self.generator_ab}
-        self.adversarial_b = AdversarialLoss(config, channels, seed, weights)
+        self.adversarial_b = AdversarialLoss(config, channels, seed, weights, condition)
         networks = (self.adversarial_b.discriminator,)
         self.discriminators = OptimizerGroup("discriminators", networks, self.discriminator_loss)
 

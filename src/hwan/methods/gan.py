@@ -18,7 +18,7 @@ class GAN(OneWay):
     """``generator_ab`` against ``adversarial_b``; the generator is updated first, as in CycleGAN."""
 
     def __init__(self, config: Config) -> None:
-        super().__init__(config, config.data.channels_b)
+        super().__init__(config)
         generators = OptimizerGroup("generators", (self.generator_ab,), self.generator_loss)
         self.groups = (generators, self.discriminators)
 

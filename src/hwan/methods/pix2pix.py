@@ -21,7 +21,7 @@ class Pix2Pix(OneWay):
     """``generator_ab``, and ``adversarial_b`` on A and B stacked: (B, channels of A + B, H, W)."""
 
     def __init__(self, config: Config) -> None:
-        super().__init__(config, config.data.channels_a + config.data.channels_b)
+        super().__init__(config, condition=config.data.channels_a)
         generators = OptimizerGroup("generators", (self.generator_ab,), self.generator_loss)
         self.groups = (self.discriminators, generators)
 

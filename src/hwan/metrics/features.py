@@ -21,12 +21,14 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn.functional import linear
 
 from hwan.config import PixelFormat
 from hwan.errors import UsageError, require
 from hwan.files import cache_root
 from hwan.imaging.pixels import Pixels, resize, to_unit
 from hwan.metrics.inception import FEATURES, Inception
+from hwan.nets.efficientnet_lite import load_efficientnet
 
 Resizing = Literal["clean", "legacy"]
 BATCH = 16
@@ -47,7 +49,8 @@ HOW = {
 class Features:
     """A feature network. ``net`` takes (B, ``channels``, ``side``, ``side``) in [-1, 1] to (B, D).
     ``digest`` is the SHA-256 of its weights; ``distances`` names what the Fréchet and the kernel distance
-    of its features are called in the results: only Inception's are the FID and the KID."""
+    of its features are called in the results: only Inception's are the FID and the KID. ``classify`` gives
+    the ImageNet class (B,) by features (B, D), of a network that is a classifier."""
 
     name: str
     digest: str
@@ -57,6 +60,7 @@ class Features:
     distances: tuple[str, str] = ("frechet", "mmd")
     resizing: Resizing = "clean"
     device: str = "cpu"
+    classify: Callable[[Tensor], Tensor] | None = None
 
     @property
     def protocol(self) -> dict[str, str]:
@@ -140,6 +144,20 @@ def load_inception(path: Path, resizing: Resizing = "clean", device: str = "cpu"
     distances = FID if width == FEATURES else ("frechet", "mmd")
     name = f"TorchScript network of {width} features{note}"
     return Features(name, digest, run, 299, 3, distances, resizing, device)
+
+
+def load_lite(network: str, device: str = "cpu") -> Features:
+    """EfficientNet-Lite (``lite0``, ``lite1``, ``lite2``): the features before its classes, at 224 pixels.
+
+    Raises ``UsageError`` where its package is not installed.
+    """
+    net = load_efficientnet(network).to(device)
+
+    def classify(features: Tensor) -> Tensor:
+        return linear(features, net.fc_weight.cpu(), net.fc_bias.cpu()).argmax(1)
+
+    name, distances = f"EfficientNet-{net.name.title()}", ("frechet_lite", "kid_lite")
+    return Features(name, net.digest, net.pooled, 224, 3, distances, "clean", device, classify)
 
 
 def _is_script(path: Path) -> bool:

@@ -63,6 +63,22 @@ METRICS: dict[str, Metric] = {
         leading=True, chooses_best=True,
     ),
     "kid_se": Metric("± s.e.", "low", 4),
+    "frechet_lite": Metric(
+        "Fréchet distance (EfficientNet-Lite features)", "low", 3,
+        "As FID, but in features of EfficientNet-Lite. Comparable with figures of the same network and "
+        "counts only.",
+    ),
+    "kid_lite": Metric(
+        "KID (EfficientNet-Lite features)", "low", 4,
+        "As KID, but in features of EfficientNet-Lite. Comparable with figures of the same network only.",
+        leading=True,
+    ),
+    "kid_lite_se": Metric("± s.e.", "low", 4),
+    "recognised": Metric(
+        "share recognised", "high", 3,
+        "Share of pictures that a classifier of ImageNet calls by the name that --recognise gives. On the "
+        "way back it is what is left of it.",
+    ),
     "frechet_self": Metric(
         "Fréchet distance (self features)", "low", 3,
         "As FID, but in features of a small network trained on this data. Comparable within this data "

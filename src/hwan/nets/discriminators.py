@@ -1,15 +1,18 @@
-"""Discriminators: of patches, of pixels, of whole images, of several scales, and several at once."""
+"""Discriminators: of patches, pixels, whole images, several scales, features, and several at once."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import pairwise
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from hwan.config import DiscriminatorConfig
+from hwan.config.networks import Activation
 from hwan.nets.blocks import ACTIVATIONS, norm_and_activation, zero_conv
+from hwan.nets.efficientnet_lite import STAGE_OF_STRIDE, load_efficientnet
 from hwan.nets.norms import NetConfig, constrain, needs_bias
 
 
@@ -113,21 +116,67 @@ class Ensemble(nn.Module):
         return tuple(t for own in members for t in (own if isinstance(own, tuple) else [own]))
 
 
-DISCRIMINATORS: dict[str, Callable[[DiscriminatorConfig, int], nn.Module]] = {
-    "patchgan": patchgan,
-    "pixel": pixel,
-    "image": image,
-    "multiscale": MultiScale,
+class FeatureDiscriminator(nn.Module):
+    """Small networks on the features of a frozen classifier (Sauer et al. 2021, "Projected GANs").
+
+    (B, condition + channels, H, W) to a tuple of logits (B, 1, ceil(H / s), ceil(W / s)), one for
+    each stride s of ``feature_strides``. A judgement by what is seen there (stripes, legs, grass) tells a
+    generator more than one by pixels, long before a network from nothing has learned to see. The paper
+    mixes features across channels and scales by random convolutions; here each scale is looked at as it is.
+
+    A condition and the image stacked after it are looked at each by itself. A picture of one channel is
+    shown in grey, one of more than three by three at a time.
+    """
+
+    def __init__(self, config: DiscriminatorConfig, channels: int, condition: int = 0) -> None:
+        super().__init__()
+        self.channels, self.strides = [condition, channels], config.feature_strides
+        self.network = load_efficientnet(config.feature_network)
+        seen = sum(-(-count // 3) for count in self.channels)
+        widths = [self.network.channels[STAGE_OF_STRIDE[stride]] for stride in self.strides]
+        self.heads = nn.ModuleList(
+            _head(seen * width, config.feature_filters, config.activation) for width in widths
+        )
+
+    def forward(self, pictures: Float[Tensor, "b c h w"]) -> tuple[Tensor, ...]:
+        both = torch.split(pictures, self.channels, 1)
+        parts = [part for one in both if one.shape[1] for part in torch.split(one, 3, 1)]
+        # The last bands of a picture fill a part up by being shown again.
+        shown = [part[:, [min(i, part.shape[1] - 1) for i in range(3)]] for part in parts]
+        found = self.network(torch.cat(shown), self.strides)
+        sides = [torch.cat(maps.chunk(len(shown)), 1) for maps in found]
+        return tuple(head(maps) for head, maps in zip(self.heads, sides, strict=True))
+
+
+def _head(channels: int, width: int, activation: Activation) -> nn.Sequential:
+    """(B, channels, H, W) to logits (B, 1, H, W)."""
+    layers: list[nn.Module] = []
+    for channels_in, channels_out in ((channels, width), (width, width), (width, 1)):
+        layers += [
+            constrain(nn.Conv2d(channels_in, channels_out, 3, 1, 1), "spectral"),
+            ACTIVATIONS[activation](),
+        ]
+    return nn.Sequential(*layers[:-1])
+
+
+DISCRIMINATORS: dict[str, Callable[[DiscriminatorConfig, int, int], nn.Module]] = {
+    "patchgan": lambda config, channels, condition: patchgan(config, channels + condition),
+    "pixel": lambda config, channels, condition: pixel(config, channels + condition),
+    "image": lambda config, channels, condition: image(config, channels + condition),
+    "multiscale": lambda config, channels, condition: MultiScale(config, channels + condition),
+    "features": FeatureDiscriminator,
 }
 
 
-def build_discriminator(config: DiscriminatorConfig, channels: int) -> nn.Module:
-    """(B, channels, H, W) in [-1, 1] to logits (B, 1, h, w).
+def build_discriminator(
+    config: DiscriminatorConfig, channels: int, condition: int = 0
+) -> nn.Module:
+    """(B, condition + channels, H, W) in [-1, 1] to logits (B, 1, h, w).
 
-    One discriminator gives one tensor. "multiscale", and any with ``members`` above 1, give a tuple
-    of tensors of different h and w: a loss is the mean of its values on each of them.
+    ``condition``: the channels of an input that is stacked before the image, 0 for none. One discriminator
+    of patches, pixels or whole images gives one tensor. "multiscale", "features", and several at once
+    give a tuple of tensors of different h and w: a loss is the mean of its values on each of them.
     """
-    build = DISCRIMINATORS[config.name]
-    if config.members == 1:
-        return build(config, channels)
-    return Ensemble([build(config, channels) for _ in range(config.members)])
+    every = [DISCRIMINATORS[name] for name in config.names for _ in range(config.members)]
+    networks = [build(config, channels, condition) for build in every]
+    return networks[0] if len(networks) == 1 else Ensemble(networks)

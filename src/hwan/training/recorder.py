@@ -14,6 +14,7 @@ from typing import Any, final
 from hwan.errors import TrainingDiverged, UsageError
 from hwan.files import write_atomic
 from hwan.methods.base import GroupedLosses
+from hwan.nets.efficientnet_lite import EfficientNetLite
 from hwan.nets.folder import GeneratorSpec, direction_of, save_generator
 from hwan.training.best import ValidationFigures, ranked
 from hwan.training.health import due, saturation
@@ -197,6 +198,8 @@ def save_generators(training: Training, out: Path, only: Collection[str] = ("ab"
     """Write ``out/generator_ab`` and ``out/generator_ba`` from the (averaged) generators."""
     config, size = training.config, training.config.data.size
     formats = {"a": config.data.format_a, "b": config.data.format_b}
+    modules = training.method.modules()
+    saw_by = tuple(sorted({m.name for m in modules if isinstance(m, EfficientNetLite)}))
     for name, net in training.generators.items():
         if (direction := direction_of(name)) in only:
             pixels = {  # channels_in, depth_in, range_in, channels_out …
@@ -210,6 +213,7 @@ def save_generators(training: Training, out: Path, only: Collection[str] = ("ab"
                 size=(size, size),
                 images=training.seen,
                 method=config.method,
+                trained_against=saw_by,
                 **pixels,
             )
             save_generator(out / name, net, spec)

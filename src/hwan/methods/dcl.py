@@ -1,0 +1,111 @@
+"""DCLGAN (Han et al. 2021, "Dual Contrastive Learning for Unsupervised Image-to-Image Translation"): both
+ways, and in place of a cycle each patch of the output resembles the patch of the input at its place.
+
+lambda_GAN (L_GAN(G, D_Y) + L_GAN(F, D_X)) + lambda_NCE (L_NCE_X(G) + L_NCE_Y(F)) + lambda_idt L_idt(G, F)
+
+CUT sees input and output by one encoder; here that of G sees X and that of F sees Y, each with its own
+projections, since two domains need not look alike. The discriminators are updated first, as in the authors'
+code, which halves all of this; Adam does not notice.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from hwan.config import Config
+from hwan.methods.adversarial import AdversarialLoss
+from hwan.methods.base import Half, Images, Losses, OptimizerGroup, new_generator, translated
+from hwan.methods.contrast import Encoder, contrast, projections
+from hwan.methods.losses import l1
+from hwan.nets.resnet import contrastive_layers
+
+OTHER = {"a": "b", "b": "a"}
+
+
+class DCL(nn.Module):
+    """``generator_ab`` and ``generator_ba``, whose first halves also read patches of A and of B by
+    ``projections_a`` and ``projections_b``; and an adversarial loss a domain."""
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        self.loss, seed, data = config.loss, config.train.seed, config.data
+        self.batched = config.speed.batched and config.generator.per_sample
+        weights = torch.Generator().manual_seed(seed)
+        self.generator_ab = new_generator(config, "ab", weights)
+        self.generator_ba = new_generator(config, "ba", weights)
+        self.generators = {"generator_ab": self.generator_ab, "generator_ba": self.generator_ba}
+        self.adversarial_a = AdversarialLoss(config, data.channels_a, seed, weights)
+        self.adversarial_b = AdversarialLoss(config, data.channels_b, seed + 1, weights)
+        self.adversarial = {"a": self.adversarial_a, "b": self.adversarial_b}
+        # Without the image itself, which CUT compares too.
+        layers = contrastive_layers(config.generator)[1:]
+        both = (self.generator_ab, data.channels_a), (self.generator_ba, data.channels_b)
+        self.projections_a, self.projections_b = (
+            projections(config, net, channels, layers, seed + 2 + i)
+            for i, (net, channels) in enumerate(both)
+        )
+        self.encoders = {
+            "a": Encoder(self.generator_ab, layers, self.projections_a),
+            "b": Encoder(self.generator_ba, layers, self.projections_b),
+        }
+        judges = self.adversarial_a.discriminator, self.adversarial_b.discriminator
+        discriminator_halves = self.discriminators_half("a"), self.discriminators_half("b")
+        learners = self.generator_ab, self.generator_ba, self.projections_a, self.projections_b
+        generator_halves = self.generators_half("a"), self.generators_half("b")
+        self.groups = (
+            OptimizerGroup("discriminators", judges, discriminator_halves),
+            OptimizerGroup("generators", learners, generator_halves),
+        )
+
+    def forward(
+        self,
+        real_a: Float[Tensor, "b ca h w"],
+        real_b: Float[Tensor, "b cb h w"],
+        domains: tuple[str, ...] = ("a", "b"),
+    ) -> Images:
+        """Of each of ``domains`` the translation, and while training what its own generator gives back."""
+        images: Images = {}
+        for domain, real in (("a", real_a), ("b", real_b)):
+            if domain not in domains:
+                continue
+            other = OTHER[domain]
+            images[f"real_{domain}"] = real
+            there, back = (
+                self.generators[f"generator_{d}"] for d in (domain + other, other + domain)
+            )
+            images |= translated(there, {f"fake_{other}": real}, self.batched)
+            if self.loss.identity and self.training:
+                images |= translated(back, {f"idt_{domain}": real}, self.batched)
+        return images
+
+    def generators_half(self, domain: str) -> Half:
+        """The generators' objective for the images that begin in ``domain``."""
+        images = [f"real_{domain}", f"fake_{OTHER[domain]}"]
+        images += [f"idt_{domain}"] if self.loss.identity else []
+        return Half(tuple(images), partial(self.generator_loss, domain))
+
+    def generator_loss(self, domain: str, images: Images) -> Losses:
+        """The adversarial loss, the contrast (equation 4) and the identity loss (equation 6)."""
+        other, real = OTHER[domain], images[f"real_{domain}"]
+        fake = images[f"fake_{other}"]
+        between = contrast(real, fake, self.encoders[domain], self.encoders[other])
+        losses = {
+            f"gan_{domain}{other}": self.adversarial[other].generator_loss(fake),
+            f"nce_{domain}": self.loss.nce * between,
+        }
+        if self.loss.identity:
+            losses[f"identity_{domain}"] = self.loss.identity * l1(images[f"idt_{domain}"], real)
+        return losses
+
+    def discriminators_half(self, domain: str) -> Half:
+        """The objective of the discriminator of ``domain``."""
+        real, fake, adversarial = f"real_{domain}", f"fake_{domain}", self.adversarial[domain]
+
+        def objective(images: Images) -> Losses:
+            return adversarial.discriminator_loss(images[real], images[fake], domain)
+
+        return Half((real, fake), objective)
