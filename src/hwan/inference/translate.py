@@ -50,8 +50,10 @@ class Translator:
         always fp32. ``engine`` runs what goes at once, on a CPU in fp32.
 
         Raises ``UsageError`` for a device that is absent, and for an engine on another device or in
-        another precision."""
+        another precision or with a tile."""
         require(tile >= 0, "a tile of 0 or more pixels", tile, "give 512, say")
+        expected = "no tile with an engine, which runs what goes at once"
+        require(not (tile and engine), expected, tile, "leave --tile (or --engine) out")
         self.device, self.tile, self.spec = pick_device(device), tile, spec
         self.precision = pick_precision(precision, self.device)
         self.generator = generator.to(self.device).eval()
