@@ -45,7 +45,7 @@ x = torch.rand(1, model.spec.channels_in, 64, 64) * 2 - 1
 times = []
 for _ in range(int(sys.argv[3])):
     began = time.perf_counter()
-    model.run(x)
+    model.translator.tensor(x)
     times.append(time.perf_counter() - began)
 print(json.dumps(times[20:]))
 """

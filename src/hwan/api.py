@@ -177,6 +177,8 @@ def translate(
     check_known(engine, Engine, "engine")
     check_known(precision, Precision, "precision")
     require(batch >= 0, "--batch 0 or more", batch, "give 0 or more")
+    expected = "--engine torch with --smooth, which changes the network's norms"
+    require(not smooth or engine == "torch", expected, engine, "leave one of the two out")
     suffix = "." + format.lower().lstrip(".") if format else ""
     runner = onnx_engine if engine == "onnx" else None
     translator = load(Path(run), device, direction or "", tile, precision, runner)

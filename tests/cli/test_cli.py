@@ -146,6 +146,8 @@ WRONG = [
     ("export GENERATOR --out x --licence other", ["--licence only with --to folder"]),
     ("export GENERATOR --out x --samples DATA", ["--samples and --runtime only with --to web"]),
     ("translate GENERATOR DATA --out x --overwrite --resume", ["received: both"]),
+    ("translate GENERATOR DATA --out x --engine onnx --tile 64", ["no tile", "received: 64"]),
+    ("translate GENERATOR DATA --out x --engine onnx --smooth", ["--engine torch with --smooth"]),
     ("translate GENERATOR DATA --out x --batch -1", ["--batch 0 or more", "received: -1"]),
     ("data", ["check after hwan data", "received: nothing"]),
     ("data chek DATA", ["received: chek", "hwan data check DIR"]),

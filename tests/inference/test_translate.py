@@ -22,7 +22,15 @@ from hwan.errors import UsageError
 from hwan.imaging.pixels import decode, save, to_pixels, to_tensor
 from hwan.inference.batch import translate_files
 from hwan.inference.outputs import plan_outputs
-from hwan.inference.padding import crop_to, margins, pad_to, padded_side, places
+from hwan.inference.padding import (
+    crop_pixels,
+    crop_to,
+    margins,
+    pad_pixels,
+    pad_to,
+    padded_side,
+    places,
+)
 from hwan.inference.translate import Translator, find_generator
 from hwan.nets.folder import save_generator
 from translators import NETS, make, noise, write
@@ -69,6 +77,15 @@ def test_another_size_is_padded_evenly_by_reflection_and_cropped_back() -> None:
     np.testing.assert_array_equal(translator.pixels(pixels), translator.pixels(padded)[1:-2, 1:-1])
 
 
+def test_pictures_of_one_size_once_padded_go_together() -> None:
+    translator = Translator(*make())
+    pictures = [noise(13, 22), noise(16, 24), noise(15, 21)]
+    for together, pixels in zip(translator.whole(pictures), pictures, strict=True):
+        alone = translator.pixels(pixels)
+        assert together.shape == alone.shape
+        assert np.abs(together.astype(int) - alone).max() <= 1  # sums in another order
+
+
 @pytest.mark.parametrize(
     ("side", "multiple", "least", "padded"),
     [
@@ -101,6 +118,10 @@ def test_one_rule_for_padding_and_cropping(side: tuple[int, int, int]) -> None:
     assert padded.shape[3] == before + length + after == padded_side(*side)
     assert padded[0, 0, 0].tolist() == places(*side).tolist()
     assert torch.equal(crop_to(padded, 1, length), row)
+    pixels = row[0].permute(1, 2, 0).numpy()
+    grown = pad_pixels(pixels, multiple, least)
+    np.testing.assert_array_equal(grown, padded[0].permute(1, 2, 0))
+    np.testing.assert_array_equal(crop_pixels(grown, 1, length), pixels)
 
 
 @pytest.mark.skipif(not shutil.which("node"), reason="no node")

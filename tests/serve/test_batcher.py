@@ -12,11 +12,13 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch import nn
 
 from hwan.config import GeneratorConfig
 from hwan.errors import UsageError
 from hwan.imaging.pixels import decode, encode
 from hwan.inference.padding import pad_to
+from hwan.inference.translate import Translator
 from hwan.nets.folder import GeneratorSpec
 from hwan.serve.batcher import Batcher, Done
 from hwan.serve.limits import Limits
@@ -38,7 +40,7 @@ class Stage:
         self.go = threading.Event()
         self.fault: Exception | None = None
         self.batcher = Batcher(Limits(**limits), Measures(), lanes)
-        self.model = Model("m", SPEC, "test", self.run)
+        self.model = Model("m", "test", Translator(nn.Identity(), SPEC, engine=lambda *_: self.run))
 
     def run(self, images: torch.Tensor) -> torch.Tensor:
         with self.lock:

@@ -11,6 +11,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn.functional import pad
 
+from hwan.imaging.pixels import Pixels
+
 
 def margins(side: int, multiple: int, least: int) -> tuple[int, int]:
     """The pixels (before, after) that a ``side`` gets: evenly at both ends, the odd one after, up to the
@@ -48,6 +50,20 @@ def crop_to(images: Float[Tensor, "b c y x"], height: int, width: int) -> Float[
     """The middle of ``images``, which ``pad_to`` grew from ``height`` x ``width``."""
     top, left = (images.shape[2] - height) // 2, (images.shape[3] - width) // 2
     return images[:, :, top : top + height, left : left + width]
+
+
+def pad_pixels(pixels: Pixels, multiple: int, least: int) -> Pixels:
+    """Pixels (H, W, C) grown as ``pad_to`` grows images."""
+    for axis, side in enumerate(pixels.shape[:2]):
+        if any(margins(side, multiple, least)):
+            pixels = pixels.take(places(side, multiple, least), axis)
+    return pixels
+
+
+def crop_pixels(pixels: Pixels, height: int, width: int) -> Pixels:
+    """The middle of ``pixels`` (Y, X, C), which ``pad_pixels`` grew from ``height`` x ``width``."""
+    top, left = (pixels.shape[0] - height) // 2, (pixels.shape[1] - width) // 2
+    return pixels[top : top + height, left : left + width]
 
 
 def _reflects(side: int, before: int, after: int) -> bool:

@@ -20,7 +20,7 @@ from hwan.files import read_json
 from hwan.imaging.codecs import to_pil
 from hwan.imaging.pixels import DTYPES, Pixels, decode, to_pixels, to_tensor
 from hwan.inference import hub
-from hwan.inference.padding import crop_to, margins, pad_to, places
+from hwan.inference.padding import crop_pixels, crop_to, margins, pad_pixels, pad_to, places
 from hwan.inference.tiles import FeatureMap, strips
 from hwan.nets.fast.switch import use_fast_kernels
 from hwan.nets.folder import CONFIG, WEIGHTS, GeneratorSpec, direction_of, load_generator, read_spec
@@ -50,8 +50,10 @@ class Translator:
         always fp32. ``engine`` runs what goes at once, on a CPU in fp32.
 
         Raises ``UsageError`` for a device that is absent, and for an engine on another device or in
-        another precision."""
+        another precision or with a tile."""
         require(tile >= 0, "a tile of 0 or more pixels", tile, "give 512, say")
+        expected = "no tile with an engine, which runs what goes at once"
+        require(not (tile and engine), expected, tile, "leave --tile (or --engine) out")
         self.device, self.tile, self.spec = pick_device(device), tile, spec
         self.precision = pick_precision(precision, self.device)
         self.generator = generator.to(self.device).eval()
@@ -97,8 +99,15 @@ class Translator:
         height, width, _ = pictures[0].shape
         if self.in_strips(height, width):
             return [self._in_strips(pixels, self.tile or TILE) for pixels in pictures]
-        images = to_tensor(torch.from_numpy(np.stack(pictures)), self.spec.range_in)
-        return list(to_pixels(self.tensor(images), self.spec.format_out))
+        return self.whole(pictures)
+
+    def whole(self, pictures: Sequence[Pixels]) -> list[Pixels]:
+        """``pixels`` of several of one size once padded, unchecked and in one batch whatever their size:
+        for a caller that bounds the memory itself."""
+        padded = np.stack([pad_pixels(pixels, self.multiple, self.least) for pixels in pictures])
+        images = self._run(to_tensor(torch.from_numpy(padded), self.spec.range_in).to(self.device))
+        made = to_pixels(images, self.spec.format_out)
+        return [crop_pixels(m, *p.shape[:2]) for m, p in zip(made, pictures, strict=True)]
 
     def _check(self, pixels: np.ndarray) -> None:
         wanted = self.spec.format_in
@@ -145,15 +154,18 @@ class Translator:
         draws = self.spec.generator.dropout and self.spec.generator.test_dropout
         return self.on_cpu and not self.engine and torch.get_num_threads() > 1 and not draws
 
-    @torch.inference_mode()
     def tensor(self, images: Float[Tensor, "b ci h w"]) -> Float[Tensor, "b co h w"]:
         """(B, C, H, W) in [-1, 1], any H and W: padded, run, and cropped back."""
         height, width = images.shape[2:]
         padded = pad_to(images.to(self.device), self.multiple, self.least)
+        return crop_to(self._run(padded), height, width)
+
+    @torch.inference_mode()
+    def _run(self, padded: Float[Tensor, "b ci y x"]) -> Float[Tensor, "b co y x"]:
         autocast = AUTOCAST.get(self.precision)
         with torch.autocast(self.device.type, autocast, enabled=autocast is not None):
             out: Tensor = (self.engine or self.generator)(padded).float()
-        return crop_to(out, height, width)
+        return out
 
     @classmethod
     def from_pretrained(

@@ -108,7 +108,7 @@ def make_app(
         """Translate one image: the body is its bytes, or a form with one file.
 
         It comes back in its own size. Header Server-Timing has the milliseconds spent waiting, in the
-        batch, and in the network.
+        batch, and in the network (its padding and cropping included).
         """
         name = model or next(iter(models))
         if name not in models:

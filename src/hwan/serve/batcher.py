@@ -24,7 +24,7 @@ log = logging.getLogger("hwan")
 @dataclass(frozen=True)
 class Done:
     """A translation: the file's bytes, seconds waited, seconds its batch took (all of it, and in the
-    network), and how many images it had."""
+    network with its padding), and how many images it had."""
 
     data: bytes
     waited: float

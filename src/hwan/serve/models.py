@@ -6,7 +6,7 @@ import logging
 import math
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,15 +14,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from hwan.config import PixelFormat
 from hwan.errors import UsageError, require
 from hwan.exporting import export_onnx
 from hwan.exporting.onnx import runner
-from hwan.imaging.pixels import Pixels, decode, encode, from_unit, suffix_for, to_pixels, to_tensor
-from hwan.inference.padding import crop_to, pad_to
-from hwan.inference.translate import find_generator, is_generator, load
+from hwan.imaging.pixels import Pixels, decode, encode, from_unit, suffix_for
+from hwan.inference.translate import Translator, find_generator, is_generator, load
 from hwan.nets.folder import GeneratorSpec, direction_of
 from hwan.serve.limits import Limits
 from hwan.serve.probe import padded_size
@@ -31,21 +29,23 @@ from hwan.web.page import describe
 log = logging.getLogger("hwan")
 MEDIA = {f".{kind}": f"image/{kind}" for kind in ("png", "jpeg", "webp", "tiff")}
 MEDIA[".npy"] = "application/x-npy"
-Run = Callable[[Tensor], Tensor]
-"""The network: float32 (B, C, H, W) in [-1, 1], already padded, to the same."""
 
 
 @dataclass(frozen=True)
 class Model:
-    """A loaded generator. ``run`` uses all cores for one image. ``lane`` uses one, so that several
+    """A loaded generator. ``translator`` uses all cores for one image. ``lane`` uses one, so that several
     threads can each run a part of what waits: images are independent, and cores that do not share one
     never wait for each other between its layers."""
 
     name: str
-    spec: GeneratorSpec
     engine: str
-    run: Run
-    lane: Run | None = None
+    translator: Translator
+    lane: Translator | None = None
+
+    @property
+    def spec(self) -> GeneratorSpec:
+        """What it reads and writes."""
+        return self.translator.spec
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -98,13 +98,17 @@ def load_model(name: str, folder: Path, device: str, threads: int) -> Model:
         try:
             with TemporaryDirectory() as out:
                 data = export_onnx(folder, Path(out))[0].read_bytes()
-            run = runner(data, threads, shared=True)
-            lane = run if threads == 1 else runner(data, 1, shared=True)
-            return Model(name, translator.spec, "ONNX Runtime, CPU", run, lane)
+            every = _on_onnx(translator, data, threads)
+            lane = every if threads == 1 else _on_onnx(translator, data, 1)
+            return Model(name, "ONNX Runtime, CPU", every, lane)
         except UsageError as error:
             log.warning("%s runs in PyTorch: ONNX takes %s", name, error.expected)
-    engine = f"PyTorch, {translator.device.type}"
-    return Model(name, translator.spec, engine, lambda images: translator.tensor(images).cpu())
+    return Model(name, f"PyTorch, {translator.device.type}", translator)
+
+
+def _on_onnx(translator: Translator, data: bytes, threads: int) -> Translator:
+    run = runner(data, threads, shared=True)
+    return Translator(translator.generator, translator.spec, engine=lambda *_: run)
 
 
 @dataclass(frozen=True)
@@ -118,12 +122,13 @@ class Picture:
 def translate_batch(
     model: Model, pictures: Sequence[Picture], limits: Limits, alone: bool = True
 ) -> tuple[list[bytes | Exception], float]:
-    """Every picture translated, or why not; and the seconds spent in the network. ``alone`` on the
-    machine, it uses all cores.
+    """Every picture translated, or why not; and the seconds spent in the network, its padding and
+    cropping included. ``alone`` on the machine, it uses all cores.
 
-    The sizes are those of the decoded pixels, whatever the headers said.
+    The sizes are those of the decoded pixels, whatever the headers said. Nothing goes in strips:
+    ``limits.pixels`` bounds the memory.
     """
-    run = model.run if alone or model.lane is None else model.lane
+    translator = model.translator if alone or model.lane is None else model.lane
     results: list[bytes | Exception] = [RuntimeError("never translated")] * len(pictures)
     same: dict[tuple[int, int], list[tuple[int, Pixels]]] = {}
     for index, picture in enumerate(pictures):
@@ -138,24 +143,12 @@ def translate_batch(
         most = max(1, limits.pixels // math.prod(padded))
         for start in range(0, len(group), most):
             part = group[start : start + most]
-            outs, spent = _translate(model.spec, run, [pixels for _, pixels in part])
-            seconds += spent
+            began = time.perf_counter()
+            outs = translator.whole([pixels for _, pixels in part])
+            seconds += time.perf_counter() - began
             for (index, _), out in zip(part, outs, strict=True):
                 results[index] = encode(out, pictures[index].suffix)
     return results, seconds
-
-
-def _translate(
-    spec: GeneratorSpec, run: Run, pictures: Sequence[Pixels]
-) -> tuple[list[Pixels], float]:
-    """Pictures of one size once padded, translated; and the seconds spent in the network."""
-    tensors = (to_tensor(torch.from_numpy(p.copy())[None], spec.range_in) for p in pictures)
-    batch = torch.cat([pad_to(tensor, *spec.generator.sizes) for tensor in tensors])
-    began = time.perf_counter()
-    made = run(batch)
-    spent = time.perf_counter() - began
-    crops = (crop_to(m[None], *p.shape[:2]) for m, p in zip(made, pictures, strict=True))
-    return [to_pixels(crop, spec.format_out)[0] for crop in crops], spent
 
 
 def warm(model: Model) -> None:
@@ -163,5 +156,5 @@ def warm(model: Model) -> None:
     spec, side = model.spec, max(model.spec.generator.sizes)
     darkest = np.zeros((side, side, spec.channels_in))
     pixels = from_unit(darkest, spec.format_in)
-    for run in filter(None, (model.run, model.lane)):
-        _translate(spec, run, [pixels])
+    for translator in filter(None, (model.translator, model.lane)):
+        translator.whole([pixels])
