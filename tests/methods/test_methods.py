@@ -19,7 +19,7 @@ from hwan.methods.base import summed
 from hwan.methods.cyclegan import CycleGAN
 from hwan.methods.losses import l1, lsgan_discriminator, lsgan_generator
 from hwan.methods.pool import Pool
-from hwan.nets import build_discriminator, build_generator, sizes
+from hwan.nets import build_discriminator, build_generator
 from hwan.nets.initial import initialise
 
 
@@ -36,7 +36,7 @@ def test_lsgan_by_hand() -> None:
 def test_a_generator_keeps_the_size_and_the_range(norm: str, padding: str, up: str) -> None:
     config = GeneratorConfig(filters=4, blocks=1, norm=norm, padding=padding, up=up)  # type: ignore[arg-type]
     net = build_generator(config, 1, 3)
-    multiple, least = sizes(config)
+    multiple, least = config.sizes
     out = net(torch.randn(2, 1, least, least + multiple)).detach()
     assert out.shape == (2, 3, least, least + multiple)
     assert float(out.abs().max()) <= 1
@@ -46,7 +46,7 @@ def test_a_generator_keeps_the_size_and_the_range(norm: str, padding: str, up: s
 def test_the_least_size_works_and_a_smaller_one_does_not(downs: int, stem: int) -> None:
     config = GeneratorConfig(filters=2, blocks=1, downs=downs, stem=stem)
     net = build_generator(config, 3, 3)
-    multiple, least = sizes(config)
+    multiple, least = config.sizes
     assert least % multiple == 0
     net(torch.randn(1, 3, least, least))
     smaller = least - multiple

@@ -195,7 +195,9 @@ def describe_folder(folder: Path) -> str:
     """
     if is_generator(folder):
         net, spec = load_generator(folder)
-        facts = asdict(spec) | {"parameters": f"{sum(p.numel() for p in net.parameters()):,}"}
+        # Without a title, figures and the like there is nothing to say of them.
+        facts = {k: v for k, v in asdict(spec).items() if v or k == "images"}
+        facts |= {"parameters": f"{sum(p.numel() for p in net.parameters()):,}"}
         lines = [f"{folder}: a generator", *(f"  {k:14}{v}" for k, v in facts.items())]
         lines += _tested(folder)
         if (folder / README).is_file():
