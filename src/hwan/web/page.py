@@ -52,7 +52,9 @@ def page_files(
     if engine == "browser":
         sources |= {"worker.js": "worker.js", "ort/LICENSE.txt": "onnxruntime-web.LICENSE.txt"}
     files = {name: site.joinpath(source).read_bytes() for name, source in sources.items()}
-    files["compare.js"] = package.joinpath("report", "compare.js").read_bytes()  # the report's slider
+    files["compare.js"] = package.joinpath(
+        "report", "compare.js"
+    ).read_bytes()  # the report's slider
     photos, credit = package / "data" / "photos", ""
     if pictures is None:
         pictures = {f"{name}.jpg": photos.joinpath(f"{name}.jpg").read_bytes() for name in PHOTOS}

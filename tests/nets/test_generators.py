@@ -68,6 +68,31 @@ def test_the_least_size_works(name: str, padding: str, up: str) -> None:
         assert build_generator(config, 3, 3)(torch.randn(1, 3, least, least)).isfinite().all()
 
 
+@pytest.mark.parametrize("norm", ["instance", "batch", "none"])
+@pytest.mark.parametrize("padding", ["reflect", "replicate", "zero"])
+@pytest.mark.parametrize("up", ["transposed", "nearest"])
+def test_a_generator_keeps_the_size_and_the_range(norm: str, padding: str, up: str) -> None:
+    config = GeneratorConfig(filters=4, blocks=1, norm=norm, padding=padding, up=up)  # type: ignore[arg-type]
+    net = build_generator(config, 1, 3)
+    multiple, least = config.sizes
+    out = net(torch.randn(2, 1, least, least + multiple)).detach()
+    assert out.shape == (2, 3, least, least + multiple)
+    assert float(out.abs().max()) <= 1
+
+
+@pytest.mark.parametrize(("downs", "stem"), [(0, 3), (0, 7), (1, 7), (2, 5), (3, 7), (4, 9)])
+def test_the_least_size_works_and_a_smaller_one_does_not(downs: int, stem: int) -> None:
+    config = GeneratorConfig(filters=2, blocks=1, downs=downs, stem=stem)
+    net = build_generator(config, 3, 3)
+    multiple, least = config.sizes
+    assert least % multiple == 0
+    net(torch.randn(1, 3, least, least))
+    smaller = least - multiple
+    if smaller:
+        with pytest.raises((RuntimeError, ValueError)):
+            net(torch.randn(1, 3, smaller, smaller))
+
+
 def test_a_unet_of_one_image_trains_under_batch_norm_down_to_a_pixel() -> None:
     net = build_generator(generator(name="unet", downs=4, norm="batch"), 3, 3).train()
     assert net(torch.randn(1, 3, 16, 16)).shape == (1, 3, 16, 16)
