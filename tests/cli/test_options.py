@@ -60,8 +60,14 @@ def test_options_over_a_recipe(line: str, name: str, value: str) -> None:
 @pytest.mark.parametrize(
     ("line", "note"),
     [
-        ("cyclegan --method cut", "the values of cyclegan; its own are in cut or fastcut"),
-        ("cyclegan --method gan --loss.identity 0.5", "the values of cyclegan; its own are in gan"),
+        (
+            "cyclegan --method cut",
+            "cut keeps the values of cyclegan; recipe cut or fastcut has its own",
+        ),
+        (
+            "cyclegan --method gan --loss.identity 0.5",
+            "gan keeps the values of cyclegan; recipe gan has its own",
+        ),
         ("cut --method cut", ""),
         ("small", ""),
     ],

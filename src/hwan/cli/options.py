@@ -70,7 +70,7 @@ def parse_over(
     refuse_unread(given.config, default.config)
     if given.config.method != default.config.method:
         own = " or ".join(given.config.record.recipes or (given.config.method,))
-        text = f"note: method {given.config.method} with the values of {name}; its own are in {own}"
+        text = f"note: method {given.config.method} keeps the values of {name}; recipe {own} has its own"
         print(text, file=sys.stderr)
     from_file = not saved and name not in RECIPES
     for option, reader in unread(given.config, Config()).items() if from_file else ():
