@@ -32,7 +32,6 @@ from hwan.inference.batch import translate_files
 from hwan.inference.outputs import plan_outputs
 from hwan.inference.padding import pad_to
 from hwan.inference.translate import Translator, find_generator
-from hwan.nets import sizes
 from hwan.nets.folder import load_generator
 from hwan.runtime import describe
 
@@ -85,7 +84,7 @@ def eager(given: str) -> None:
         for source, target in pairs[: None if turn else 2]:  # the first turn warms up
             pixels = decode(Path(source), spec.format_in).pixels
             batch = torch.from_numpy(pixels)[None].to(device)
-            image = pad_to(to_tensor(batch), *sizes(spec.generator))
+            image = pad_to(to_tensor(batch), *spec.generator.sizes)
             made = to_pixels(
                 net(image)[:, :, : pixels.shape[0], : pixels.shape[1]], spec.format_out
             )

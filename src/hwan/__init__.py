@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from hwan.inference.translate import Translator, load
 
 
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module 'hwan' has no attribute {name!r}")

@@ -176,7 +176,7 @@ def translate(
     require(not (overwrite and resume), expected, "both", "give one of them")
     check_known(engine, Engine, "engine")
     check_known(precision, Precision, "precision")
-    require(batch >= 0, "--batch 0 or more", batch, "give 0 or more")
+    require(batch >= 0, "a --batch of 0 or more", batch, "give 0 or more")
     expected = "--engine torch with --smooth, which changes the network's norms"
     require(not smooth or engine == "torch", expected, engine, "leave one of the two out")
     suffix = "." + format.lower().lstrip(".") if format else ""
@@ -243,8 +243,8 @@ def export(
         ("--licence", licence != "", "folder"),
         ("--samples and --runtime", bool(samples) or runtime is not None, "web"),
     ):
-        expected = f"{options} only with --to {form}"
-        require(not given or to == form, expected, f"--to {to}", "leave them out")
+        expected, fix = f"--to {form} for {options}", "leave out what belongs to another form"
+        require(not given or to == form, expected, f"--to {to}", fix)
     folder = find_generator(run, direction or "")
     if to == "reference":
         written = interop.export_reference(folder, out)

@@ -28,6 +28,10 @@ class OutdatedFile(FutureWarning):
     """A file of an earlier version, which is read for one release more."""
 
 
+class IgnoredFile(UserWarning):
+    """A file has no effect, since it does not belong to the one beside it."""
+
+
 class Failure(RuntimeError):
     """Work that went wrong without the caller's mistake (exit code 1)."""
 

@@ -92,6 +92,7 @@ def test_the_package_has_its_doors() -> None:
     assert hwan.recipes is recipes
     assert callable(hwan.train)
     assert callable(hwan.load)
+    assert {*hwan.__all__, "__version__"} <= {*dir(hwan)}
     with pytest.raises(AttributeError, match="'evaluat'"):
         _ = hwan.evaluat
 
@@ -99,9 +100,13 @@ def test_the_package_has_its_doors() -> None:
 # (command line, what must be said); DATA is a good data set, RUN a folder with a config.json
 WRONG = [
     ("trian small", ["received: trian", "perhaps you meant 'train'"]),
-    ("--verbose", ["a command of hwan's", "known: data, demo"]),
-    ("train", ["train with a recipe", "received: nothing", "known: colourise"]),
-    ("train --resume RUN", ["train with a recipe", "run folder first"]),
+    ("--verbose", ["expected: a command of hwan received: --verbose", "known: data, demo"]),
+    (
+        "train",
+        ["run folder with --resume, after hwan train", "received: nothing", "known: colourise"],
+    ),
+    ("train --resume RUN", ["expected: a recipe or a config.json, or a run folder"]),
+    ("plan", ["expected: a recipe or a config.json after hwan plan"]),
     ("train smal --data DATA --out x", ["received: smal", "perhaps you meant 'small'"]),
     ("train none.json --data DATA --out x", ["a file at none.json", "no such file"]),
     ("train nowhere --resume", ["a file at nowhere/config.json", "no such file"]),
@@ -114,13 +119,13 @@ WRONG = [
         ["multiple of 4", "fix: give --data.size 64"],
     ),
     ("train RUN --data DATA --out x", ["received: ", "train --resume to go on"]),
-    ("train RUN --resume --out x", ["--resume with the run folder alone", "leave --out out"]),
+    ("train RUN --resume --out x", ["no --out with --resume", "leave --out out"]),
     ("train RUN --resume --loss.l1 7", ["loss.l1 7.0, which nothing would read"]),
     ("train small --generator.dwn blur", ["Perhaps you meant", "--generator.down "]),
     ("train small --speed.forms", ["expected: --speed.fast_kernels", "received: --speed.forms"]),
     ("train small --speed.no-forms", ["fix: give --speed.no-fast_kernels"]),
     ("plan small --generator.whitened=8", ["fix: give --generator.whitening_channels"]),
-    ("plan small --memory -1", ["--memory in gigabytes", "received: -1"]),
+    ("plan small --memory -1", ["gigabytes for --memory", "received: -1"]),
     ("train small --out x", ["no --data", "add --data FOLDER"]),
     ("train small --data DATA", ["no --out", "add --out"]),
     ("train small --data nowhere --out x", ["a folder for --data", "received: nowhere"]),
@@ -128,11 +133,11 @@ WRONG = [
     ("train small --data DATA --out RUN", ["a new folder for a new run", "remove the folder"]),
     ("train small --data DATA --out x --device gpu", ["a device that this machine has", "gpu"]),
     ("evaluate", ["expected: a run to test", "hwan evaluate RUN"]),
-    ("evaluate RUN --out x", ["--out with several runs", "received: one run"]),
+    ("evaluate RUN --out x", ["several runs for --out", "received: one run"]),
     ("evaluate RUN nowhere --data DATA", ["nowhere", "no such file"]),
     ("evaluate RUN --data DATA --features nowhere.pth", ["nowhere.pth: no such file", "weights"]),
     ("evaluate RUN --data DATA --lpips nowhere.pth", ["--lpips", "nowhere.pth"]),
-    ("evaluate RUN --data DATA --labels nowhere.txt", ["--labels auto or a text file"]),
+    ("evaluate RUN --data DATA --labels nowhere.txt", ["a text file of colours for --labels"]),
     ("evaluate nowhere", ["nowhere", "no such file"]),
     ("translate GENERATOR DATA", ["Missing", "--out"]),
     ("translate GENERATOR --out x", ["images or folders to translate", "received: none"]),
@@ -142,24 +147,28 @@ WRONG = [
     ("translate RUN DATA --out x", ["a run folder with a trained generator"]),
     ("export RUN --out x", ["a run folder with a trained generator"]),
     ("export GENERATOR --out x --to gguf", ["--to", "onnx"]),
-    ("export GENERATOR --out x --to torch --images", ["--images and --data only with --to onnx"]),
-    ("export GENERATOR --out x --licence other", ["--licence only with --to folder"]),
-    ("export GENERATOR --out x --samples DATA", ["--samples and --runtime only with --to web"]),
+    (
+        "export GENERATOR --out x --to torch --images",
+        ["--to onnx for --precision, --images and --data"],
+    ),
+    ("export GENERATOR --out x --licence other", ["--to folder for --licence"]),
+    ("export GENERATOR --out x --samples DATA", ["--to web for --samples and --runtime"]),
     ("translate GENERATOR DATA --out x --overwrite --resume", ["received: both"]),
     ("translate GENERATOR DATA --out x --engine onnx --tile 64", ["no tile", "received: 64"]),
     ("translate GENERATOR DATA --out x --engine onnx --smooth", ["--engine torch with --smooth"]),
-    ("translate GENERATOR DATA --out x --batch -1", ["--batch 0 or more", "received: -1"]),
-    ("data", ["check after hwan data", "received: nothing"]),
+    ("translate GENERATOR DATA --out x --batch -1", ["a --batch of 0 or more", "received: -1"]),
+    ("data", ["the word check after hwan data", "received: nothing"]),
     ("data chek DATA", ["received: chek", "hwan data check DIR"]),
     ("data check nowhere", ["received: nowhere", "check the path"]),
     ("data check", ["0 folders"]),
     ("data check RUN", ["trainA and trainB in", "or give two folders"]),
-    ("recipes all", ["hwan recipes, with nothing after it", "received: all"]),
+    ("recipes all", ["nothing after hwan recipes", "received: all"]),
     ("info nowhere", ["a file at nowhere/config.json", "no such file"]),
     ("info JUNK", ["names of options as keys in", "received: nothing"]),
     ("info JUNK/config.json", ["a readable file at"]),
+    ("plan small --data nowhere", ["a folder for --data", "received: nowhere"]),
     ("demo --task horses", ["--task", "webtoon"]),
-    ("demo --minutes 0.1", ["--minutes with time for more", "give"]),
+    ("demo --minutes 0.1", ["more --minutes than the 0.7 of data", "give 1.2"]),
 ]
 
 
@@ -241,6 +250,8 @@ def test_info_of_a_generator_and_of_a_run(
     weights = sum(p.numel() for p in build_generator(tiny.config().generator, 3, 3).parameters())
     for text in ("a generator", "direction ab", "images 120", f"parameters {weights:,}"):
         assert text in said.all
+    for nothing in ("title", "figures_at", "trained_against"):
+        assert nothing not in said.all
 
     run = tmp_path / "run"
     run.mkdir()

@@ -57,6 +57,30 @@ def test_options_over_a_recipe(line: str, name: str, value: str) -> None:
     assert str(found[name]) == value
 
 
+@pytest.mark.parametrize(
+    ("line", "note"),
+    [
+        (
+            "cyclegan --method cut",
+            "cut keeps the values of cyclegan; recipe cut or fastcut has its own",
+        ),
+        (
+            "cyclegan --method gan --loss.identity 0.5",
+            "gan keeps the values of cyclegan; recipe gan has its own",
+        ),
+        ("cut --method cut", ""),
+        ("small", ""),
+    ],
+)
+def test_a_method_over_the_recipe_of_another_is_noted(
+    line: str, note: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    parse_over("train", line.split(), Train)
+    said = capsys.readouterr().err
+    assert note in said
+    assert bool(said) == bool(note)
+
+
 def test_a_config_file_keeps_its_networks_at_another_size(tmp_path: Path) -> None:
     save(Config(), tmp_path / "mine.json")
     given = parse_over("plan", [str(tmp_path / "mine.json"), "--data.size=128"], Plan)

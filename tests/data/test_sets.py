@@ -55,5 +55,5 @@ def test_a_name_that_comes_twice_is_refused(suffixes: bool) -> None:
     twice = cache_of([(12, 12, 3)] * 2)
     names = ["x.png", "x.png" if suffixes else "x.jpg"]
     a = dataclasses.replace(twice, index=dataclasses.replace(twice.index, names=names))
-    with pytest.raises(UsageError, match="each name once in a domain"):
+    with pytest.raises(UsageError, match="images of different names"):
         pair(a, twice, Path("x"), suffixes)

@@ -218,9 +218,9 @@ def test_int8_without_images_is_refused(tmp_path: Path) -> None:
     few = tmp_path / "few"
     photos(few, 2)
     with pytest.raises(
-        UsageError, match="8 images or more to calibrate on\n  received: 2 readable"
-    ):
-        export_onnx(folder, tmp_path / "out", "int8", data=[few / "trainA"])
+        UsageError, match=r"8 images or more to calibrate on\n  received: 2 readable in .*trainB\n"
+    ):  # of the one domain that is counted
+        export_onnx(folder, tmp_path / "out", "int8", data=[few])
     with pytest.raises(UsageError, match="nowhere: not there"):
         export_onnx(folder, tmp_path / "out", "int8", data=[tmp_path / "nowhere"])
     assert not (tmp_path / "out").exists()

@@ -16,7 +16,7 @@ from hwan.config.networks import Activation, Norm, Padding, Upsampling
 from hwan.errors import UsageError
 from hwan.inference.tiles import FeatureMap, _check, strips
 from hwan.inference.translate import Translator
-from hwan.nets import GENERATORS, build_generator, sizes
+from hwan.nets import GENERATORS, build_generator
 from hwan.nets.blocks import Blur, ReflectionPad2d, SameConv2d, SameTransposed2d
 from hwan.nets.fast.convs import PaddedConv2d
 from hwan.nets.folder import GeneratorSpec
@@ -101,7 +101,7 @@ def test_in_single_precision_too(norm: Norm, monkeypatch: pytest.MonkeyPatch) ->
 )
 def test_any_strip_of_any_size(tile: int, height: int, width: int, name: str) -> None:
     net, config = network(name=name, downs=3)
-    multiple, _ = sizes(config)
+    multiple, _ = config.sizes
     net, x = net.double(), image(multiple * height, multiple * width).double()
     rows = FeatureMap(3, x.shape[2], x.shape[3], lambda first, end: x[:, :, first:end].clone())
     with pytest.MonkeyPatch.context() as patch:

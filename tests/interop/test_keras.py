@@ -90,7 +90,15 @@ def test_other_keras_files(tmp_path: Path) -> None:
         made.flush()
     refused(file, "a layer dense")
     with h5py.File(file, "a") as made:
-        del made["layers/dense"], made["layers/conv2d_3"]
+        del made["layers/dense"]
+        norm = made[
+            "layers/group_normalization/vars"
+        ]  # as GroupNormalization(scale=False) saves it
+        norm.move("1", "kept")
+        made.flush()
+    refused(file, "a layer without beta or gamma")
+    with h5py.File(file, "a") as made:
+        del made["layers/conv2d_3"]
     refused(file, "5 convolutions, 2 transposed ones")
     config = zipfile.ZipFile(tmp_path / "generator.keras").read("config.json").decode()
     weights = zipfile.ZipFile(tmp_path / "generator.keras").read("model.weights.h5")

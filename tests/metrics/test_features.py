@@ -175,7 +175,7 @@ def test_other_files_are_refused(inception: nn.Module, tmp_path: Path) -> None:
 
     torch.save({"x": Bomb()}, tmp_path / "pickled")
     for name in ("text", "empty", "pickled"):
-        with pytest.raises(UsageError, match="--features with a weight file"):
+        with pytest.raises(UsageError, match="for --features"):
             load_inception(tmp_path / name)
     assert not (tmp_path / "pwned").exists()  # nothing in a file is run
     with pytest.raises(UsageError, match="no such file"):
@@ -349,5 +349,5 @@ def test_a_palette_is_read_from_a_file(tmp_path: Path) -> None:
     file.write_text("1 2 3")
     with pytest.raises(UsageError, match="at least 2 classes"):
         read_palette(file)
-    with pytest.raises(UsageError, match="--labels auto or a text file"):
+    with pytest.raises(UsageError, match="for --labels"):
         read_palette(tmp_path / "nowhere")

@@ -51,6 +51,19 @@ def test_what_each_discriminator_returns() -> None:
     assert not torch.allclose(first, second)
 
 
+def test_the_patch_of_three_layers_is_70_pixels() -> None:
+    """The receptive field by its gradient: how wide a window moves one logit."""
+    net = build_discriminator(DiscriminatorConfig(filters=2, norm="none"), 1)
+    image = torch.zeros(1, 1, 128, 128, requires_grad=True)
+    for module in net.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.ones_(module.weight)
+    net(image)[0, 0, 7, 7].backward()
+    assert image.grad is not None
+    rows = image.grad[0, 0].abs().sum(1).nonzero()
+    assert int(rows.max() - rows.min()) + 1 == 70
+
+
 def test_a_pixel_judge_sees_one_pixel_and_an_image_judge_all() -> None:
     for name, seen in (("pixel", 1), ("image", 1024)):
         config = DiscriminatorConfig(name=name, filters=2, norm="none", init="kaiming", gain=1.0)  # type: ignore[arg-type]

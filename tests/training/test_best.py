@@ -182,9 +182,9 @@ def test_ranking_by_hand(tmp_path: Path) -> None:
 
 
 def test_wrong_choices_are_refused_before_training(tmp_path: Path, data: Path) -> None:
-    with pytest.raises(UsageError, match=r"train.best for data.val"):
+    with pytest.raises(UsageError, match=r"a figure for train.best"):
         config(best="", val=0.1)
-    with pytest.raises(UsageError, match=r"whose truth train.best"):
+    with pytest.raises(UsageError, match=r"in pairs for train.best"):
         config("ssim")
     with pytest.raises(UsageError, match=r"data.val of at least 0 and below 1"):
         config(val=1.0)

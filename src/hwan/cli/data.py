@@ -24,7 +24,7 @@ class Check:
 
 def data(args: list[str]) -> int:
     word, fix = " ".join(args[:1]), "hwan data check DIR"
-    require(word in ("check", *HELP), "check after hwan data", word or "nothing", fix)
+    require(word in ("check", *HELP), "the word check after hwan data", word or "nothing", fix)
     given = parse(Check, "data check", args if word in HELP else args[1:])
     from hwan.data.check import check, describe
     from hwan.data.folders import locate

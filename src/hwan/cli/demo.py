@@ -88,7 +88,7 @@ def _shortened(config: Config, minutes: float, device: str) -> Config:
     from hwan.training.plan import seconds_a_step
 
     seconds = minutes * 60 - OVERHEAD
-    expected = "--minutes with time for more than data, test and export"
+    expected = f"more --minutes than the {OVERHEAD / 60:.1f} of data, test and export"
     fix = f"give {OVERHEAD / 60 + 0.5:.1f} or more, or leave it out"
     require(seconds > 0, expected, f"{minutes:g}", fix)
     step = seconds_a_step(config, pick_device(device), limit=math.inf)

@@ -59,7 +59,8 @@ def evaluate(args: list[str]) -> int:
     options = dict(vars(parse(Evaluate, "evaluate", args)))
     runs, out = options.pop("runs"), options.pop("out")
     require(bool(runs), "a run to test", "none", "hwan evaluate RUN")
-    expected, fix = "--out with several runs", "leave it out: a test writes into RUN/evaluation"
+    expected = "several runs for --out, the folder of their comparison"
+    fix = "leave it out: a test writes into RUN/evaluation"
     require(out is None or len(runs) > 1, expected, "one run", fix)
     from hwan import api
 

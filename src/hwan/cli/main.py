@@ -21,7 +21,7 @@ from hwan.cli.study import study
 from hwan.cli.train import train
 from hwan.cli.translate import translate
 from hwan.config.applicability import UnreadOption
-from hwan.errors import Failure, OutdatedFile, Stopped, UsageError, nearest, require
+from hwan.errors import Failure, IgnoredFile, OutdatedFile, Stopped, UsageError, nearest, require
 
 Command = Callable[[list[str]], int]
 USAGE: tuple[tuple[Command, str, str], ...] = (
@@ -67,7 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         plainly, shown = warnings.showwarning, set[str]()
 
         def show(text: Warning | str, kind: type[Warning], *where: Any, **more: Any) -> None:
-            if not issubclass(kind, OutdatedFile):
+            if not issubclass(kind, OutdatedFile | IgnoredFile):
                 plainly(text, kind, *where, **more)
             elif str(text) not in shown:
                 shown.add(str(text))
@@ -79,7 +79,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(name: str, args: list[str]) -> int:
     try:
-        require(name in VERBS, "a command of hwan's", name, nearest(name, VERBS))
+        require(name in VERBS, "a command of hwan", name, nearest(name, VERBS))
         return VERBS[name](args)
     except Stopped as stop:
         print(stop)

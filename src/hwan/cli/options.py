@@ -68,6 +68,10 @@ def parse_over(
             default = make(recipe(name, plain.config.data.size))
     given = parse(type(default), verb, args, default=default)
     refuse_unread(given.config, default.config)
+    if given.config.method != default.config.method:
+        own = " or ".join(given.config.record.recipes or (given.config.method,))
+        text = f"note: method {given.config.method} keeps the values of {name}; recipe {own} has its own"
+        print(text, file=sys.stderr)
     from_file = not saved and name not in RECIPES
     for option, reader in unread(given.config, Config()).items() if from_file else ():
         print(f"warning: {option} in {name} needs {reader}: nothing reads it", file=sys.stderr)
@@ -76,7 +80,8 @@ def parse_over(
 
 def _named(verb: str, name: str, args: list[str]) -> Config:
     """The configuration of a recipe's name or of a config.json."""
-    expected = f"{verb} with a recipe, a config.json or (train with --resume) a run folder first"
+    folder = ", or a run folder with --resume," if verb == "train" else ""
+    expected = f"a recipe or a config.json{folder} after hwan {verb}"
     fix = nearest("", RECIPES) + f"; `hwan {verb} RECIPE --help` shows the options"
     named = name != "" and not name.startswith("-")
     require(named, expected, " ".join(args) or "nothing", fix)
@@ -85,7 +90,7 @@ def _named(verb: str, name: str, args: list[str]) -> Config:
     own = Path(name) / "config.json"
     fix = f"give {own} for its options, or train --resume to go on"
     known = name in RECIPES or not own.is_file()
-    require(known, "a recipe of hwan's, or a config.json", name, fix)
+    require(known, "the name of a recipe, or a config.json", name, fix)
     return recipe(name)
 
 

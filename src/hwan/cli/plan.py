@@ -24,7 +24,7 @@ class Plan(OverConfig):
 
 def plan(args: list[str]) -> int:
     given = parse_over("plan", args, Plan)
-    require(given.memory >= 0, "--memory in gigabytes, 0 or more", given.memory, "give 16, say")
+    require(given.memory >= 0, "gigabytes for --memory, 0 or more", given.memory, "give 16, say")
 
     from rich.console import Console
     from rich.table import Table
@@ -33,6 +33,7 @@ def plan(args: list[str]) -> int:
     from hwan.training import plan as planning
 
     device = pick_device(given.device)
+    images = planning.length(given.config, given.data)  # it refuses wrong data before the table
     room = given.memory * 1e9 or planning.memory_of(device)
     config = planning.settled(given.config, pick_precision(given.config.train.precision, device))
     found = planning.choices(
@@ -50,7 +51,6 @@ def plan(args: list[str]) -> int:
         return 1
     config = fitting.config
     seconds, size = planning.pace(config, device)
-    images = planning.length(config, given.data)
     batch = config.train.batch * config.train.accumulate
     scaled = "" if size == config.data.size else f", scaled from {size}x{size}"
     pace = f"{seconds:.3g} s a step of {batch} ({batch / seconds:.3g} images/s{scaled})"

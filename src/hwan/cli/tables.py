@@ -20,8 +20,7 @@ def print_summaries(summaries: Mapping[str, Summary]) -> None:
         for systems, kind in parts:
             texts = {k: {m: shown(m, v) for m, v in f.items()} for k, f in systems.items()}
             print_table(f"{WORDS[direction]}, {kind}", texts)
-        alone = {"cycle_l1": summary.cycle_l1, "diversity": summary.diversity}
-        last = ", ".join(f"{METRICS[k].title} {shown(k, v)}" for k, v in alone.items())
+        last = ", ".join(f"{METRICS[k].title} {shown(k, v)}" for k, v in summary.alone.items())
         print(f"{WORDS[direction]}: {summary.images} test images; {OURS}'s {last}\n")
     every = summaries.values()
     said = [text for s in every for text in s.words] + [t for s in every for t in s.left_out]

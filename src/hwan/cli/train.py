@@ -33,7 +33,8 @@ def train(args: list[str]) -> int:
     saved = load(folder / "config.json") if folder else None
     given = parse_over("train", args, lambda config: Train(config, out=folder), saved)
     alone = folder is None or given.out == folder
-    require(alone, "--resume with the run folder alone", f"--out {given.out}", "leave --out out")
+    expected = "no --out with --resume, which writes into the run folder"
+    require(alone, expected, f"--out {given.out}", "leave --out out")
     require(given.out is not None, "a run folder to write into", "no --out", "add --out runs/NAME")
     fix = "add --data FOLDER, or --data A B"
     require(bool(given.data) or resume, "images to train on", "no --data", fix)

@@ -67,22 +67,26 @@ def options(config: Config) -> dict[str, Any]:
     }
 
 
-def unread(config: Config, base: Config) -> dict[str, str]:
+def unread(config: Config, base: Config, off: bool = False) -> dict[str, str]:
     """The options in which ``config`` differs from ``base`` and which nothing in it reads, each with what
-    would read it. One that is turned off (0, False) changes nothing and is left out."""
+    would read it. One that is turned off (0, False) is among them only with ``off``: a recipe turns off
+    what its method does not have."""
     own, before = options(config), options(base)
     chosen = {"discriminator.name": set(config.discriminator.names)}
     padding: Rule = ("generator.padding", "generator.up", [*config.generator.family.padded_ups])
     return {
         name: f"{key} {' or '.join(readers)}"
         for name, key, readers in (padding, *RULES)
-        if own[name] not in (before[name], 0) and not chosen.get(key, {own[key]}) & {*readers}
+        if own[name] != before[name]
+        and (off or own[name] != 0)
+        and not chosen.get(key, {own[key]}) & {*readers}
     }
 
 
 def refuse_unread(config: Config, base: Config) -> None:
-    """Raise ``UsageError`` for the first option that was given over ``base`` and that nothing reads."""
-    for name, what in unread(config, base).items():
+    """Raise ``UsageError`` for the first option that was given over ``base`` and that nothing reads. To
+    turn off what is not there is a mistake too: it was meant to change something."""
+    for name, what in unread(config, base, off=True).items():
         received = f"{name} {options(config)[name]}, which nothing would read"
         raise UsageError(f"{what} for {name}", received, f"leave {name} out")
 

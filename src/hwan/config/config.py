@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, fields
 
 from hwan.config.data import DataConfig
 from hwan.config.discriminators import DiscriminatorConfig
-from hwan.config.generators import GeneratorConfig
+from hwan.config.generators import GeneratorConfig, families
 from hwan.config.methods import METHOD_RECORDS, LossConfig, MethodName, MethodRecord
 from hwan.config.speed import SpeedConfig
 from hwan.config.train import TrainConfig
@@ -43,16 +43,18 @@ class Config:
         _check_sizes(self)
         val, pairs, best = self.data.val, self.data.pairs, self.train.best
         fix = "give --train.best swd, or leave data.val out"
-        require(val == 0 or best != "", "train.best for data.val", f"data.val {val:g} alone", fix)
+        expected = "a figure for train.best, which the images of data.val are set aside for"
+        require(val == 0 or best != "", expected, f"data.val {val:g}, no train.best", fix)
         paired = best not in ("ssim", "psnr", "l1") or pairs != "none"
         fix = "give --train.best swd, or --data.pairs names"
-        require(paired, f"pairs, whose truth train.best {best} compares with", pairs, fix)
+        expected = f"images in pairs for train.best {best}, which compares with the truth"
+        require(paired, expected, f"data.pairs {pairs}", fix)
 
 
 def _check_method(config: Config) -> None:
     """The method can train with these data, losses and generators."""
     record, a, b = config.record, config.data.channels_a, config.data.channels_b
-    pairs, expected = config.data.pairs, f"data.pairs {', '.join(record.pairings)}"
+    pairs, expected = config.data.pairs, f"data.pairs {' or '.join(record.pairings)}"
     words = "names: trainA and trainB by file names; sides: A left, B right in one file; self: both"
     fix = f"give --data.pairs {record.pairings[0]}, say ({words})"
     require(pairs in record.pairings, f"{expected} for method {config.method}", pairs, fix)
@@ -73,7 +75,8 @@ def _check_method(config: Config) -> None:
         require(not needed or a == b, expected, f"A {a}, B {b}", fix)
     generator = config.generator
     expected = f"a generator built in sequence, whose features method {config.method} reads"
-    received, fix = f"generator.name {generator.name}", "give --generator.name resnet"
+    received = f"generator.name {generator.name}"
+    fix = f"give --generator.name {families(lambda family: family.features)}"
     require(not record.needs_features or generator.family.features, expected, received, fix)
 
 
@@ -86,8 +89,8 @@ def _check_networks(config: Config) -> None:
     fix = "give --discriminator.norm instance"
     require(not mixing, expected, config.discriminator.norm, fix)
     generator = config.generator
-    wanted = "generator.name resnet or plain, and a norm without running estimates"
-    expected = f"{wanted}, for speed.gradient_checkpointing"
+    wanted = f"generator.name {families(lambda family: family.gradient_checkpointing)}"
+    expected = f"{wanted}, and a norm without running estimates, for speed.gradient_checkpointing"
     received = f"generator.name {generator.name}, generator.norm {generator.norm}"
     fix = "leave it out, or give a smaller train.batch with train.accumulate"
     require(
@@ -102,13 +105,13 @@ def _check_sizes(config: Config) -> None:
     numbers = ((name, vars(generator)[name]) for name in generator.family.options)
     shape = ", ".join(f"{name} {value}" for name, value in numbers if isinstance(value, int))
     network = f"with this {generator.name} ({shape})"
-    expected = f"a multiple of {multiple} for data.size, of at least {least}, {network}"
+    expected = f"a data.size of at least {least}, a multiple of {multiple}, {network}"
     fix = f"give --data.size {max(8, least, round(size / multiple) * multiple)}"
     require(size % multiple == 0 and size >= least, expected, size, fix)
     least, layers = discriminator.least, discriminator.layers
     network = f"a discriminator {' + '.join(discriminator.names)} of {layers} layers"
     fix = f"give a larger size or --discriminator.layers {layers - 1}"
-    require(size >= least, f"data.size of at least {least} for {network}", size, fix)
+    require(size >= least, f"a data.size of at least {least} for {network}", size, fix)
     for section, net in (("generator", generator), ("discriminator", discriminator)):
         samples, channels = config.train.batch * net.normed_side(size) ** 2, net.whitening_channels
         enough = not net.norm_record.whitens or samples > channels

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Annotated, Literal, get_args
 
-from hwan.config.networks import Activation, NetworkConfig, Padding, Upsampling
+from hwan.config.networks import NORM_RECORDS, Activation, NetworkConfig, Padding, Upsampling
 from hwan.errors import Bound, Whole, check_options, require
 
 GeneratorName = Literal["resnet", "unet", "bottleneck", "plain"]
@@ -59,14 +59,16 @@ class GeneratorConfig(NetworkConfig):
         require(downs >= least, expected, downs, f"give {least}")
         require(self.stem % 2 == 1, "an odd generator.stem", self.stem, "give 3, 5 or 7")
         acts = not self.dropout or self.family.dropout_places(self) > 0
-        expected = "blocks in a resnet, or at least 6 downs in a U-Net, for generator.dropout"
+        expected = f"{self.family.dropout_needs} for generator.dropout"
         shape = f"generator.name {self.name}, blocks {self.blocks}, downs {downs}"
-        fix = "give more --generator.blocks or --generator.downs, or --generator.dropout 0"
+        fix = "give as many, or --generator.dropout 0"
         require(acts, expected, f"{shape}, dropout {self.dropout}", fix)
         drops, fix = not self.test_dropout or self.dropout > 0, "give --generator.dropout 0.5"
-        require(drops, "a dropout for generator.test_dropout", self.dropout, fix)
+        expected = "a generator.dropout above 0 for generator.test_dropout"
+        require(drops, expected, self.dropout, fix)
         mixes = not self.test_batch_statistics or self.norm_record.mixes_batch
-        expected = "norm batch or whitening for generator.test_batch_statistics"
+        norms = [name for name, norm in NORM_RECORDS.items() if norm.mixes_batch]
+        expected = f"a generator.norm {' or '.join(norms)} for generator.test_batch_statistics"
         require(mixes, expected, self.norm, "give --generator.no-test-batch-statistics")
 
     @property
@@ -111,6 +113,8 @@ class GeneratorFamily:
     least_downs: int = 0
     dropout_places: Callable[[GeneratorConfig], int] = lambda config: 0
     """How many layers ``dropout`` adds."""
+    dropout_needs: str = "a generator.name that has it"
+    """With what that is above 0, in words."""
     skips: bool = True
     """It has its family's skip connections."""
     gradient_checkpointing: bool = False
@@ -142,6 +146,7 @@ _RESNET = GeneratorFamily(
     normed_side=lambda config, size: size // 2**config.downs,
     options=("downs", "blocks", "stem", "padding", "strided_padding", "down", "up"),
     dropout_places=lambda config: config.blocks,
+    dropout_needs="generator.blocks of at least 1",
     gradient_checkpointing=True,
     features=True,
     fast_convolutions=True,
@@ -153,6 +158,7 @@ _UNET = GeneratorFamily(
     padded_ups=("nearest", "bilinear", "shuffle"),
     least_downs=2,
     dropout_places=lambda config: config.downs - 5,
+    dropout_needs="generator.downs of at least 6",
 )
 GENERATOR_FAMILIES: dict[GeneratorName, GeneratorFamily] = {
     "resnet": _RESNET,
@@ -160,3 +166,8 @@ GENERATOR_FAMILIES: dict[GeneratorName, GeneratorFamily] = {
     "bottleneck": replace(_UNET, skips=False),
     "plain": replace(_RESNET, skips=False),
 }
+
+
+def families(can: Callable[[GeneratorFamily], bool]) -> str:
+    """The names of the families that ``can``, for an error: "resnet or plain"."""
+    return " or ".join(name for name, family in GENERATOR_FAMILIES.items() if can(family))

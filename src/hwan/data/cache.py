@@ -107,7 +107,9 @@ def open_cache(source: ImageFolder, config: DataConfig, pixel_format: PixelForma
     index = Index(**read_json(place / "index.json"))
     if config.strict and index.broken:
         raise UsageError(
-            "only readable images", index.broken[0], "replace it, or leave --data.strict out"
+            "no broken image, with data.strict",
+            index.broken[0],
+            "replace it, or leave --data.strict out",
         )
     if not index.shapes:
         raise UsageError(

@@ -187,9 +187,8 @@ def _by_name(cache: Cache, suffixes: bool) -> dict[Path, int]:
     for i, name in enumerate(names):
         key = Path(name) if suffixes else Path(name).with_suffix("")
         first = numbers.setdefault(key, i)
-        require(
-            first == i, "each name once in a domain", f"{names[first]} and {name}", "rename one"
-        )
+        expected = f"images of different names in a domain{'' if suffixes else ', suffix aside'}"
+        require(first == i, expected, f"{names[first]} and {name}", "rename one")
     return numbers
 
 

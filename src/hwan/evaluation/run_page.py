@@ -3,12 +3,10 @@ curves, settings."""
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
 
 from hwan import __version__
 from hwan import config as configs
@@ -24,7 +22,7 @@ from hwan.evaluation.source import (
     known_options,
     read_source,
 )
-from hwan.evaluation.training_sections import Log, checks, curves, health
+from hwan.evaluation.training_sections import Log, checks, curves, health, read_log
 from hwan.evaluation.verdict import overall_verdict
 from hwan.files import read_json
 from hwan.imaging.pixels import decode
@@ -45,7 +43,7 @@ def write_run_report(
 ) -> Path:
     """Write ``run/report.html`` from the run folder (or the generator folder, which has no log and no
     samples) and, after a test, its rows and summaries."""
-    config, log = read_source(run), _log(run)
+    config, log = read_source(run), read_log(run)
     lone = isinstance(config, GeneratorSource)
     found = findings(health(log, summaries))
     alarms = [finding for finding in found if finding.light == "bad"]
@@ -73,13 +71,6 @@ def write_run_report(
     facts, alerts = _strip(config, log, summaries), tuple(map(str, alarms))
     name = run.resolve().name
     return write(Report(name, words, verdict, tuple(sections), facts, alerts), run / "report.html")
-
-
-def _log(run: Path) -> list[dict[str, Any]]:
-    """The rows of the training's log; a generator folder has none."""
-    path = run / "log.jsonl"
-    lines = path.read_text("utf-8").splitlines() if path.is_file() else []
-    return [json.loads(line) for line in lines]
 
 
 def _strip(config: EvaluationSource, log: Log, summaries: Mapping[str, Summary]) -> dict[str, str]:
@@ -195,7 +186,9 @@ def describe_folder(folder: Path) -> str:
     """
     if is_generator(folder):
         net, spec = load_generator(folder)
-        facts = asdict(spec) | {"parameters": f"{sum(p.numel() for p in net.parameters()):,}"}
+        # Without a title, figures and the like there is nothing to say of them.
+        facts = {k: v for k, v in asdict(spec).items() if v or k == "images"}
+        facts |= {"parameters": f"{sum(p.numel() for p in net.parameters()):,}"}
         lines = [f"{folder}: a generator", *(f"  {k:14}{v}" for k, v in facts.items())]
         lines += _tested(folder)
         if (folder / README).is_file():
@@ -203,7 +196,7 @@ def describe_folder(folder: Path) -> str:
         return "\n".join(lines)
     config = configs.load(folder / "config.json")
     lines = [f"{folder}: a run of {config.method}"]
-    if log := _log(folder):
+    if log := read_log(folder):
         lines.append(f"  {log[-1]['images']} of {log[-1]['total']} images seen")
     lines += [f"  {key:34}{value}" for key, value in known_options(config).items()]
     return "\n".join(lines + _tested(folder))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 from math import inf, isfinite, isinf
+from pathlib import Path
 from typing import Any
 
 from hwan.evaluation.results import Summary
@@ -22,6 +24,13 @@ NOTES = {
     "teaches nothing.",
 }
 """What to look for in the losses of an optimizer group."""
+
+
+def read_log(run: Path) -> list[dict[str, Any]]:
+    """The rows of the training's log; a generator folder has none."""
+    path = run / "log.jsonl"
+    lines = path.read_text("utf-8").splitlines() if path.is_file() else []
+    return [json.loads(line) for line in lines]
 
 
 def grouped_losses(losses: Mapping[str, Any]) -> dict[str, dict[str, float]]:

@@ -40,7 +40,7 @@ def crops(data: Sequence[Path], spec: GeneratorSpec) -> Float[Tensor, "n c s s"]
         with suppress(UsageError):  # `hwan data check` reports broken files
             pixels = decode(file, spec.format_in).pixels
             found.append(torch.from_numpy(fit_and_crop(pixels, config).copy()))
-    received = f"{len(found)} readable in {', '.join(map(str, data))}"
+    received = f"{len(found)} readable in {', '.join(map(str, folders))}"
     fix = "give the training's data set, or a folder of images of the kind it will see"
     require(len(found) >= 8, "8 images or more to calibrate on", received, fix)
     return to_tensor(torch.stack(found), spec.range_in)

@@ -21,7 +21,7 @@ def unreadable(name: str, error: Exception) -> UsageError:
     reason = "not an image, or cut short" if "cannot identify" in str(error) else error
     codec = "save it uncompressed or with Deflate, or pip install imagecodecs"
     fix = codec if "imagecodecs" in str(error) else "replace or remove it"
-    return UsageError(f"{name} to be a readable image", reason, fix)
+    return UsageError(f"a readable image at {name}", reason, fix)
 
 
 def with_channels(decoded: DecodedFile, pixel_format: PixelFormat, name: str) -> Noted:
@@ -44,7 +44,7 @@ def with_channels(decoded: DecodedFile, pixel_format: PixelFormat, name: str) ->
         fix = "set --data.channels_a or channels_b to what the files have"
         fix += "; arrays are (H, W, C)" if values.shape[0] == want else ""
         received = f"{have} x {values.dtype}, where the domain has {want} channels"
-        raise UsageError(f"{name} with the channels of its domain", received, fix)
+        raise UsageError(f"as many channels in {name} as its domain has", received, fix)
     return values, notes
 
 
@@ -75,7 +75,7 @@ def with_depth(values: np.ndarray, mode: str, pixel_format: PixelFormat, name: s
         return levels, [f"float in [0, 1] reduced to {pixel_format.depth} bit"]
     scale = "outside [0, 1]" if values.dtype.kind == "f" else "of unknown scale"
     raise UsageError(
-        f"{name} with a depth that fits its domain's {pixel_format.depth} bit",
+        f"a depth of {name} that fits its domain's {pixel_format.depth} bit",
         f"{values.dtype} pixels {scale}",
         "set --data.depth_a (or depth_b) float and --data.range_a to the range of the values",
     )
@@ -96,7 +96,7 @@ def _in_range(values: np.ndarray, value_range: ValueRange, name: str) -> Noted:
     near = max(low - least, greatest - high) <= high - low
     received = f"values {least:g} to {greatest:g}, where the range is {low:g} to {high:g}"
     fix = "set --data.range_a (or range_b) to what the values mean"
-    require(near, f"{name} with values in the range of its domain", received, fix)
+    require(near, f"values of {name} in the range of its domain", received, fix)
     if least < low or greatest > high:
         floats = floats.clip(low, high)
         notes.append(f"values outside {low:g} to {high:g} clipped")

@@ -52,6 +52,9 @@ def load_generator(
     fits = blocks >= 0 and not odd and len(norms) == len(convs) - 1 + len(ups)
     found = f"{len(convs)} convolutions, {len(ups)} transposed ones, {len(norms)} norms"
     _require(fits, path, found)
+    for part, tensors in ((norms, {"gamma", "beta"}), (convs + ups, {"kernel"})):
+        whole = all(tensors <= layer.keys() for layer in part)
+        _require(whole, path, f"a layer without {' or '.join(sorted(tensors))}")
     stem, head = convs[0]["kernel"].shape, convs[-1]["kernel"].shape
     config = GeneratorConfig(
         filters=stem[3],

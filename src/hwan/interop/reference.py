@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from hwan.config import DiscriminatorConfig, GeneratorConfig
 from hwan.config.networks import Norm
 from hwan.errors import UsageError, require
+from hwan.interop.architectures import ARCHITECTURES, PREFIXES
 from hwan.nets import build_discriminator, build_generator
 
 STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
@@ -57,7 +58,8 @@ def load_generator(
         raise UsageError("a generator's checkpoint", f"{path}: {found}", fix)
     if not evaluating:
         # A U-Net's dropout leaves no trace in tensors; pix2pix has it by default.
-        dropout = DROPOUT if config.name == "unet" and config.downs > 5 else config.dropout
+        hidden = ARCHITECTURES[config.name].hides_dropout
+        dropout = DROPOUT if hidden and config.family.dropout_places(config) > 0 else config.dropout
         config = replace(config, dropout=dropout, test_dropout=dropout > 0)
         config = replace(config, test_batch_statistics=config.norm == "batch")
         weights = {key: value for key, value in weights.items() if not key.endswith(STATISTICS)}
@@ -211,8 +213,7 @@ def reference_name(key: str, config: GeneratorConfig | DiscriminatorConfig) -> s
     U-Net's level is one Sequential there, of its halving, the level inside and its doubling."""
     level = re.fullmatch(r"levels((?:[.]inner)*)[.](down|up)[.](\d+)[.](.+)", key)
     if not level:
-        prefix = "net." if config.name == "pixel" else "model."
-        return prefix + key.replace(".body.", ".conv_block.")
+        return PREFIXES.get(config.name, "model.") + key.replace(".body.", ".conv_block.")
     depth, part, place, tensor = level[1].count("inner"), level[2], int(level[3]), level[4]
     assert isinstance(config, GeneratorConfig)
     if part == "up":

@@ -12,6 +12,7 @@ from hwan.config import GeneratorConfig
 from hwan.config.methods import record_of
 from hwan.errors import require
 from hwan.files import write_atomic
+from hwan.interop.architectures import ARCHITECTURES, NORMS
 from hwan.interop.reference import STATISTICS, reference_name
 from hwan.nets import folder
 
@@ -62,10 +63,11 @@ def _foreign(config: GeneratorConfig) -> list[str]:
     # How training began, and options of norms that are refused.
     free |= {"init", "gain", "last_init", "gamma_mean", "gamma_std", "groups", "whitening_channels"}
     standard, given = vars(GeneratorConfig()), vars(config)
+    known = ARCHITECTURES.get(config.name)
     fits = {name: name in free or given[name] == standard[name] for name in given} | {
-        "name": config.name in ("resnet", "unet"),
-        "norm": config.norm in ("instance", "batch", "none"),
-        "downs": config.downs == 2 if config.name == "resnet" else config.downs >= 5,
+        "name": known is not None,
+        "norm": config.norm in NORMS,
+        "downs": known is None or config.downs in known.downs,
     }
     return [f"generator.{name} {given[name]}" for name in given if not fits[name]]
 
@@ -77,12 +79,7 @@ def _refuse(source: Path, wrong: list[str]) -> None:
 
 def _options(config: GeneratorConfig, spec: folder.GeneratorSpec) -> str:
     """The reference's command-line options for this generator."""
-    if config.name == "unet":
-        own = f"(UnetGenerator with num_downs={config.downs})"
-        net = {7: "unet_128", 8: "unet_256"}.get(config.downs, own)
-    else:
-        own = f"(ResnetGenerator with n_blocks={config.blocks})"
-        net = {6: "resnet_6blocks", 9: "resnet_9blocks"}.get(config.blocks, own)
+    net = ARCHITECTURES[config.name].net(config)
     return (
         f"--netG {net} --ngf {config.filters} --norm {config.norm} --input_nc {spec.channels_in} "
         f"--output_nc {spec.channels_out}{'' if config.dropout else ' --no_dropout'}"

@@ -121,7 +121,7 @@ def load_inception(path: Path, resizing: Resizing = "clean", device: str = "cpu"
 
     Raises ``UsageError`` for a file that is neither, and for torchvision's Inception.
     """
-    fit = "--features with a weight file of FID's Inception or TorchScript, or auto, none, self"
+    fit = "auto, none, self or a weight file of FID's Inception or TorchScript for --features"
     require(path.is_file(), fit, f"{path}: no such file", where_to_put(INCEPTION))
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     published = digest.startswith("6726825d")  # the file that published figures were taken with

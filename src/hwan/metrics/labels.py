@@ -40,7 +40,7 @@ def read_palette(path: Path) -> Palette:
         lines = path.read_text("utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(
-            "--labels auto or a text file of colours",
+            "auto, none or a text file of colours for --labels",
             f"{path}: {error}",
             "one class a line: R G B NAME",
         ) from error
@@ -53,7 +53,7 @@ def read_palette(path: Path) -> Palette:
             colour = b""
         require(len(colour) == 3, "a class as R G B in 0..255 or #rrggbb", line, f"correct {path}")
         colours.append([*colour])
-    require(len(colours) > 1, "at least 2 classes", f"{len(colours)} in {path}", "add some")
+    require(len(colours) > 1, "at least 2 classes", f"{len(colours)} in {path}", "add others")
     return np.array(colours)
 
 
@@ -66,7 +66,9 @@ def flat_colours(maps: Iterable[Pixels]) -> tuple[Int[np.ndarray, "n 3"], Int[np
     counts = Counter[int]()
     for picture in maps:
         plain, kind = picture.dtype == np.uint8, f"{picture.dtype} {picture.shape}"
-        require(plain and picture.shape[2] == 3, "maps in 8-bit RGB", kind, "give --labels none")
+        require(
+            plain and picture.shape[2] == 3, "label maps in 8-bit RGB", kind, "give --labels none"
+        )
         if min(picture.shape[:2]) < 5:
             continue
         windows = sliding_window_view(picture.astype(np.int16), (5, 5), axis=(0, 1))

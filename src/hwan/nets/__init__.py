@@ -21,10 +21,5 @@ GENERATORS: dict[str, Callable[[GeneratorConfig, int, int], nn.Module]] = {
 
 
 def build_generator(config: GeneratorConfig, channels_in: int, channels_out: int) -> nn.Module:
-    """(B, channels_in, H, W) to (B, channels_out, H, W), both in [-1, 1]; see ``sizes``."""
+    """(B, channels_in, H, W) to (B, channels_out, H, W), both in [-1, 1]; ``config.sizes`` says H and W."""
     return GENERATORS[config.name](config, channels_in, channels_out)
-
-
-def sizes(config: GeneratorConfig) -> tuple[int, int]:
-    """(multiple, least): a generator takes sides that are a multiple of the one, from the other up."""
-    return config.sizes

@@ -2,7 +2,8 @@
 
 Format 2: the header of model.safetensors holds the spec, and a checksum over the spec and all tensors.
 config.json is a copy of the spec for people, and it may be edited. It names the checksum of the weights
-that it belongs to, so weights and spec always belong together: a copy beside other weights is ignored.
+that it belongs to, so weights and spec always belong together: a copy beside other weights is ignored
+(``IgnoredFile``).
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ import torch
 from torch import Tensor, nn
 
 from hwan.config import UNIT, Depth, GeneratorConfig, PixelFormat, ValueRange, from_dict, to_dict
-from hwan.errors import Count, OutdatedFile, UsageError, Whole, check_options, require
+from hwan.errors import Count, IgnoredFile, OutdatedFile, UsageError, Whole, check_options, require
 from hwan.files import read_json, write_atomic, write_json
 from hwan.nets import build_generator
 
@@ -71,10 +72,12 @@ class GeneratorSpec:
     """SHA-256 over the spec and the tensors, of a generator that was saved or loaded."""
 
     def __post_init__(self) -> None:
-        require(self.direction in ("ab", "ba"), "direction ab or ba", self.direction, "correct it")
+        known = self.direction in ("ab", "ba")
+        require(known, "ab or ba for direction", self.direction, "give one of them")
         check_options("generator folder", self)
         sides = isinstance(self.size, tuple) and len(self.size) == 2 and min(self.size) > 0
-        require(sides, "size as (height, width), of 1 up", self.size, "give (256, 256), say")
+        expected = "size (height, width), both above 0"
+        require(sides, expected, self.size, "give (256, 256), say")
         for name, letter in zip(("domain_in", "domain_out"), self.direction, strict=True):
             if not vars(self)[name]:
                 object.__setattr__(self, name, letter.upper())
@@ -148,7 +151,10 @@ def _read(folder: Path) -> tuple[GeneratorSpec, dict[str, Any], dict[str, Tensor
         require(name in (FORMAT, FORMAT_1), wanted, name or "no format", fix)
     if saved:
         # Another checksum: a kill came between the two files, or they were copied from two folders.
-        values = values if values.get("checksum") == saved.get("checksum") else saved
+        if values.get("checksum") != saved.get("checksum"):
+            note = f"{config} belongs to other weights (by its checksum): {weights} says what it is"
+            warnings.warn(note, IgnoredFile, stacklevel=4)
+            values = saved
     else:
         checksum = f"the checksum that {config} names in {weights}"
         require(values["format"] == FORMAT_1, checksum, "none", AGAIN)

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from hwan.config import GeneratorConfig
+from hwan.config.generators import families
 from hwan.errors import require
 from hwan.nets.blocks import (
     Blur,
@@ -112,7 +113,7 @@ def features(
     The network runs no further than the last of them. ``contrastive_layers`` has the numbers that
     CUT uses. Raises ``UsageError`` for a network that is no Sequential, and a number it has not.
     """
-    fix = "give generator.name resnet or plain"
+    fix = f"give generator.name {families(lambda family: family.features)}"
     require(isinstance(net, nn.Sequential), "a generator of type nn.Sequential", type(net), fix)
     chain, found = list(net.children()), []
     known = bool(layers) and all(0 <= i < len(chain) for i in layers)

@@ -30,30 +30,9 @@ addEventListener("DOMContentLoaded", () => {
   }
 
   for (const section of all(".compare")) {
-    const ranges = all("input[type=range]", section);
-    const set = (range, value) => {
-      range.value = value;
-      range.parentElement.style.setProperty("--at", range.value + "%");
-      range.setAttribute("aria-valuetext", `${range.value}% before, ${100 - range.value}% after`);
-    };
-    for (const range of ranges) {
-      const stage = range.parentElement;
-      const follow = (event) => {
-        const box = stage.getBoundingClientRect();
-        set(range, Math.round((100 * (event.clientX - box.left)) / box.width));
-      };
-      range.addEventListener("input", () => set(range, range.value));
-      stage.addEventListener("pointerdown", (event) => {
-        event.preventDefault();
-        stage.setPointerCapture(event.pointerId);
-        range.focus({preventScroll: true});
-        follow(event);
-      });
-      stage.addEventListener("pointermove", (event) => { if (event.buttons) follow(event); });
-      set(range, 50);
-    }
+    const sliders = all("input[type=range]", section).map((range) => compare(range.parentElement, range));
     for (const button of all("[data-at]", section)) {
-      button.addEventListener("click", () => ranges.forEach((range) => set(range, button.dataset.at)));
+      button.addEventListener("click", () => sliders.forEach((set) => set(button.dataset.at)));
     }
   }
 

@@ -199,7 +199,10 @@ async def _answer(request: Request, error: Exception) -> JSONResponse:
     if isinstance(error, ClientDisconnect):  # nobody reads it; /metrics counts it
         return _reply(Refused(499, "a client that waits for its answer", "it left", "ask again"))
     if isinstance(error, HTTPException):
-        expected, received = "a request of /openapi.json", f"{request.method} {request.url.path}"
+        expected, received = (
+            "a path and a method that /openapi.json lists",
+            f"{request.method} {request.url.path}",
+        )
         refusal = Refused(error.status_code, expected, received, "see /openapi.json")
         refusal.headers |= dict(error.headers or {})
         return _reply(refusal)

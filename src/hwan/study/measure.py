@@ -16,7 +16,7 @@ from hwan.config import Config
 from hwan.data.augment import fit_and_crop
 from hwan.data.folders import list_images, locate
 from hwan.evaluation.source import DirectionData, direction_data
-from hwan.evaluation.training_sections import grouped_losses
+from hwan.evaluation.training_sections import grouped_losses, read_log
 from hwan.imaging.pixels import RGB, Pixels, for_display, grid, to_pixels, to_tensor
 from hwan.methods.losses import logits_of
 from hwan.metrics import pairwise
@@ -191,11 +191,9 @@ def by_frequency(images: Tensor) -> tuple[tuple[float, float], ...]:
 
 def log_lines(run: Path) -> list[dict[str, Any]]:
     """The rows of a run's log, their losses by name alone."""
-    import json
-
-    rows = [json.loads(line) for line in (run / "log.jsonl").read_text("utf-8").splitlines()]
     return [
-        {**row, "losses": dict(ChainMap(*grouped_losses(row["losses"]).values()))} for row in rows
+        {**row, "losses": dict(ChainMap(*grouped_losses(row["losses"]).values()))}
+        for row in read_log(run)
     ]
 
 

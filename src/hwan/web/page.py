@@ -11,7 +11,7 @@ from typing import Any, Literal
 from hwan.config import PixelFormat
 from hwan.nets.folder import GeneratorSpec
 
-FILES = ("index.html", "style.css", "app.js", "compare.js", "pixels.js")
+FILES = ("index.html", "style.css", "app.js", "pixels.js")
 # Those of the embedded photographs that may be used without conditions.
 PHOTOS = ("chelsea", "coffee", "astronaut", "rocket")
 CREDIT = (
@@ -46,12 +46,16 @@ def page_files(
 ) -> dict[str, bytes]:
     """Name to contents. ``engine`` decides what engine.js is: ONNX Runtime in the browser, or the
     server's interface. ``pictures`` (name to file) are the samples; else hwan's own photographs."""
-    site = resources.files("hwan.web") / "site"
+    package = resources.files("hwan")
+    site = package / "web" / "site"
     sources = {name: name for name in FILES} | {"engine.js": f"{engine}.js"}
     if engine == "browser":
         sources |= {"worker.js": "worker.js", "ort/LICENSE.txt": "onnxruntime-web.LICENSE.txt"}
     files = {name: site.joinpath(source).read_bytes() for name, source in sources.items()}
-    photos, credit = resources.files("hwan") / "data" / "photos", ""
+    files["compare.js"] = package.joinpath(
+        "report", "compare.js"
+    ).read_bytes()  # the report's slider
+    photos, credit = package / "data" / "photos", ""
     if pictures is None:
         pictures = {f"{name}.jpg": photos.joinpath(f"{name}.jpg").read_bytes() for name in PHOTOS}
         credit = CREDIT

@@ -21,7 +21,7 @@ SHA256 = {
     WASM: "39f9f0894d478800487ed9f7dbe92618498db320cf55c8e3d89adff8dce658da",
 }
 
-BY_HAND = f"npm pack {PACKAGE}@{VERSION}, unpack it, and give --runtime that folder"
+BY_HAND = f"run `npm pack {PACKAGE}@{VERSION}`, unpack the file, and give that folder by --runtime"
 
 
 def runtime_files(folder: Path | None = None) -> dict[str, bytes]:
@@ -38,7 +38,8 @@ def runtime_files(folder: Path | None = None) -> dict[str, bytes]:
 def _checked(name: str, data: bytes, source: object) -> bytes:
     found = hashlib.sha256(data).hexdigest()
     received = f"another file in {source} (SHA-256 {found[:12]}...)"
-    require(found == SHA256[name], f"{name} of {PACKAGE} {VERSION}", received, BY_HAND)
+    expected = f"the file {name} of {PACKAGE} {VERSION}"
+    require(found == SHA256[name], expected, received, BY_HAND)
     return data
 
 
@@ -47,7 +48,7 @@ def _from_folder(folder: Path) -> dict[str, bytes]:
         if (place / WASM).is_file() and (place / SCRIPT).is_file():
             return {name: _checked(name, (place / name).read_bytes(), place) for name in SHA256}
     expected = f"an unpacked {PACKAGE} {VERSION}, or its dist folder, at --runtime"
-    fix = f"{BY_HAND}, or leave --runtime out where npm is"
+    fix = f"{BY_HAND}, or install npm and leave --runtime out"
     raise UsageError(expected, f"{folder}, without {WASM}", fix)
 
 
@@ -72,8 +73,10 @@ def _from_npm() -> dict[str, bytes]:
                 problem = (done.stderr.strip() or "npm failed") if done.returncode else ""
             except subprocess.TimeoutExpired:
                 problem = "npm took more than five minutes"
-        expected = f"{PACKAGE} {VERSION} from npm, once, for the web bundle"
-        fix = f"install npm and be online for the first export; or, where npm is, {BY_HAND}"
+        expected = f"npm and its registry, which have {PACKAGE} {VERSION} for the web bundle"
+        fix = (
+            f"install npm, or go online, for the first export; or on a machine with both {BY_HAND}"
+        )
         require(not problem, expected, problem.rpartition("\n")[2], fix)
         (archive,) = Path(place).glob("*.tgz")
         with tarfile.open(archive) as tar:

@@ -14,7 +14,7 @@ from hwan.config import Config, DataConfig, DiscriminatorConfig, GeneratorConfig
 from hwan.config.networks import Activation, Norm, Padding, Upsampling
 from hwan.data.loader import Batch
 from hwan.errors import UsageError
-from hwan.nets import build_generator, sizes
+from hwan.nets import build_generator
 from hwan.nets.blocks import Blur, SameConv2d, SameTransposed2d
 from hwan.nets.initial import initialise
 from hwan.nets.resnet import ResidualBlock, contrastive_layers, features
@@ -46,7 +46,7 @@ def test_every_part_runs_forward_and_backward(name: str, norm: str) -> None:
             strided_padding=("symmetric", "same")[i // 2 % 2],
         )
         net = build_generator(config, 1, 3)
-        multiple, least = sizes(config)
+        multiple, least = config.sizes
         height, width = max(8, least), max(8, least) + multiple
         out = net(torch.randn(2, 1, height, width))
         assert out.shape == (2, 3, height, width)
@@ -63,9 +63,34 @@ def test_the_least_size_works(name: str, padding: str, up: str) -> None:
     """One image, at one pixel in the deepest level of a U-Net, while training."""
     for downs in (2, 3):
         config = generator(name=name, padding=padding, up=up, downs=downs, norm="instance")
-        multiple, least = sizes(config)
+        multiple, least = config.sizes
         assert least % multiple == 0
         assert build_generator(config, 3, 3)(torch.randn(1, 3, least, least)).isfinite().all()
+
+
+@pytest.mark.parametrize("norm", ["instance", "batch", "none"])
+@pytest.mark.parametrize("padding", ["reflect", "replicate", "zero"])
+@pytest.mark.parametrize("up", ["transposed", "nearest"])
+def test_a_generator_keeps_the_size_and_the_range(norm: str, padding: str, up: str) -> None:
+    config = GeneratorConfig(filters=4, blocks=1, norm=norm, padding=padding, up=up)  # type: ignore[arg-type]
+    net = build_generator(config, 1, 3)
+    multiple, least = config.sizes
+    out = net(torch.randn(2, 1, least, least + multiple)).detach()
+    assert out.shape == (2, 3, least, least + multiple)
+    assert float(out.abs().max()) <= 1
+
+
+@pytest.mark.parametrize(("downs", "stem"), [(0, 3), (0, 7), (1, 7), (2, 5), (3, 7), (4, 9)])
+def test_the_least_size_works_and_a_smaller_one_does_not(downs: int, stem: int) -> None:
+    config = GeneratorConfig(filters=2, blocks=1, downs=downs, stem=stem)
+    net = build_generator(config, 3, 3)
+    multiple, least = config.sizes
+    assert least % multiple == 0
+    net(torch.randn(1, 3, least, least))
+    smaller = least - multiple
+    if smaller:
+        with pytest.raises((RuntimeError, ValueError)):
+            net(torch.randn(1, 3, smaller, smaller))
 
 
 def test_a_unet_of_one_image_trains_under_batch_norm_down_to_a_pixel() -> None:
@@ -192,9 +217,9 @@ def test_a_training_with_each_norm_goes_on_exactly(norm: Any, name: Any) -> None
     ("make", "message"),
     [
         (lambda: GeneratorConfig(name="unet", downs=1), "downs of at least 2 for unet"),
-        (lambda: GeneratorConfig(name="unet", downs=5, dropout=0.5), "at least 6 downs in a U-Net"),
-        (lambda: GeneratorConfig(test_dropout=True), "a dropout for generator.test_dropout"),
-        (lambda: GeneratorConfig(test_batch_statistics=True), "norm batch or whitening"),
+        (lambda: GeneratorConfig(name="unet", downs=5, dropout=0.5), "generator.downs of at least 6"),
+        (lambda: GeneratorConfig(test_dropout=True), "a generator.dropout above 0 for generator.test"),
+        (lambda: GeneratorConfig(test_batch_statistics=True), "norm batch or whitening for"),
         (lambda: GeneratorConfig(norm_eps=0), "norm_eps above 0"),
         (lambda: GeneratorConfig(groups=0), "groups of at least 1"),
         (lambda: DiscriminatorConfig(members=0), "members of at least 1"),
