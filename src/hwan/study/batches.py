@@ -13,7 +13,8 @@ from hwan.data.loader import batch
 from hwan.data.sets import open_set
 from hwan.methods.base import summed
 from hwan.study.claim import Cell
-from hwan.training.state import Training, forward
+from hwan.training.state import Training
+from hwan.training.steps.eager import forward
 
 
 def gradient_noise(cell: Cell, count: int) -> tuple[float, int]:

@@ -1,4 +1,4 @@
-"""What changes as training goes on: the learning rate, and the averaged generators."""
+"""The averaged generators."""
 
 from __future__ import annotations
 
@@ -7,14 +7,6 @@ from collections.abc import Mapping
 
 import torch
 from torch import nn
-
-
-def lr_factor(progress: float, decay: float) -> float:
-    """1 until ``decay``, then linearly to 0 at ``progress`` 1 (CycleGAN, section 4: 100 + 100 epochs).
-
-    The reference code steps once an epoch; here it falls with every step.
-    """
-    return 1.0 if progress < decay or decay >= 1 else max(0.0, (1 - progress) / (1 - decay))
 
 
 class Average:
