@@ -82,14 +82,11 @@ def _measure(
     out, left_out = data.format_out, []
     sizes = [min(p.shape[:2]) for _, p in readable_images(data.reals, out)] if data.reals else []
     if data.reals is None or min(len(sizes), len(names)) < 2:
-        return Distribution(
-            {},
-            {},
-            (
-                f"Figures of whole sets were left out ({data.direction}): they need 2 translations and 2 "
-                f"real test images of the target domain; there are {len(names)} and {len(sizes)}.",
-            ),
+        few = (
+            f"Figures of whole sets were left out ({data.direction}): they need 2 translations and 2 "
+            f"real test images of the target domain; there are {len(names)} and {len(sizes)}."
         )
+        return Distribution({}, {}, (few,))
     if features and out.channels not in (1, features.channels):
         left_out.append(
             f"Figures by {features.name} were left out ({data.direction}): it takes "

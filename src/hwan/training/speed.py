@@ -25,12 +25,9 @@ def apply_speed(method: nn.Module, config: Config, device: torch.device, precisi
     mixed = device.type == "cuda" and precision != "fp32"
     if speed.channels_last == "on" or (speed.channels_last == "auto" and mixed):
         method.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    resnets = [module for module in method.modules() if isinstance(module, Resnet)]
-    for resnet in resnets:
-        resnet.checkpointing = speed.gradient_checkpointing
-    possible = len(resnets) > 0 or not speed.gradient_checkpointing
-    expected = "a generator that can recompute its blocks for speed.gradient_checkpointing"
-    require(possible, expected, config.generator.name, "leave speed.gradient_checkpointing out")
+    for module in method.modules():
+        if isinstance(module, Resnet):
+            module.checkpointing = speed.gradient_checkpointing
     if device.type == "cpu":
         keep_freed_memory()
         fast = speed.fast_kernels and not speed.compile and speed.channels_last != "on"

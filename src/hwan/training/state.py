@@ -5,6 +5,7 @@ training/steps/eager.py says what a step does with it.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,7 +16,6 @@ from hwan.config import Config
 from hwan.methods import METHODS
 from hwan.methods.pool import Pool
 from hwan.runtime import pick_precision, seed_all
-from hwan.training.average import Average
 from hwan.training.speed import apply_speed, compile_networks
 
 
@@ -91,3 +91,27 @@ def adam(weights: list[nn.Parameter], config: Config, device: torch.device) -> t
     lr: Any = torch.tensor(train.lr, device=device) if speed.cuda_graph else train.lr
     betas, fused = (train.beta1, train.beta2), speed.fused_adam or None
     return torch.optim.Adam(weights, lr, betas, fused=fused, capturable=speed.cuda_graph)
+
+
+class Average:
+    """Exponential moving averages of networks, by half-life in images seen.
+
+    The half-life is at most a twentieth of the images seen so far, so that early weights are
+    forgotten (Karras et al. 2020, StyleGAN2, ramp-up of the reference code).
+    """
+
+    def __init__(self, networks: Mapping[str, nn.Module], half_life: float) -> None:
+        self.half_life = half_life
+        self.networks = {
+            name: copy.deepcopy(net).eval().requires_grad_(False) for name, net in networks.items()
+        }
+
+    @torch.no_grad()
+    def update(self, networks: Mapping[str, nn.Module], step: int, seen: int) -> None:
+        """Move towards ``networks`` after a step of ``step`` images, ``seen`` in all."""
+        keep = 0.5 ** (step / max(min(self.half_life, seen / 20), 1e-8))
+        for name, net in networks.items():
+            average = self.networks[name]
+            torch._foreach_lerp_(list(average.parameters()), list(net.parameters()), 1 - keep)
+            for kept, fresh in zip(average.buffers(), net.buffers(), strict=True):
+                kept.copy_(fresh)
