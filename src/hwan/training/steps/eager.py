@@ -29,7 +29,7 @@ def step(training: Training, micro: list[Batch], lr: float) -> GroupedLosses:
 
 def update(training: Training, micro: list[Batch]) -> GroupedLosses:
     """One step of Adam for every optimizer group, in the method's order, each down the gradient of the sum
-    of its own losses.
+    of its own losses: scalars, times their weights, that the group's objective computes from the images.
 
     ``micro`` is one batch, and its images are generated once, before the first group's step. Of several
     batches (``train.accumulate``) the losses are averaged. Returns the losses. (Adam's betas are
@@ -45,9 +45,7 @@ def update(training: Training, micro: list[Batch]) -> GroupedLosses:
         means: Losses = {}
         for images in one or one_after_another(training, micro, group, made):
             with autocast(training):
-                losses = group.losses(
-                    images
-                )  # the objective's: scalars by name, times their weights
+                losses = group.losses(images)
             objective = summed(losses) / len(micro)
             training.scaler.scale(objective).backward()  # type: ignore[no-untyped-call]
             for name, value in losses.items():
