@@ -29,9 +29,9 @@ def fewer_patches(monkeypatch: pytest.MonkeyPatch) -> None:
 def in_double(monkeypatch: pytest.MonkeyPatch) -> None:
     """Adam makes whole steps of gradients that are all rounding; in double those stay below its epsilon."""
     from hwan.imaging.pixels import to_tensor
-    from hwan.training import state
+    from hwan.training.steps import eager
 
-    monkeypatch.setattr(state, "to_tensor", lambda x, limits: to_tensor(x, limits).double())
+    monkeypatch.setattr(eager, "to_tensor", lambda x, limits: to_tensor(x, limits).double())
 
 
 @pytest.fixture(autouse=True)

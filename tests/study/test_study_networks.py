@@ -23,7 +23,8 @@ from hwan.study.claims import batch as batch_claim
 from hwan.study.depth import bare_stack, first_gradient, flat_share, signal
 from hwan.study.measure import by_frequency, chroma, phases, untrained
 from hwan.study.probe import in_memory, steps
-from hwan.training.state import Training, forward
+from hwan.training.state import Training
+from hwan.training.steps.eager import forward
 
 CONFIG = base(SMALL)
 TOY = dataclasses.replace(SMALL, images=10, train=6, test=3)

@@ -21,9 +21,9 @@ from hwan.data.loader import Batch
 from hwan.errors import UsageError
 from hwan.methods.pool import Pool
 from hwan.nets.fast import convs
-from hwan.training import state as states
 from hwan.training.loop import loop
 from hwan.training.state import Training
+from hwan.training.steps import eager
 from hwan.training.steps.cuda_graph import graph_step
 from hwan.training.steps.parallel_halves import has_parallel_halves
 from tiny import close, two_threads
@@ -152,7 +152,7 @@ def test_the_defaults_batch_the_calls_of_a_network(monkeypatch: pytest.MonkeyPat
         seen: list[int] = []
         for net in training.method.generators.values():
             net.register_forward_hook(lambda _net, images, _out: seen.append(len(images[0])))
-        states.forward(training, noise(1)[0])
+        eager.forward(training, noise(1)[0])
         assert len(seen) == calls
         assert sum(seen) == 6
 
@@ -188,7 +188,7 @@ def test_checkpointing_forgets_and_says_where_it_cannot() -> None:
         held.clear()
         training.method.generator_ab.checkpointing = checkpointing
         with torch.autograd.graph.saved_tensors_hooks(keep, lambda x: x):
-            states.forward(training, noise(1)[0])
+            eager.forward(training, noise(1)[0])
         kept[checkpointing] = sum(held)
     assert kept[True] < kept[False]
     base = config(SpeedConfig(gradient_checkpointing=True))
@@ -257,7 +257,7 @@ import dataclasses, json
 import test_speed as t
 from hwan.imaging.pixels import to_tensor
 from torch._dynamo.utils import counters
-t.states.to_tensor = lambda x, limits: to_tensor(x, limits).double()
+t.eager.to_tensor = lambda x, limits: to_tensor(x, limits).double()
 found = t.curve(t.config(dataclasses.replace(t.PLAIN, compile=True)))
 t.close(found, t.curve(t.config(t.PLAIN)))
 print(json.dumps(dict(counters["stats"])))

@@ -19,10 +19,9 @@ from hwan.config.speed import PLAIN
 from hwan.data.loader import Batch
 from hwan.errors import TrainingDiverged, UsageError
 from hwan.training import run as runs
-from hwan.training.loop import loop
+from hwan.training.loop import loop, lr_factor
 from hwan.training.recorder import Event, Interrupted, LogRow, Note
-from hwan.training.schedule import Average, lr_factor
-from hwan.training.state import Training
+from hwan.training.state import Average, Training
 from hwan.training.state_file import load_state, save_state
 from hwan.training.steps.eager import step
 

@@ -85,14 +85,11 @@ def _measure(
     out, left_out = data.format_out, []
     sizes = [min(p.shape[:2]) for _, p in readable_images(data.reals, out)] if data.reals else []
     if data.reals is None or min(len(sizes), len(names)) < 2:
-        return Distribution(
-            {},
-            {},
-            (
-                f"Figures of whole sets were left out ({data.direction}): they need 2 translations and 2 "
-                f"real test images of the target domain; there are {len(names)} and {len(sizes)}.",
-            ),
+        few = (
+            f"Figures of whole sets were left out ({data.direction}): they need 2 translations and 2 "
+            f"real test images of the target domain; there are {len(names)} and {len(sizes)}."
         )
+        return Distribution({}, {}, (few,))
     fitting = [net for net in networks if out.channels in (1, net.channels)]
     left_out += [
         f"Figures by {net.name} were left out ({data.direction}): it takes {net.channels} channels, and "

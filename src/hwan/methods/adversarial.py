@@ -55,7 +55,9 @@ class AdversarialLoss(nn.Module):
     def discriminator_loss(self, real: Tensor4, fake: Tensor4, domain: str) -> Losses:
         """The discriminator's losses, weighted: ``d_<domain>``, and ``gp_``, ``r1_`` where they are on.
 
-        The discriminator sees a mix of ``fake`` and the pool's images. No gradient reaches the images.
+        The discriminator sees a mix of ``fake`` and the pool's images: once ``train.pool`` are kept, an
+        image of ``fake`` is with probability 1/2 exchanged for one of them, drawn at random. No gradient
+        reaches the images.
         Penalties are taken on what the discriminator sees: with DiffAugment, on augmented images.
         """
         real = self._augmented(real.detach())
@@ -77,6 +79,7 @@ class AdversarialLoss(nn.Module):
         return tuple(x[: len(real)] for x in logits), tuple(x[len(real) :] for x in logits)
 
     def _augmented(self, images: Tensor4) -> Tensor4:
+        """``images`` as they are where ``loss.diffaugment`` is off, as it is by default."""
         return diffaugment(images, self.loss.diffaugment, self.pool.random)
 
 

@@ -3,8 +3,9 @@
     L(G, F, D_A, D_B) = L_GAN(G, D_B) + L_GAN(F, D_A) + lambda L_cyc(G, F)          (equation 3)
 
 plus the identity loss of section 5.2. The generators are updated first and the discriminators then,
-from the images made before the generators' update, as in the reference code. The losses themselves
-are in methods/adversarial.py (with the discriminators) and methods/losses.py.
+from the images made before the generators' update, as in the reference code. An optimizer group's loss
+is the sum of those of its two halves. The losses themselves are in methods/adversarial.py (with the
+discriminators) and methods/losses.py.
 """
 
 from __future__ import annotations
@@ -62,7 +63,7 @@ class CycleGAN(nn.Module):
         ``idt_*`` only where identity is on, ``paired_fake_*`` only in semi-paired training. Each domain
         takes two calls of a generator: to the other domain (fake, paired fake), and into its own
         (reconstruction, identity); with ``speed.batched`` off, or where a network does not treat
-        every image by itself, each image takes a call.
+        every image by itself, each image takes a call. ``translated``: {name: network(image)}.
         """
         real = {"a": real_a, "b": real_b}
         pairs = {"a": paired_real_a, "b": paired_real_b}

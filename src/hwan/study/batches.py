@@ -8,12 +8,12 @@ import torch
 from torch import Tensor
 
 from hwan.config import Config
-from hwan.data.folders import locate
 from hwan.data.loader import batch
-from hwan.data.sets import open_set
 from hwan.methods.base import summed
 from hwan.study.claim import Cell
-from hwan.training.state import Training, forward
+from hwan.study.probe import training_set
+from hwan.training.state import Training
+from hwan.training.steps.eager import forward
 
 
 def gradient_noise(cell: Cell, count: int) -> tuple[float, int]:
@@ -24,9 +24,7 @@ def gradient_noise(cell: Cell, count: int) -> tuple[float, int]:
     B_simple of McCandlish et al. 2018 (An empirical model of large-batch training), equation 2.9; from
     a batch of B images the gradient's error is √(scale / B) of its length.
     """
-    assert cell.data is not None
-    config = cell.config
-    images = open_set(locate(cell.data, config.data.pairs, config.data.swap), config)
+    config, images = cell.config, training_set(cell)
     training = Training(config, torch.device(cell.device))
     group = next(p for p in training.method.groups if p.name == "generators")
     weights = group.parameters

@@ -61,26 +61,23 @@ def outputs(cell: Cell, direction: str = "ab") -> Outputs:
 def held_out(cell: Cell, direction: str = "ab") -> Tensor:
     """What ``direction`` is tested on, (N, C, H, W)."""
     side, names = _side(cell, direction)
-    return stacked([_read(cell, side.test.read(file, side.format_in).pixels) for file in names])
+    return stacked([fit_and_crop(side.read(name), cell.config.data) for name in names])
 
 
 def held_out_truths(cell: Cell, direction: str = "ab") -> Tensor | None:
     """What they should become, where that is known of all of them."""
     side, names = _side(cell, direction)
-    truths = [side.truth_of(file.relative_to(side.test.folder)) for file in names]
-    known = [_read(cell, truth) for truth in truths if truth is not None]
+    truths = [side.truth_of(name) for name in names]
+    known = [fit_and_crop(truth, cell.config.data) for truth in truths if truth is not None]
     return stacked(known) if len(known) == len(names) else None
 
 
-def _side(cell: Cell, direction: str) -> tuple[DirectionData, tuple[Path, ...]]:
+def _side(cell: Cell, direction: str) -> tuple[DirectionData, list[Path]]:
     assert cell.data is not None
     layout = locate(cell.data, cell.config.data.pairs, cell.config.data.swap)
     side = next(s for s in direction_data(layout, cell.config) if s.direction == direction)
-    return side, list_images(side.test.folder)[: cell.scale.test]
-
-
-def _read(cell: Cell, pixels: Pixels) -> Pixels:
-    return fit_and_crop(pixels, cell.config.data)
+    files = list_images(side.test.folder)[: cell.scale.test]
+    return side, [file.relative_to(side.test.folder) for file in files]
 
 
 def trained(cell: Cell, direction: str = "ab") -> nn.Module:

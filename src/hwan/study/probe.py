@@ -32,6 +32,13 @@ def in_memory(images: TrainingSet, count: int, change: Change = list) -> Trainin
     return TrainingSet(held(images.a), held(images.b))
 
 
+def training_set(cell: Cell) -> TrainingSet:
+    """The cell's images."""
+    assert cell.data is not None
+    config = cell.config
+    return open_set(locate(cell.data, config.data.pairs, config.data.swap), config)
+
+
 def at_mark(status: Status, cell: Cell, marks: int) -> bool:
     """Whether this step reaches the next of ``marks`` moments that divide the training evenly."""
     total = cell.scale.images
@@ -43,9 +50,7 @@ def steps(cell: Cell, images: TrainingSet | None = None) -> Iterator[tuple[Train
     in place of the cell's if they are given.
 
     The caller must draw nothing random and leave the gradients alone (``loop`` clears its own)."""
-    config = cell.config
-    assert cell.data is not None
-    images = images or open_set(locate(cell.data, config.data.pairs, config.data.swap), config)
+    config, images = cell.config, images or training_set(cell)
     training = Training(config, torch.device(cell.device))
     batches = stream(images, config.data, config.train.seed, 0, config.train.batch)
     total = max(1, round(config.train.epochs * images.epoch))

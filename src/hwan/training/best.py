@@ -98,14 +98,10 @@ def _patches(images: Tensor) -> Patches:
 
 
 def _features() -> Features:
-    path = find(INCEPTION)
-    if path is None:
-        raise UsageError(
-            "Inception's weights for train.best fid and kid, which hwan does not download",
-            "none found",
-            f"{where_to_put(INCEPTION)}, or give --train.best swd",
-        )
-    return load_inception(path)
+    if path := find(INCEPTION):
+        return load_inception(path)
+    expected = "Inception's weights for train.best fid and kid, which hwan does not download"
+    raise UsageError(expected, "none found", f"{where_to_put(INCEPTION)}, or give --train.best swd")
 
 
 def ranked(folder: Path, figure: str, seen: int, figures: Mapping[str, float]) -> list[str]:

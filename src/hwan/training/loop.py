@@ -1,7 +1,7 @@
 """The training loop: one generator of status records. The caller logs, draws, saves and stops.
 
-``choose_step`` alone decides how a step is computed. Next: training/steps/eager.py, which defines what a
-step computes; parallel_halves.py and cuda_graph.py beside it compute the same in other ways.
+``choose_step`` alone decides how a step is computed. Next: training/steps/eager.py, which defines what it
+computes, whichever file is chosen.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from functools import partial
 
 from hwan.data.loader import Batch
 from hwan.methods.base import GroupedLosses
-from hwan.training.schedule import lr_factor
-from hwan.training.state import Step, Training
+from hwan.training.state import Training
 from hwan.training.steps import cuda_graph, eager, parallel_halves
+from hwan.training.steps.eager import Step
 
 
 @dataclass(frozen=True)
@@ -41,12 +41,26 @@ def loop(training: Training, batches: Iterator[Batch], total: int) -> Iterator[S
         images = config.batch * config.accumulate
         training.seen += images
         if training.average:
+            # Only what is saved and drawn; no step reads it.
             training.average.update(training.method.generators, images, training.seen)
         yield Status(training.seen, lr, losses)
 
 
+def lr_factor(progress: float, decay: float) -> float:
+    """1 until ``decay``, then linearly to 0 at ``progress`` 1 (CycleGAN, section 4: 100 + 100 epochs).
+
+    The reference code steps once an epoch; here it falls with every step.
+    """
+    return 1.0 if progress < decay or decay >= 1 else max(0.0, (1 - progress) / (1 - decay))
+
+
 def choose_step(training: Training) -> Step:
-    """How a step of ``training`` is computed: replayed on CUDA, in two threads, or operation by operation."""
+    """What computes a step of ``training``. All compute what ``eager.step`` defines, but for rounding.
+
+    On CUDA with ``speed.cuda_graph``: recorded once and replayed. On two CPU cores or more, where the
+    method's objectives have halves: the halves in two threads. Else: operation by operation.
+    (tests/training/test_speed.py compares them.)
+    """
     if training.config.speed.cuda_graph:
         return cuda_graph.graph_step(training)
     if parallel_halves.has_parallel_halves(training):

@@ -64,6 +64,7 @@ def train(
     yield from map(Note, notes)
     images, workers, pinned = to_device(images, config, on), config.speed.workers, on.type == "cuda"
     seed, batch = config.train.seed, config.train.batch
+    # Without end: every epoch in an order of its own, each image cropped and mirrored by its number.
     batches = stream(images, config.data, seed, training.seen, batch, workers, pinned)
     recorder.begin()
     with stop_signals() as stopped:

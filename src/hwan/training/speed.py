@@ -1,8 +1,6 @@
-"""Applies the switches of ``config.speed`` to a method and its optimizers."""
+"""Applies the switches of ``config.speed`` to a method: other ways to compute the same, but for rounding."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import torch
 from torch import nn
@@ -27,12 +25,9 @@ def apply_speed(method: nn.Module, config: Config, device: torch.device, precisi
     mixed = device.type == "cuda" and precision != "fp32"
     if speed.channels_last == "on" or (speed.channels_last == "auto" and mixed):
         method.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    resnets = [module for module in method.modules() if isinstance(module, Resnet)]
-    for resnet in resnets:
-        resnet.checkpointing = speed.gradient_checkpointing
-    possible = len(resnets) > 0 or not speed.gradient_checkpointing
-    expected = "a generator that can recompute its blocks for speed.gradient_checkpointing"
-    require(possible, expected, config.generator.name, "leave speed.gradient_checkpointing out")
+    for module in method.modules():
+        if isinstance(module, Resnet):
+            module.checkpointing = speed.gradient_checkpointing
     if device.type == "cpu":
         keep_freed_memory()
         fast = speed.fast_kernels and not speed.compile and speed.channels_last != "on"
@@ -46,15 +41,6 @@ def compile_networks(groups: tuple[OptimizerGroup, ...], config: Config) -> None
             for network in group.networks:
                 # (``Module.compile`` leaves out a module that torch's own code calls, as a Sequential does.)
                 network.forward = torch.compile(network.forward, dynamic=False)
-
-
-def adam(weights: list[nn.Parameter], config: Config, device: torch.device) -> torch.optim.Adam:
-    """Adam (Kingma and Ba 2015) over one optimizer group's weights."""
-    train, speed = config.train, config.speed
-    # A CUDA graph reads the learning rate and the count of steps from the device.
-    lr: Any = torch.tensor(train.lr, device=device) if speed.cuda_graph else train.lr
-    betas, fused = (train.beta1, train.beta2), speed.fused_adam or None
-    return torch.optim.Adam(weights, lr, betas, fused=fused, capturable=speed.cuda_graph)
 
 
 def _check(config: Config, device: torch.device, precision: str) -> None:

@@ -1,28 +1,22 @@
-"""Everything that changes while training, and what every kind of step does with it.
+"""Everything that changes while training: networks, optimizers, pools, averages. It is what a state saves.
 
-The steps are in training/steps; training/loop.py chooses one.
+training/steps/eager.py says what a step does with it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import copy
+from collections.abc import Mapping
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from hwan.config import Config
-from hwan.data.loader import Batch
-from hwan.imaging.pixels import to_tensor
 from hwan.methods import METHODS
-from hwan.methods.base import GroupedLosses, Images, OptimizerGroup
 from hwan.methods.pool import Pool
-from hwan.runtime import AUTOCAST, pick_precision, seed_all
-from hwan.training.schedule import Average
-from hwan.training.speed import adam, apply_speed, compile_networks
-
-Step = Callable[[list[Batch], float], GroupedLosses]
-"""One update of every group over some batches, at a learning rate; returns the losses, on the device."""
+from hwan.runtime import pick_precision, seed_all
+from hwan.training.speed import apply_speed, compile_networks
 
 
 class Training:
@@ -90,48 +84,34 @@ class Training:
         return all(bool(torch.isfinite(p).all()) for p in self.method.parameters())
 
 
-def set_lr(training: Training, lr: float) -> None:
-    """Give every optimizer the learning rate ``lr``, in place where a CUDA graph reads it."""
-    for optimizer in training.optimizers.values():
-        for group in optimizer.param_groups:
-            if isinstance(group["lr"], Tensor):
-                group["lr"].fill_(lr)
-            else:
-                group["lr"] = lr
+def adam(weights: list[nn.Parameter], config: Config, device: torch.device) -> torch.optim.Adam:
+    """Adam (Kingma and Ba 2015) over one optimizer group's weights, without weight decay."""
+    train, speed = config.train, config.speed
+    # A CUDA graph reads the learning rate and the count of steps from the device.
+    lr: Any = torch.tensor(train.lr, device=device) if speed.cuda_graph else train.lr
+    betas, fused = (train.beta1, train.beta2), speed.fused_adam or None
+    return torch.optim.Adam(weights, lr, betas, fused=fused, capturable=speed.cuda_graph)
 
 
-def forward(training: Training, batch: Batch) -> Images:
-    """The method's images of one batch."""
-    real = floats(training, batch)
-    with autocast(training):
-        images: Images = training.method(*real)
-    return images
+class Average:
+    """Exponential moving averages of networks, by half-life in images seen.
 
-
-def floats(training: Training, batch: Batch) -> list[Tensor]:
-    """A batch's images (B, C, H, W) in [-1, 1] on the device: real_a, real_b, then the paired ones."""
-    data, on = training.config.data, training.device
-    sides = ((batch.a, data.range_a), (batch.b, data.range_b))
-    real = [to_tensor(x.to(on, non_blocking=True), limits) for x, limits in sides]
-    return real + (floats(training, batch.paired) if batch.paired else [])
-
-
-def freeze(training: Training, trained: OptimizerGroup | None) -> None:
-    """Only the weights of ``trained`` require gradients; with None all weights do."""
-    for name, weights in training.weights.items():
-        for weight in weights:
-            weight.requires_grad_(trained is None or name == trained.name)
-
-
-def through_generators(training: Training, group: OptimizerGroup) -> bool:
-    """Whether the group's gradient runs back through the generators' forward pass."""
-    return not set(group.networks).isdisjoint(training.method.generators.values())
-
-
-def autocast(training: Training, cache: bool = True) -> torch.autocast:
-    """Mixed precision for forward passes and losses; weights stay fp32.
-
-    ``cache=False`` disables autocast's weight cache, which threads share.
+    The half-life is at most a twentieth of the images seen so far, so that early weights are
+    forgotten (Karras et al. 2020, StyleGAN2, ramp-up of the reference code).
     """
-    dtype = AUTOCAST.get(training.precision)
-    return torch.autocast(training.device.type, dtype, dtype is not None, cache)
+
+    def __init__(self, networks: Mapping[str, nn.Module], half_life: float) -> None:
+        self.half_life = half_life
+        self.networks = {
+            name: copy.deepcopy(net).eval().requires_grad_(False) for name, net in networks.items()
+        }
+
+    @torch.no_grad()
+    def update(self, networks: Mapping[str, nn.Module], step: int, seen: int) -> None:
+        """Move towards ``networks`` after a step of ``step`` images, ``seen`` in all."""
+        keep = 0.5 ** (step / max(min(self.half_life, seen / 20), 1e-8))
+        for name, net in networks.items():
+            average = self.networks[name]
+            torch._foreach_lerp_(list(average.parameters()), list(net.parameters()), 1 - keep)
+            for kept, fresh in zip(average.buffers(), net.buffers(), strict=True):
+                kept.copy_(fresh)

@@ -1,4 +1,4 @@
 """Three ways to compute one training step, with the same result; ``training.loop.choose_step`` chooses.
 
-They import training.state and methods; only training.loop, plan and estimate import them.
+They import training.state and methods; training.loop, plan, estimate and study.batches import them.
 """

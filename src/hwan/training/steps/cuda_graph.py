@@ -14,8 +14,8 @@ import torch
 
 from hwan.data.loader import Batch
 from hwan.methods.base import GroupedLosses
-from hwan.training.state import Step, Training, set_lr
-from hwan.training.steps.eager import update
+from hwan.training.state import Training
+from hwan.training.steps.eager import Step, set_lr, update
 
 EAGER_STEPS = 3  # before recording: cuDNN chooses, Adam and the pools make their state
 

@@ -1,15 +1,24 @@
-"""One training step, operation by operation: on any device, and the definition of what a step computes.
+"""One training step, operation by operation, on any device: the definition of what a step computes.
 
-Next: the method's forward pass and objectives, methods/cyclegan.py and its neighbours.
+``update`` is all of it; what it calls stands below it. Next: the method's forward pass and objectives,
+methods/cyclegan.py and its neighbours.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+
+import torch
 from torch import Tensor
 
 from hwan.data.loader import Batch
-from hwan.methods.base import GroupedLosses, Images, Method, summed
-from hwan.training.state import Training, autocast, forward, freeze, set_lr, through_generators
+from hwan.imaging.pixels import to_tensor
+from hwan.methods.base import GroupedLosses, Images, Losses, OptimizerGroup, summed
+from hwan.runtime import AUTOCAST
+from hwan.training.state import Training
+
+Step = Callable[[list[Batch], float], GroupedLosses]
+"""One update of every group over some batches, at a learning rate; returns the losses, on the device."""
 
 
 def step(training: Training, micro: list[Batch], lr: float) -> GroupedLosses:
@@ -19,25 +28,22 @@ def step(training: Training, micro: list[Batch], lr: float) -> GroupedLosses:
 
 
 def update(training: Training, micro: list[Batch]) -> GroupedLosses:
-    """One update of every group, in the method's order, over the batches of ``micro`` together.
+    """One step of Adam for every optimizer group, in the method's order, each down the gradient of the sum
+    of its own losses: scalars, times their weights, that the group's objective computes from the images.
 
-    A group whose gradient runs through the generators needs their forward pass alive. With several
-    batches that pass is run again for it, so that only one batch's graph is in memory at a time.
+    ``micro`` is one batch, and its images are generated once, before the first group's step. Of several
+    batches (``train.accumulate``) the losses are averaged. Returns the losses. (Adam's betas are
+    ``train.beta1`` and ``train.beta2``; training/state.py makes it.)
     """
-    method: Method = training.method
-    single = len(micro) == 1
-    made: list[Images | None] = [forward(training, micro[0])] if single else [None] * len(micro)
+    one = [forward(training, micro[0])] if len(micro) == 1 else []
+    made: list[Images] = []
     found: GroupedLosses = {}
-    for group in method.groups:
-        optimizer = training.optimizers[group.name]
+    for group in training.method.groups:
+        optimizer: torch.optim.Adam = training.optimizers[group.name]
         optimizer.zero_grad(set_to_none=True)
         freeze(training, group)
-        means: dict[str, Tensor | float] = {}
-        for i, batch in enumerate(micro):
-            images = made[i]
-            if images is None or (through_generators(training, group) and not single):
-                images = forward(training, batch)
-                made[i] = {name: image.detach() for name, image in images.items()}
+        means: Losses = {}
+        for images in one or one_after_another(training, micro, group, made):
             with autocast(training):
                 losses = group.losses(images)
             objective = summed(losses) / len(micro)
@@ -45,7 +51,69 @@ def update(training: Training, micro: list[Batch]) -> GroupedLosses:
             for name, value in losses.items():
                 means[name] = means.get(name, 0.0) + value.detach() / len(micro)
         training.scaler.step(optimizer)
-        found[group.name] = means  # type: ignore[assignment]  # there is a batch, so they are tensors
+        found[group.name] = means
     training.scaler.update()
     freeze(training, None)
     return found
+
+
+def set_lr(training: Training, lr: float) -> None:
+    """Give every optimizer the learning rate ``lr``, in place where a CUDA graph reads it."""
+    for optimizer in training.optimizers.values():
+        for group in optimizer.param_groups:
+            if isinstance(group["lr"], Tensor):
+                group["lr"].fill_(lr)
+            else:
+                group["lr"] = lr
+
+
+def forward(training: Training, batch: Batch) -> Images:
+    """The method's images of one batch."""
+    real = floats(training, batch)
+    with autocast(training):
+        images: Images = training.method(*real)
+    return images
+
+
+def floats(training: Training, batch: Batch) -> list[Tensor]:
+    """A batch's crops (B, H, W, C) as floats (B, C, H, W) on the device: real_a, real_b, then the paired
+    ones. ``to_tensor`` maps the range that they are stored in, of bytes 0 to 255, to -1 to 1."""
+    data, on = training.config.data, training.device
+    sides = ((batch.a, data.range_a), (batch.b, data.range_b))
+    real = [to_tensor(x.to(on, non_blocking=True), limits) for x, limits in sides]
+    return real + (floats(training, batch.paired) if batch.paired else [])
+
+
+def freeze(training: Training, trained: OptimizerGroup | None) -> None:
+    """Only the weights of ``trained`` require gradients; with None all weights do."""
+    for name, weights in training.weights.items():
+        for weight in weights:
+            weight.requires_grad_(trained is None or name == trained.name)
+
+
+def autocast(training: Training, cache: bool = True) -> torch.autocast:
+    """Forward passes and losses in the precision that training was set to; weights stay fp32.
+
+    ``cache=False`` disables autocast's weight cache, which threads share.
+    """
+    dtype = AUTOCAST.get(training.precision)
+    return torch.autocast(training.device.type, dtype, dtype is not None, cache)
+
+
+def one_after_another(
+    training: Training, micro: list[Batch], group: OptimizerGroup, made: list[Images]
+) -> Iterator[Images]:
+    """The images of several batches, with only one batch's graph in memory at a time: the forward pass is
+    run again for a group whose gradient runs through it. Others are given what is in ``made``."""
+    for i, batch in enumerate(micro):
+        if i < len(made) and not through_generators(training, group):
+            yield made[i]
+            continue
+        images = forward(training, batch)
+        made[i : i + 1] = [{name: image.detach() for name, image in images.items()}]
+        yield images
+
+
+def through_generators(training: Training, group: OptimizerGroup) -> bool:
+    """Whether the group's gradient runs back through the generators' forward pass."""
+    return not set(group.networks).isdisjoint(training.method.generators.values())

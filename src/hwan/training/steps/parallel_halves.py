@@ -18,7 +18,8 @@ from torch import Tensor
 from hwan.data.loader import Batch
 from hwan.errors import require
 from hwan.methods.base import GroupedLosses, Images, Losses, OptimizerGroup, summed
-from hwan.training.state import Step, Training, autocast, floats, freeze, set_lr, through_generators
+from hwan.training.state import Training
+from hwan.training.steps.eager import Step, autocast, floats, freeze, set_lr, through_generators
 
 InBothThreads = Callable[[Callable[[int], Any]], list[Any]]
 
