@@ -184,7 +184,7 @@ def test_no_files_import_each_other_in_a_circle() -> None:
 
 
 def test_methods_do_not_import_each_other() -> None:
-    methods = {f"hwan.methods.{name}" for name in ("cyclegan", "gan", "pix2pix", "cut")}
+    methods = {f"hwan.methods.{name}" for name in ("cyclegan", "gan", "pix2pix", "cut", "dcl")}
     for method in methods:
         assert not methods & set(imports(method, SOURCES))
 

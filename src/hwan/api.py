@@ -30,9 +30,11 @@ from hwan.inference.translate import find_generator, load
 from hwan.metrics.features import Resizing
 from hwan.runtime import pick_device
 from hwan.training import run as training
+from hwan.training.plan import fitted
 from hwan.training.progress import track, watch
 from hwan.training.recorder import Interrupted
 from hwan.training.samples import measure_test_health
+from hwan.training.start import adopted, read_start
 from hwan.training.tensorboard import record
 from hwan.web.bundle import export_web
 
@@ -58,6 +60,8 @@ def train(
     device: str = "auto",
     resume: bool = False,
     tensorboard: bool = False,
+    start: Paths = (),
+    minutes: float = 0.0,
     progress: bool = False,
 ) -> Path:
     """Train ``config`` on ``data`` (a folder with trainA and trainB, or the two folders) into ``out``.
@@ -65,14 +69,22 @@ def train(
     Returns the run folder, which then has ``report.html`` and the generators that ``hwan.load`` reads.
     Ctrl-C saves and raises ``Stopped``, a ``KeyboardInterrupt``; ``resume=True`` goes on exactly (on the
     data of before where ``data`` is empty). ``tensorboard`` also writes event files, into
-    ``out/tensorboard``. Raises what ``hwan.training.run.train`` raises.
+    ``out/tensorboard``. ``start``: begin with the networks of these runs, generator folders or checkpoints
+    (``hwan.training.start.read_start``), whose generator's options replace those of ``config``.
+    ``minutes``: train about this long instead of ``config.train.epochs``. Raises what
+    ``hwan.training.run.train`` raises.
     """
     out, images = Path(out), _paths(data)
     if not resume:
         warn_unread(config, "hwan.train")
     if resume and not images:
         images = data_folders(out)
-    events = training.train(config, images, out, device, resume)
+    first = read_start(_paths(start)) if start else None
+    expected, fix = "--from or --resume", "give --resume alone to go on with a run"
+    require(not (first and resume), expected, "both", fix)
+    config = adopted(config, first) if first else config
+    config = fitted(config, images, minutes * 60, device) if minutes else config
+    events = training.train(config, images, out, device, resume, first)
     events = record(events, out) if tensorboard else events
     stops = (event for event in events if isinstance(event, Interrupted))
     if stop := watch(events) if progress else next(stops, None):

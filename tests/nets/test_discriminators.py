@@ -8,7 +8,9 @@ from torch import Tensor, nn
 
 from hwan.config import DiscriminatorConfig
 from hwan.config.networks import Norm
+from hwan.errors import UsageError
 from hwan.nets import build_discriminator
+from hwan.nets.discriminators import FeatureDiscriminator
 from hwan.nets.initial import initialise
 
 
@@ -83,3 +85,58 @@ def test_keras_example_pads_so_that_nothing_shrinks() -> None:
     widths = [tuple(p.shape)[:2] for p in judge.parameters() if p.ndim == 4]
     assert widths == [(64, 3), (128, 64), (256, 128), (512, 256), (1, 512)]
     assert sum(p.ndim == 1 for p in judge.parameters()) == 2 + 3 * 2
+
+
+def features(**options: Any) -> DiscriminatorConfig:
+    return DiscriminatorConfig(name="features", feature_filters=4, **options)
+
+
+@pytest.mark.parametrize(
+    ("channels", "condition"), [(1, 0), (3, 0), (13, 0), (3, 1), (3, 3), (2, 4)]
+)
+def test_a_features_discriminator_takes_any_channels(channels: int, condition: int) -> None:
+    config = features(feature_strides=(4, 32))
+    net = build_discriminator(config, channels, condition)
+    initialise(net, config, torch.Generator().manual_seed(0))
+    image = torch.rand(2, condition + channels, 40, 64, requires_grad=True)
+    assert logits(net, image) == [(2, 1, 10, 16), (2, 1, 2, 2)]
+    sum(x.sum() for x in net(image)).backward()
+    assert image.grad is not None
+    assert bool((image.grad.abs().sum((0, 2, 3)) > 0).all())  # every channel is looked at
+
+
+def test_condition_and_image_are_looked_at_each_by_itself() -> None:
+    config = features(feature_strides=(8,))
+    net = build_discriminator(config, 3, 3)
+    assert isinstance(net, FeatureDiscriminator)
+    a, b = torch.rand(1, 3, 32, 32), torch.rand(1, 3, 32, 32)
+    seen = torch.cat([net.network(a, (8,))[0], net.network(b, (8,))[0]], 1)
+    net.eval()  # spectral norm moves while training
+    assert torch.allclose(net(torch.cat([a, b], 1))[0], net.heads[0](seen), atol=1e-5)
+
+
+def test_unlike_discriminators_side_by_side() -> None:
+    config = features(also=("patchgan", "pixel"), filters=2, layers=2)
+    net = build_discriminator(config, 3)
+    shapes = [
+        (1, 1, 16, 16),
+        (1, 1, 8, 8),
+        (1, 1, 4, 4),
+        (1, 1, 2, 2),
+        (1, 1, 14, 14),
+        (1, 1, 64, 64),
+    ]
+    assert logits(net, torch.zeros(1, 3, 64, 64)) == shapes
+    assert config.least == 32
+    assert not config.per_sample
+    twice = build_discriminator(features(feature_strides=(4,), members=2), 3)
+    assert len(logits(twice, torch.zeros(1, 3, 32, 32))) == 2
+    trained = {name for name, _ in twice.named_parameters()}
+    assert set(twice.state_dict()) >= trained
+    assert all(".heads." in name for name in twice.state_dict())  # nothing of the frozen network
+
+
+@pytest.mark.parametrize("strides", [(), (8, 4), (4, 4)])
+def test_strides_are_rising(strides: tuple[int, ...]) -> None:
+    with pytest.raises(UsageError, match="in rising order"):
+        features(feature_strides=strides)

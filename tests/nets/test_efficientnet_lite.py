@@ -82,8 +82,10 @@ def test_the_stem_equals_a_convolution_and_its_batch_norm() -> None:
     image = torch.rand(1, 3, 32, 32) * 2 - 1
     padded = torch.nn.functional.pad(image, [0, 1, 0, 1])
     conv = conv2d(padded, state["_conv_stem.weight"], stride=2)
-    names = ("running_mean", "running_var", "weight", "bias")
-    normed = batch_norm(conv, *(state[f"_bn0.{name}"] for name in names), eps=1e-3)
+    mean, var, weight, bias = (
+        state[f"_bn0.{name}"] for name in ("running_mean", "running_var", "weight", "bias")
+    )
+    normed = batch_norm(conv, mean, var, weight, bias, eps=1e-3)
     assert torch.allclose(load_efficientnet("lite0").stem(image), normed.clamp(0, 6), atol=1e-5)
 
 

@@ -30,7 +30,7 @@ from hwan.training.recorder import save_generators
 from hwan.training.state import Training
 
 SIZE = 16
-METHODS = ("cyclegan", "gan", "pix2pix", "cut")
+METHODS = ("cyclegan", "gan", "pix2pix", "cut", "dcl")
 GENERATORS = ("resnet", "unet", "bottleneck", "plain")
 NORMS = (
     "instance",
@@ -46,8 +46,8 @@ NORMS = (
 PADDINGS = ("reflect", "replicate", "zero", "circular")
 OBJECTIVES = ("lsgan", "nonsaturating", "minimax", "hinge", "wgan-gp")
 REFUSED: dict[str, Callable[[str, str, str, str], bool]] = {
-    "cut reads": lambda method, generator, norm, gan: (
-        method == "cut" and generator in ("unet", "bottleneck")
+    "whose features method": lambda method, generator, norm, gan: (
+        method in ("cut", "dcl") and generator in ("unet", "bottleneck")
     ),
     "for wgan-gp and r1": lambda method, generator, norm, gan: (
         gan == "wgan-gp" and norm in ("batch", "whitening")

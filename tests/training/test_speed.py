@@ -68,7 +68,7 @@ def curve(config: Config, fakes: bool = False, batch: int = 1) -> list[dict[str,
 
 
 @pytest.mark.usefixtures("in_double", "forms_everywhere")
-@pytest.mark.parametrize("method", ["cyclegan", "gan", "pix2pix", "cut"])
+@pytest.mark.parametrize("method", ["cyclegan", "gan", "pix2pix", "cut", "dcl"])
 @pytest.mark.parametrize(
     "switch",
     [
@@ -129,7 +129,7 @@ def single_curve(config: Config) -> list[dict[str, float]]:
 
 
 @pytest.mark.usefixtures("in_double", "forms_everywhere")
-@pytest.mark.parametrize("method", ["cyclegan", "gan", "pix2pix", "cut"])
+@pytest.mark.parametrize("method", ["cyclegan", "gan", "pix2pix", "cut", "dcl"])
 def test_all_defaults_together_keep_the_losses(method: str) -> None:
     """Two at a time can go wrong where each alone does not: fused Adam takes gradients as they lie."""
     with two_threads():

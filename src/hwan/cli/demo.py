@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from dataclasses import dataclass, replace
 from itertools import chain, count
@@ -11,7 +10,6 @@ from typing import Literal
 
 from hwan.cli.options import parse
 from hwan.cli.tables import print_summaries
-from hwan.config import Config
 from hwan.config.recipes import RECIPES
 from hwan.errors import UsageError, require
 
@@ -42,17 +40,21 @@ def demo(args: list[str]) -> int:
     from hwan.data.samples import TASKS, photos
     from hwan.imaging.pixels import save
     from hwan.inference.translate import load
+    from hwan.training.plan import fitted
 
     began = time.perf_counter()
     config = RECIPES[f"demo-{given.task}"]()
     config = replace(config, train=replace(config.train, seed=given.seed))
-    if given.minutes:
-        config = _shortened(config, given.minutes, given.device)
+    seconds = given.minutes * 60 - OVERHEAD
+    expected = f"more --minutes than the {OVERHEAD / 60:.1f} of data, test and export"
+    fix = f"give {OVERHEAD / 60 + 0.5:.1f} or more, or leave it out"
+    require(not given.minutes or seconds > 0, expected, f"{given.minutes:g}", fix)
     numbered = (given.out.with_name(f"{given.out.name}-{number}") for number in count(2))
     out = next(path for path in chain([given.out], numbered) if not path.exists())
     run, data = out / "run", out / "data"
     print(f"1/5  data: {given.task} into {data}", flush=True)
     TASKS[given.task](data, size=config.data.size, train=TRAIN, test=TEST, seed=given.seed)
+    config = fitted(config, (data,), seconds, given.device) if given.minutes else config
     print(f"2/5  training on {config.train.epochs * TRAIN:.0f} pairs into {run}", flush=True)
     api.train(config, data, run, given.device, progress=True)
     print("3/5  test on held-out images", flush=True)
@@ -80,17 +82,3 @@ what next
   your data   hwan data check DIR        (DIR holds trainA trainB testA testB)
               hwan train small --data DIR --out runs/first""")
     return 0
-
-
-def _shortened(config: Config, minutes: float, device: str) -> Config:
-    """``config`` with as many epochs as fit into ``minutes``, by a dozen steps timed on noise."""
-    from hwan.runtime import pick_device
-    from hwan.training.plan import seconds_a_step
-
-    seconds = minutes * 60 - OVERHEAD
-    expected = f"more --minutes than the {OVERHEAD / 60:.1f} of data, test and export"
-    fix = f"give {OVERHEAD / 60 + 0.5:.1f} or more, or leave it out"
-    require(seconds > 0, expected, f"{minutes:g}", fix)
-    step = seconds_a_step(config, pick_device(device), limit=math.inf)
-    epochs = seconds * config.train.batch / step / TRAIN
-    return replace(config, train=replace(config.train, epochs=epochs))

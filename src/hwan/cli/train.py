@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
+
+from tyro.conf import arg
 
 from hwan.cli.options import OverConfig, parse_over
 from hwan.config import load
@@ -21,6 +24,11 @@ class Train(OverConfig):
     """The run folder to make; with --resume it is the one given."""
     resume: bool = False
     """Go on with the run folder given instead of a recipe."""
+    start: Annotated[tuple[Path, ...], arg(name="from")] = ()
+    """Begin with the networks of a run, of a generator folder, or of checkpoints (.pth) that hwan import
+    reads; of two folders with one direction each."""
+    minutes: float = 0.0
+    """Train for about so many minutes instead of train.epochs (0)."""
     device: str = "auto"
     """auto, cpu, cuda, cuda:1 or mps."""
     tensorboard: bool = False
@@ -38,11 +46,16 @@ def train(args: list[str]) -> int:
     require(given.out is not None, "a run folder to write into", "no --out", "add --out runs/NAME")
     fix = "add --data FOLDER, or --data A B"
     require(bool(given.data) or resume, "images to train on", "no --data", fix)
+    own = [arg for arg in args if arg.startswith("--generator.")] if given.start else []
+    expected = "no --generator options beside --from, whose generator has its own"
+    require(not own, expected, " ".join(own), "leave them out")
     from hwan import api
 
     run = api.train(**vars(given), progress=True)
+    longer = 1.5 * load(run / "config.json").train.epochs
     print(
         f"{run}: trained\n  report     {run / 'report.html'}\n  test       hwan evaluate {run}\n"
-        f"  translate  hwan translate {run} IMAGES --out DIR"
+        f"  translate  hwan translate {run} IMAGES --out DIR\n"
+        f"  longer     hwan train {run} --resume --train.epochs {longer:g}"
     )
     return 0

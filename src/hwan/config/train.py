@@ -28,6 +28,9 @@ class TrainConfig:
     """Adam's decay of the squared gradient."""
     decay: Annotated[float, Bound(least=0, most=1)] = 0.5
     """Share of the training after which the learning rate falls linearly to 0 (1: never)."""
+    warmup: Whole = 0
+    """Images at the beginning in which the discriminators learn and the generators are held: for new
+    discriminators of generators that were trained before."""
     pool: Whole = 50
     """Generated images kept to show the discriminators again; 0 shows only fresh ones."""
     ema: Weight = 0.0

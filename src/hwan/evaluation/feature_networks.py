@@ -90,8 +90,8 @@ CLASSES = {
 def parse_class(text: str) -> tuple[str, int]:
     """The name and the number among ImageNet's 1000 classes that ``--recognise`` means: "zebra=340", or
     a name of ``CLASSES``. Raises ``UsageError`` for anything else."""
-    name, _, number = text.partition("=")
-    known = number or str(CLASSES.get(name, ""))
+    name, sign, number = text.partition("=")
+    known = number if sign else str(CLASSES.get(name, ""))
     expected = "a class of ImageNet as NAME=NUMBER, the number from 0 to 999, for --recognise"
     fix = f"give zebra=340, say; by name alone: {', '.join(sorted(CLASSES))}"
     require(bool(name) and known.isdecimal() and int(known) < 1000, expected, text, fix)

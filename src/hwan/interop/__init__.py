@@ -10,6 +10,8 @@ import zipfile
 from pathlib import Path
 from typing import Literal
 
+from torch import nn
+
 from hwan.errors import UsageError, require
 from hwan.inference.padding import padded_side
 from hwan.interop import keras, reference
@@ -17,7 +19,7 @@ from hwan.interop.reference import load_discriminator
 from hwan.interop.to_reference import export_reference
 from hwan.nets.folder import GeneratorSpec, save_generator
 
-__all__ = ["export_reference", "import_weights", "load_discriminator"]
+__all__ = ["export_reference", "import_weights", "load_discriminator", "read_weights"]
 
 SIZE = 256  # the reference and the Keras example train at this by default
 
@@ -41,6 +43,15 @@ def import_weights(
     """
     expected, received = "a folder without a generator at --out", f"{out}, which has one"
     require(not (out / "model.safetensors").exists(), expected, received, "give another --out")
+    net, spec = read_weights(source, direction, evaluating)
+    save_generator(out, net, spec)
+    return spec
+
+
+def read_weights(
+    source: Path, direction: Literal["auto", "ab", "ba"] = "auto", evaluating: bool = True
+) -> tuple[nn.Module, GeneratorSpec]:
+    """The generator in the file ``source``, on the CPU, and its spec; as ``import_weights``."""
     if direction == "auto":
         direction = "ba" if re.search(r"net_G_B|gen(erator)?_F", source.name) else "ab"
     if _is_keras(source):
@@ -48,9 +59,7 @@ def import_weights(
     else:
         net, config, cin, cout = reference.load_generator(source, evaluating)
     size = padded_side(SIZE, *config.sizes)
-    spec = GeneratorSpec(config, cin, cout, direction, (size, size), 0, method="imported")
-    save_generator(out, net, spec)
-    return spec
+    return net, GeneratorSpec(config, cin, cout, direction, (size, size), 0, method="imported")
 
 
 def _is_keras(path: Path) -> bool:

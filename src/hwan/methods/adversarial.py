@@ -1,5 +1,5 @@
 """The adversarial loss of one domain: its discriminator, pool, augmentation and penalties;
-and what the one-way methods share."""
+and what the one-way and the two-way methods share."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from hwan.config import Config
-from hwan.methods.base import Images, Losses, OptimizerGroup, new_generator
+from hwan.methods.base import Half, Images, Losses, OptimizerGroup, new_generator
 from hwan.methods.diffaugment import diffaugment
 from hwan.methods.losses import GAN_OBJECTIVES, DiscriminatorOutput, gradient_penalty, logits_of, r1
 from hwan.methods.pool import Pool
@@ -103,3 +103,39 @@ class OneWay(nn.Module):
     def discriminator_loss(self, images: Images) -> Losses:
         """The discriminator's objective."""
         return self.adversarial_b.discriminator_loss(images["real_b"], images["fake_b"], "b")
+
+
+OTHER = {"a": "b", "b": "a"}
+
+
+class TwoWay(nn.Module):
+    """``generator_ab`` (G: A -> B), ``generator_ba`` (F: B -> A), and an adversarial loss a domain:
+    cyclegan and dcl. A method adds its forward pass, the generators' objective, and ``groups``.
+
+    ``adversarial_b`` has the discriminator of domain B (D_Y of the CycleGAN paper). The reference code
+    calls that one "D_A", because it faces G_A.
+    """
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        self.loss, seed, data = config.loss, config.train.seed, config.data
+        self.batched = config.speed.batched and config.generator.per_sample
+        weights = torch.Generator().manual_seed(seed)
+        self.generator_ab = new_generator(config, "ab", weights)
+        self.generator_ba = new_generator(config, "ba", weights)
+        self.generators = {"generator_ab": self.generator_ab, "generator_ba": self.generator_ba}
+        self.adversarial_a = AdversarialLoss(config, data.channels_a, seed, weights)
+        self.adversarial_b = AdversarialLoss(config, data.channels_b, seed + 1, weights)
+        self.adversarial = {"a": self.adversarial_a, "b": self.adversarial_b}
+        networks = self.adversarial_a.discriminator, self.adversarial_b.discriminator
+        halves = self.discriminators_half("a"), self.discriminators_half("b")
+        self.discriminators = OptimizerGroup("discriminators", networks, halves)
+
+    def discriminators_half(self, domain: str) -> Half:
+        """The objective of the discriminator of ``domain``."""
+        real, fake, adversarial = f"real_{domain}", f"fake_{domain}", self.adversarial[domain]
+
+        def objective(images: Images) -> Losses:
+            return adversarial.discriminator_loss(images[real], images[fake], domain)
+
+        return Half((real, fake), objective)

@@ -12,43 +12,23 @@ from __future__ import annotations
 
 from functools import partial
 
-import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
 from hwan.config import Config
-from hwan.methods.adversarial import AdversarialLoss
-from hwan.methods.base import Half, Images, Losses, OptimizerGroup, new_generator, translated
+from hwan.methods.adversarial import OTHER, TwoWay
+from hwan.methods.base import Half, Images, Losses, OptimizerGroup, translated
 from hwan.methods.losses import l1
 
-OTHER = {"a": "b", "b": "a"}
 
-
-class CycleGAN(nn.Module):
-    """``generator_ab`` (G: A -> B), ``generator_ba`` (F: B -> A), and an adversarial loss a domain.
-
-    ``adversarial_b`` has the discriminator of domain B (D_Y of the paper). The reference code calls
-    that one "D_A", because it faces G_A.
-    """
+class CycleGAN(TwoWay):
+    """``generator_ab``, ``generator_ba``, and an adversarial loss a domain."""
 
     def __init__(self, config: Config) -> None:
-        super().__init__()
-        self.loss, seed = config.loss, config.train.seed
-        self.batched = config.speed.batched and config.generator.per_sample
-        weights = torch.Generator().manual_seed(seed)
-        self.generator_ab = new_generator(config, "ab", weights)
-        self.generator_ba = new_generator(config, "ba", weights)
-        self.generators = {"generator_ab": self.generator_ab, "generator_ba": self.generator_ba}
-        self.adversarial_a = AdversarialLoss(config, config.data.channels_a, seed, weights)
-        self.adversarial_b = AdversarialLoss(config, config.data.channels_b, seed + 1, weights)
-        self.adversarial = {"a": self.adversarial_a, "b": self.adversarial_b}
-        discriminators = self.adversarial_a.discriminator, self.adversarial_b.discriminator
-        generator_halves = self.generators_half("a"), self.generators_half("b")
-        discriminator_halves = self.discriminators_half("a"), self.discriminators_half("b")
-        self.groups = (
-            OptimizerGroup("generators", (self.generator_ab, self.generator_ba), generator_halves),
-            OptimizerGroup("discriminators", discriminators, discriminator_halves),
-        )
+        super().__init__(config)
+        halves = self.generators_half("a"), self.generators_half("b")
+        networks = self.generator_ab, self.generator_ba
+        self.groups = OptimizerGroup("generators", networks, halves), self.discriminators
 
     def forward(
         self,
@@ -108,12 +88,3 @@ class CycleGAN(nn.Module):
             error = l1(images[f"paired_fake_{other}"], images[f"paired_real_{other}"])
             losses[f"paired_{other}"] = loss.paired * error
         return losses
-
-    def discriminators_half(self, domain: str) -> Half:
-        """The objective of the discriminator of ``domain``."""
-        real, fake, adversarial = f"real_{domain}", f"fake_{domain}", self.adversarial[domain]
-
-        def objective(images: Images) -> Losses:
-            return adversarial.discriminator_loss(images[real], images[fake], domain)
-
-        return Half((real, fake), objective)

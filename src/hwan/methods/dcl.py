@@ -12,35 +12,24 @@ from __future__ import annotations
 
 from functools import partial
 
-import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
 from hwan.config import Config
-from hwan.methods.adversarial import AdversarialLoss
-from hwan.methods.base import Half, Images, Losses, OptimizerGroup, new_generator, translated
+from hwan.methods.adversarial import OTHER, TwoWay
+from hwan.methods.base import Half, Images, Losses, OptimizerGroup, translated
 from hwan.methods.contrast import Encoder, contrast, projections
 from hwan.methods.losses import l1
 from hwan.nets.resnet import contrastive_layers
 
-OTHER = {"a": "b", "b": "a"}
 
-
-class DCL(nn.Module):
-    """``generator_ab`` and ``generator_ba``, whose first halves also read patches of A and of B by
-    ``projections_a`` and ``projections_b``; and an adversarial loss a domain."""
+class DCL(TwoWay):
+    """Two generators, whose first halves also read patches of A and of B by ``projections_a`` and
+    ``projections_b``; and an adversarial loss a domain."""
 
     def __init__(self, config: Config) -> None:
-        super().__init__()
-        self.loss, seed, data = config.loss, config.train.seed, config.data
-        self.batched = config.speed.batched and config.generator.per_sample
-        weights = torch.Generator().manual_seed(seed)
-        self.generator_ab = new_generator(config, "ab", weights)
-        self.generator_ba = new_generator(config, "ba", weights)
-        self.generators = {"generator_ab": self.generator_ab, "generator_ba": self.generator_ba}
-        self.adversarial_a = AdversarialLoss(config, data.channels_a, seed, weights)
-        self.adversarial_b = AdversarialLoss(config, data.channels_b, seed + 1, weights)
-        self.adversarial = {"a": self.adversarial_a, "b": self.adversarial_b}
+        super().__init__(config)
+        seed, data = config.train.seed, config.data
         # Without the image itself, which CUT compares too.
         layers = contrastive_layers(config.generator)[1:]
         both = (self.generator_ab, data.channels_a), (self.generator_ba, data.channels_b)
@@ -52,14 +41,9 @@ class DCL(nn.Module):
             "a": Encoder(self.generator_ab, layers, self.projections_a),
             "b": Encoder(self.generator_ba, layers, self.projections_b),
         }
-        judges = self.adversarial_a.discriminator, self.adversarial_b.discriminator
-        discriminator_halves = self.discriminators_half("a"), self.discriminators_half("b")
-        learners = self.generator_ab, self.generator_ba, self.projections_a, self.projections_b
-        generator_halves = self.generators_half("a"), self.generators_half("b")
-        self.groups = (
-            OptimizerGroup("discriminators", judges, discriminator_halves),
-            OptimizerGroup("generators", learners, generator_halves),
-        )
+        networks = self.generator_ab, self.generator_ba, self.projections_a, self.projections_b
+        halves = self.generators_half("a"), self.generators_half("b")
+        self.groups = self.discriminators, OptimizerGroup("generators", networks, halves)
 
     def forward(
         self,
@@ -100,12 +84,3 @@ class DCL(nn.Module):
         if self.loss.identity:
             losses[f"identity_{domain}"] = self.loss.identity * l1(images[f"idt_{domain}"], real)
         return losses
-
-    def discriminators_half(self, domain: str) -> Half:
-        """The objective of the discriminator of ``domain``."""
-        real, fake, adversarial = f"real_{domain}", f"fake_{domain}", self.adversarial[domain]
-
-        def objective(images: Images) -> Losses:
-            return adversarial.discriminator_loss(images[real], images[fake], domain)
-
-        return Half((real, fake), objective)

@@ -122,7 +122,7 @@ class EfficientNetLite(nn.Module):
         self.stages, self.channels = nn.ModuleList(stages), tuple(channels)
         self.head = _folded(state, "_conv_head", "_bn1")
         for name in ("weight", "bias"):
-            self.register_buffer(f"fc_{name}", state[f"_fc.{name}"], persistent=False)
+            self.register_buffer(f"fc_{name}", state[f"_fc.{name}"].contiguous(), persistent=False)
 
     def forward(self, image: Float[Tensor, "b 3 h w"], strides: Sequence[int]) -> list[Tensor]:
         """Of images in [-1, 1], the features (B, C, ceil(H / s), ceil(W / s)) at each stride s, ascending."""

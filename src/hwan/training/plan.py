@@ -18,9 +18,10 @@ from hwan.config import Config, Precision
 from hwan.data.augment import fit
 from hwan.data.folders import list_images, locate
 from hwan.data.sets import could_lie_on, has_room
-from hwan.errors import UsageError
+from hwan.errors import UsageError, require
 from hwan.evaluation.images import readable_images
 from hwan.methods.base import summed
+from hwan.runtime import pick_device
 from hwan.training.estimate import StepCost, noise_batches, step_cost
 from hwan.training.loop import choose_step
 from hwan.training.state import Training
@@ -176,6 +177,17 @@ def seconds_a_step(config: Config, device: torch.device, limit: float) -> float:
         float(summed(losses["generators"]))  # until the device is done
         found.append(time.perf_counter() - before)
     return median_high(found[untimed:])
+
+
+def fitted(config: Config, data: Sequence[Path], seconds: float, device: str) -> Config:
+    """``config`` with as many epochs as fit into ``seconds``, by a dozen steps timed on noise."""
+    expected, fix = "--minutes above 0", "give 10, say, or leave it out for train.epochs"
+    require(seconds > 0, expected, f"{seconds / 60:g}", fix)
+    one = replace(config, train=replace(config.train, epochs=1.0))
+    step = seconds_a_step(config, pick_device(device), seconds / 10)
+    batch = config.train.batch * config.train.accumulate
+    epochs = seconds / step * batch / length(one, data)
+    return replace(config, train=replace(config.train, epochs=epochs))
 
 
 def settled(config: Config, precision: Precision) -> Config:

@@ -199,7 +199,8 @@ def save_generators(training: Training, out: Path, only: Collection[str] = ("ab"
     config, size = training.config, training.config.data.size
     formats = {"a": config.data.format_a, "b": config.data.format_b}
     modules = training.method.modules()
-    saw_by = tuple(sorted({m.name for m in modules if isinstance(m, EfficientNetLite)}))
+    sees_by = {module.name for module in modules if isinstance(module, EfficientNetLite)}
+    against = tuple(sorted(sees_by | {*training.trained_against}))
     for name, net in training.generators.items():
         if (direction := direction_of(name)) in only:
             pixels = {  # channels_in, depth_in, range_in, channels_out …
@@ -213,7 +214,7 @@ def save_generators(training: Training, out: Path, only: Collection[str] = ("ab"
                 size=(size, size),
                 images=training.seen,
                 method=config.method,
-                trained_against=saw_by,
+                trained_against=against,
                 **pixels,
             )
             save_generator(out / name, net, spec)

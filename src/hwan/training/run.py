@@ -26,17 +26,25 @@ from hwan.training.best import ValidationFigures
 from hwan.training.loop import loop
 from hwan.training.recorder import Event, Note, Recorder
 from hwan.training.samples import Samples
+from hwan.training.start import Start, begin_from
 from hwan.training.state import Training
 from hwan.training.state_file import load_state
 
 
 def train(
-    config: Config, data: Sequence[Path], out: Path, device: str = "auto", resume: bool = False
+    config: Config,
+    data: Sequence[Path],
+    out: Path,
+    device: str = "auto",
+    resume: bool = False,
+    start: Start | None = None,
 ) -> Iterator[Event]:
     """Train ``config`` on ``data`` (as ``locate`` takes it) into the run folder ``out``.
 
     Yields notes, log rows and, when stopped by Ctrl-C, ``Interrupted``. With ``resume`` it goes on
     from the folder's state, and on a CPU equals the uninterrupted training bit for bit.
+
+    ``start``: the networks that a new training begins with.
 
     Raises ``UsageError`` for bad input and a folder already in use, ``TrainingDiverged`` when a loss
     or weight is no longer finite (the last good state stays).
@@ -49,11 +57,16 @@ def train(
     validate = ValidationFigures(validation, config) if validation else None
     on = pick_device(device)
     training = Training(config, on)
+    begun = begin_from(training, start) if start and not resume else []
     total = max(1, round(config.train.epochs * images.epoch))
     counts = {"a": len(images.a), "b": len(images.b)}
     recorder = Recorder(training, out, total, counts, samples, validate)
     machine = f"{describe(on)}; {training.precision}"
-    notes = [f"{counts['a']} images in A, {counts['b']} in B; {machine}", *remarks(images, config)]
+    notes = [
+        f"{counts['a']} images in A, {counts['b']} in B; {machine}",
+        *begun,
+        *remarks(images, config),
+    ]
     if resume:
         state, note = load_state(out / "state", on)
         notes += [note] * bool(note) + recorder.resume(state)

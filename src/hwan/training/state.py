@@ -25,6 +25,7 @@ class Training:
     def __init__(self, config: Config, device: torch.device) -> None:
         seed_all(config.train.seed)  # dropout draws from torch's own generator
         self.config, self.device, self.seen = config, device, 0
+        self.trained_against: tuple[str, ...] = ()  # what the networks it started from were
         method: Any = METHODS[config.method](config)
         # (FakeTensorMode, which estimate.py uses, does not support a move within the CPU.)
         self.method = method if device.type == "cpu" else method.to(device)
@@ -50,6 +51,7 @@ class Training:
         cuda = self.device.type == "cuda"
         return {
             "seen": self.seen,
+            "trained_against": list(self.trained_against),
             "method": self.method.state_dict(),
             "optimizers": {name: one.state_dict() for name, one in self.optimizers.items()},
             "scaler": self.scaler.state_dict(),
@@ -60,6 +62,7 @@ class Training:
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         self.seen, size = state["seen"], self.config.data.size
+        self.trained_against = tuple(state.get("trained_against", ()))  # not in states of before
         self.method.load_state_dict(state["method"])
         for pool in self.pools:
             if pool.kept is not None and (saved := pool.kept.shape[-1]) != size:

@@ -58,13 +58,16 @@ def update(training: Training, micro: list[Batch]) -> GroupedLosses:
 
 
 def set_lr(training: Training, lr: float) -> None:
-    """Give every optimizer the learning rate ``lr``, in place where a CUDA graph reads it."""
-    for optimizer in training.optimizers.values():
+    """Give every optimizer the learning rate ``lr``, in place where a CUDA graph reads it; during
+    ``train.warmup`` all but the discriminators' get 0."""
+    warming = training.seen < training.config.train.warmup
+    for name, optimizer in training.optimizers.items():
+        rate = 0.0 if warming and name != "discriminators" else lr
         for group in optimizer.param_groups:
             if isinstance(group["lr"], Tensor):
-                group["lr"].fill_(lr)
+                group["lr"].fill_(rate)
             else:
-                group["lr"] = lr
+                group["lr"] = rate
 
 
 def forward(training: Training, batch: Batch) -> Images:
