@@ -61,6 +61,8 @@ OTHERS: list[dict[str, Any]] = [
     {"up": "shuffle", "down": "blur", "activation": "gelu"},
     {"strided_padding": "same", "stem": 7},
     {"name": "plain", "downs": 3, "blocks": 1},
+    {"input_skip": True, "up": "nearest"},
+    {"input_skip": True, "name": "plain", "norm": "batch", "padding": "circular"},
     {"name": "unet", "downs": 4, "norm": "group", "groups": 2},
     {"name": "unet", "downs": 5, "norm": "batch", "strided_padding": "same"},
     {"name": "unet", "downs": 3, "norm": "instance", "up": "nearest", "padding": "circular"},

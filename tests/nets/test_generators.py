@@ -17,7 +17,7 @@ from hwan.errors import UsageError
 from hwan.nets import build_generator
 from hwan.nets.blocks import Blur, SameConv2d, SameTransposed2d
 from hwan.nets.initial import initialise
-from hwan.nets.resnet import ResidualBlock, contrastive_layers, features
+from hwan.nets.resnet import ResidualBlock, Resnet, contrastive_layers, features
 from hwan.training.loop import loop
 from hwan.training.state import Training
 
@@ -300,3 +300,36 @@ def test_the_explicit_form_of_the_guide_is_the_same_network() -> None:
             out.square().mean().backward()
         pairs = zip(sequential.parameters(), explicit.parameters(), strict=True)
         assert all(p.grad is not None and p.grad.equal(q.grad) for p, q in pairs)
+
+
+def test_the_last_convolution_sees_the_input() -> None:
+    """With the layers' part of its weights at 0 the input comes back; and the layers learn as without."""
+    config = generator(name="resnet", stem=3, input_skip=True, filters=4, blocks=1)
+    net = build_generator(config, 3, 3)
+    last = net[-2]
+    assert isinstance(last, nn.Conv2d)
+    assert last.in_channels == 3 + 4
+    with torch.no_grad():
+        last.weight.zero_()
+        for channel in range(3):
+            last.weight[channel, channel, 1, 1] = 1
+        assert last.bias is not None
+        last.bias.zero_()
+    image = torch.rand(1, 3, 16, 16) * 2 - 1
+    assert torch.allclose(net(image), image.tanh(), atol=1e-6)
+    plain = build_generator(generator(name="resnet", stem=3, filters=4, blocks=1), 3, 3)
+    within = {k.removeprefix("0."): v for k, v in net.state_dict().items() if k.startswith("0.")}
+    own = {k: v for k, v in plain.state_dict().items() if k in within}
+    assert {k: v.shape for k, v in own.items()} == {k: v.shape for k, v in within.items()}
+    plain.load_state_dict({**plain.state_dict(), **within})
+    layers = contrastive_layers(config)
+    for one, other in zip(
+        features(net, image, layers), features(plain, image, layers), strict=True
+    ):
+        assert torch.equal(one, other)
+    inner = net[0]
+    assert isinstance(inner, Resnet)
+    inner.checkpointing = True
+    again = net(image.requires_grad_())
+    again.sum().backward()
+    assert torch.allclose(again, image.tanh(), atol=1e-6)

@@ -37,6 +37,10 @@ class GeneratorConfig(NetworkConfig):
     up: Upsampling = "transposed"
     """transposed: the papers' fractionally-strided convolution; nearest, bilinear: resize, then
     convolve, which makes no checkerboard; shuffle: four times the channels become twice the size."""
+    input_skip: bool = False
+    """A resnet's last convolution also sees the input image, so that what stays need not be drawn anew:
+    backgrounds are kept from the first images on, and little is left of the dots that a generator draws
+    that way."""
     activation: Activation = "relu"
     """After each norm. relu is the papers' (with leaky in a U-Net's halvings); any other is used
     everywhere but at the output."""
@@ -144,7 +148,7 @@ def _unet_sizes(config: GeneratorConfig) -> tuple[int, int]:
 _RESNET = GeneratorFamily(
     sizes=_resnet_sizes,
     normed_side=lambda config, size: size // 2**config.downs,
-    options=("downs", "blocks", "stem", "padding", "strided_padding", "down", "up"),
+    options=("downs", "blocks", "stem", "padding", "strided_padding", "down", "up", "input_skip"),
     dropout_places=lambda config: config.blocks,
     dropout_needs="generator.blocks of at least 1",
     gradient_checkpointing=True,

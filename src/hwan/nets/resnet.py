@@ -73,15 +73,22 @@ class Resnet(nn.Sequential):
         return image
 
 
-def resnet(config: GeneratorConfig, channels_in: int, channels_out: int) -> Resnet:
+class BesideInput(Resnet):
+    """A chain of layers whose output is stacked after its input: (B, ci, H, W) to (B, ci + c, H, W)."""
+
+    def forward(self, image: Float[Tensor, "b ci h w"]) -> Float[Tensor, "b co h w"]:
+        return torch.cat([image, super().forward(image)], 1)
+
+
+def resnet(config: GeneratorConfig, channels_in: int, channels_out: int) -> nn.Sequential:
     """stem -> ``downs`` halvings -> ``blocks`` residual blocks -> ``downs`` doublings -> tanh.
 
     (B, channels_in, H, W) in [-1, 1] to (B, channels_out, H, W) in (-1, 1); H and W are multiples
     of 2**downs. Equal to the reference code's ResnetGenerator, layer by layer; with down "blur", its
-    layers up to the last block are those of CUT's code.
+    layers up to the last block are those of CUT's code. ``input_skip`` is hwan's own.
     """
     bias, width = needs_bias(config.norm), config.filters
-    layers = [
+    layers: list[nn.Module] = [
         *padded_conv(config, channels_in, width, config.stem, bias),
         *norm_and_activation(config, width),
     ]
@@ -100,9 +107,11 @@ def resnet(config: GeneratorConfig, channels_in: int, channels_out: int) -> Resn
         layers += doubling(config, width, width // 2, 3, bias)
         width //= 2
         layers += norm_and_activation(config, width)
+    if config.input_skip:
+        layers, width = [BesideInput(*layers)], channels_in + width
     # The last convolution has a bias in the paper's code and in Keras' example alike.
     layers += [*padded_conv(config, width, channels_out, config.stem), nn.Tanh()]
-    return Resnet(*layers)
+    return nn.Sequential(*layers) if config.input_skip else Resnet(*layers)
 
 
 def features(
@@ -115,7 +124,8 @@ def features(
     """
     fix = f"give generator.name {families(lambda family: family.features)}"
     require(isinstance(net, nn.Sequential), "a generator of type nn.Sequential", type(net), fix)
-    chain, found = list(net.children()), []
+    first = next(iter(net.children()))
+    chain, found = list((first if isinstance(first, BesideInput) else net).children()), []
     known = bool(layers) and all(0 <= i < len(chain) for i in layers)
     wanted = f"numbers of layers from 0 to {len(chain) - 1}"
     require(known, wanted, list(layers), "correct the numbers")

@@ -17,7 +17,7 @@ from torch.nn.utils.parametrize import type_before_parametrizations
 from hwan.nets import blocks
 from hwan.nets.fast.convs import PaddedConv2d
 from hwan.nets.norms import InstanceNorm2d
-from hwan.nets.resnet import ResidualBlock, Resnet
+from hwan.nets.resnet import BesideInput, ResidualBlock, Resnet
 from hwan.nets.unet import Level, UNet
 from hwan.nets.whitening import Whitening2d
 
@@ -111,6 +111,7 @@ STRIPS: dict[type[nn.Module], Callable[[Any], Strips]] = {
     nn.GroupNorm: lambda layer: OwnStatistics(),
     Whitening2d: lambda layer: Local() if layer.running and not layer.training else None,
     ResidualBlock: lambda block: Chain((block.body,), "add" if block.skip else ""),
+    BesideInput: lambda chain: Chain(tuple(chain), "stack"),
     Level: lambda level: Chain((level.down, level.inner, level.up), "stack" if level.skip else ""),
     UNet: lambda net: Chain((net.levels, nn.Tanh())),
 }
