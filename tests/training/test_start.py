@@ -14,7 +14,7 @@ from commands import say
 from hwan import api
 from hwan.errors import UsageError
 from hwan.interop import export_reference
-from hwan.methods import METHODS
+from hwan.methods.cyclegan import CycleGAN
 from hwan.nets.folder import load_generator, read_spec, save_generator
 from hwan.training.start import WARMUP, adopted, begin_from, read_start
 from hwan.training.state import Training
@@ -89,7 +89,7 @@ def test_discriminators_of_other_options_are_new_and_warmed_up(
     moved = torch.load(_payload(again), weights_only=True)["method"][
         "adversarial_a.discriminator.0.weight"
     ]
-    fresh = METHODS["cyclegan"](config).adversarial_a.discriminator[0].weight
+    fresh = CycleGAN(config).adversarial_a.discriminator.state_dict()["0.weight"]
     assert not torch.equal(moved, fresh)
 
 
@@ -180,7 +180,7 @@ def test_what_is_no_start_is_refused(run: Path, data: Path, tmp_path: Path) -> N
         api.train(config, data, tmp_path / "grey", "cpu", start=run)
     assert "give --data.channels_a and --data.channels_b as 3 and 3" in str(error.value)
     other = dataclasses.replace(tiny.config().generator, filters=3)
-    made = METHODS["cyclegan"](dataclasses.replace(tiny.config(), generator=other)).generator_ba
+    made = CycleGAN(dataclasses.replace(tiny.config(), generator=other)).generator_ba
     spec = dataclasses.replace(read_spec(run / "generator_ba"), generator=other)
     save_generator(tmp_path / "unlike", made, spec)
     with pytest.raises(UsageError, match="generators of the same options"):
@@ -197,7 +197,7 @@ def test_on_the_command_line(
     refused = say(capsys, *line.split(), "--generator.filters", "2")
     assert refused.code == 2
     assert "no --generator options beside --from" in refused.err
-    told = say(capsys, *line.split(), *"--discriminator.filters 4 --discriminator.layers 2".split())
+    told = say(capsys, *line.split(), "--discriminator.filters", "4", "--discriminator.layers", "2")
     assert told.code == 0
     assert f"starting from {run}" in told.err
     assert f"hwan train {out} --resume --train.epochs" in told.out
