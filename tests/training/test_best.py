@@ -25,7 +25,7 @@ from hwan.nets import build_generator
 from hwan.nets.folder import GeneratorSpec, load_generator, save_generator
 from hwan.training import recorder
 from hwan.training.best import ValidationFigures, ranked
-from hwan.training.recorder import LogRow
+from hwan.training.recorder import LogRow, Note
 from hwan.training.run import train
 from hwan.training.state import Training
 from runs import NET, fill, make_run
@@ -218,3 +218,26 @@ def test_the_test_reports_both(tmp_path: Path) -> None:
     assert "does not beat" in text
     assert "hwan, best checkpoint's SSIM" in text
     assert (run / "evaluation" / "best" / "ab" / "0000.png").is_file()
+
+
+def test_a_training_ends_after_ticks_without_a_better_figure(
+    tmp_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second of four measurements is the best in one direction, so two more may follow."""
+    figures = iter([{"swd_ab": 3.0, "swd_ba": 1.0}, {"swd_ab": 2.0, "swd_ba": 2.0},
+                    {"swd_ab": 4.0, "swd_ba": 3.0}, {"swd_ab": 5.0, "swd_ba": 4.0}])  # fmt: skip
+    monkeypatch.setattr(ValidationFigures, "__call__", lambda self, training: next(figures))
+    base = config()
+    patient = dataclasses.replace(
+        base,
+        train=dataclasses.replace(base.train, epochs=2 * base.train.epochs, ticks=8, patience=2),
+    )
+    events = list(train(patient, [data], tmp_path / "run", "cpu"))
+    rows = [event for event in events if isinstance(event, LogRow) and event.tick]
+    assert len(rows) == 4
+    assert events[-1] == Note(
+        f"no better swd at 2 ticks in a row: the training ends at {rows[-1].images}"
+    )
+    assert load_generator(tmp_path / "run" / "generator_ab")[1].images == rows[-1].images
+    with pytest.raises(UsageError, match=r"train\.best for train\.patience"):
+        dataclasses.replace(base, train=dataclasses.replace(base.train, best="", patience=2))

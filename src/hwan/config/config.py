@@ -45,6 +45,8 @@ class Config:
         fix = "give --train.best swd, or leave data.val out"
         expected = "a figure for train.best, which the images of data.val are set aside for"
         require(val == 0 or best != "", expected, f"data.val {val:g}, no train.best", fix)
+        expected, fix = "train.best for train.patience", "give --train.best swd"
+        require(best != "" or not self.train.patience, expected, "none", fix)
         paired = best not in ("ssim", "psnr", "l1") or pairs != "none"
         fix = "give --train.best swd, or --data.pairs names"
         expected = f"images in pairs for train.best {best}, which compares with the truth"

@@ -99,7 +99,7 @@ METHOD_RECORDS: dict[str, MethodRecord] = {
     "cyclegan": MethodRecord(
         directions=("ab", "ba"),
         loss_options=("cycle_a", "cycle_b", "identity", "paired", "partial_cycle"),
-        recipes=("cyclegan", "small", "cyclegan-keras", "demo-webtoon", "demo-daynight"),
+        recipes=("cyclegan", "quick", "small", "cyclegan-keras", "demo-webtoon", "demo-daynight"),
     ),
     "gan": MethodRecord(loss_options=("cycle_b", "identity"), recipes=("gan",)),
     "pix2pix": MethodRecord(

@@ -41,6 +41,8 @@ class TrainConfig:
     """Also keep in RUN/best the generators with the best value of this figure on the validation images,
     measured at every tick: swd, kid or fid of the outputs as a set; ssim, psnr or l1 where A and B are
     pairs."""
+    patience: Whole = 0
+    """End after so many ticks in a row without a better value of train.best in any direction (0: never)."""
     seed: Whole = 0
     """Seeds everything random: weights, order, crops, pool."""
     ticks: Count = 20

@@ -27,7 +27,7 @@ from hwan.evaluation.verdict import overall_verdict
 from hwan.files import read_json
 from hwan.imaging.pixels import decode
 from hwan.inference.model_card import README
-from hwan.inference.translate import is_generator
+from hwan.inference.translate import is_generator, located
 from hwan.metrics.health_limits import findings
 from hwan.metrics.records import METRICS, leading_metrics, title
 from hwan.nets.folder import load_generator
@@ -184,6 +184,7 @@ def describe_folder(folder: Path) -> str:
 
     Raises ``UsageError`` for a folder that is neither.
     """
+    folder = located(folder)
     if is_generator(folder):
         net, spec = load_generator(folder)
         # Without a title, figures and the like there is nothing to say of them.

@@ -202,11 +202,23 @@ class Translator:
             return hub.upload(Path(folder), repo_id, private, token)
 
 
+READY = Path(__file__).with_name("ready")
+"""Generators that come with hwan: a generator folder each."""
+
+
+def located(run: Path) -> Path:
+    """``run``, or where there is nothing at that path, the generator of that name that comes with hwan."""
+    own = READY / run.name
+    return own if not run.exists() and str(run) == run.name and own.is_dir() else run
+
+
 def find_generator(run: Path, direction: str = "") -> Path:
-    """The generator folder behind RUN: RUN itself, or its ``generator_ab`` (the default) or ``_ba``.
+    """The generator folder behind RUN: RUN itself, its ``generator_ab`` (the default) or ``_ba``, or a
+    generator that comes with hwan.
 
     Raises ``UsageError`` when there is none, or when a generator folder has the other direction.
     """
+    run = located(run)
     folder = run if is_generator(run) else run / f"generator_{direction or 'ab'}"
     config = run / CONFIG
     method = read_json(config).get("method", "") if folder != run and config.is_file() else ""
@@ -215,7 +227,9 @@ def find_generator(run: Path, direction: str = "") -> Path:
     expected = f"a direction that method {method} trains: {', '.join(directions)}"
     require(trained, expected, direction, "train one the other way by --data.swap")
     expected = "a run folder with a trained generator, or a generator folder"
-    fix = "give the --out of a training; it writes generators from its first tick on"
+    names = ", ".join(sorted(path.name for path in READY.iterdir())) if READY.is_dir() else ""
+    fix = "give the --out of a training, which writes generators from its first tick on"
+    fix += f"; or one that comes with hwan: {names}" * bool(names)
     require(is_generator(folder), expected, f"{run}, without {folder.name}", fix)
     if wanted := direction or direction_of(folder.name):
         own = read_spec(folder).direction

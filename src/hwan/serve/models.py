@@ -20,7 +20,7 @@ from hwan.errors import UsageError, require
 from hwan.exporting import export_onnx
 from hwan.exporting.onnx import runner
 from hwan.imaging.pixels import Pixels, decode, encode, from_unit, suffix_for
-from hwan.inference.translate import Translator, find_generator, is_generator, load
+from hwan.inference.translate import Translator, find_generator, is_generator, load, located
 from hwan.nets.folder import GeneratorSpec, direction_of
 from hwan.serve.limits import Limits
 from hwan.serve.probe import padded_size
@@ -67,7 +67,7 @@ def find_models(runs: Sequence[Path]) -> dict[str, Path]:
     Raises ``UsageError`` for a folder that holds none, and for two of one name.
     """
     found: dict[str, Path] = {}
-    for run in runs:
+    for run in map(located, runs):
         folders = [find_generator(run)]
         if not is_generator(run) and (run / "generator_ba" / "model.safetensors").is_file():
             folders.append(run / "generator_ba")

@@ -73,6 +73,16 @@ class ValidationFigures:
         return found
 
 
+def ticks_without_gain(folder: Path) -> int:
+    """How many measurements in a row, up to the last one, brought no direction of ``folder/ranking.json`` a
+    better figure."""
+    ranking: dict[str, Any] = read_json(folder / "ranking.json")["ranking"]
+    later = (
+        sum(row["images"] > rows[0]["images"] for row in rows) for rows in ranking.values() if rows
+    )
+    return min(later, default=0)
+
+
 def _figure_beside(
     real: Tensor, pixel_format: PixelFormat, figure: str, features: Features | None
 ) -> Callable[[Tensor], float]:

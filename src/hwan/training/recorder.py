@@ -16,7 +16,7 @@ from hwan.files import write_atomic
 from hwan.methods.base import GroupedLosses
 from hwan.nets.efficientnet_lite import EfficientNetLite
 from hwan.nets.folder import GeneratorSpec, direction_of, save_generator
-from hwan.training.best import ValidationFigures, ranked
+from hwan.training.best import ValidationFigures, ranked, ticks_without_gain
 from hwan.training.health import due, saturation
 from hwan.training.loop import Status
 from hwan.training.samples import Samples
@@ -100,6 +100,8 @@ class Recorder:
     running: RunningMeans = field(default_factory=RunningMeans)
     since: list[Means] = field(default_factory=list)
     """The rows' losses since health was last measured."""
+    ended: bool = False
+    """Whether the training has ended before its time, by ``train.patience``."""
 
     def resume(self, state: dict[str, Any]) -> list[str]:
         """Take up a saved state: the training, the means, the log. Returns notes for the user.
@@ -150,6 +152,13 @@ class Recorder:
             self._save()
         if stopped.is_set() and status.seen < self.total:
             yield Interrupted(status.seen, self.total)
+        patience = self.training.config.train.patience
+        if tick and patience and ticks_without_gain(self.out / "best") >= patience:
+            figure = self.training.config.train.best
+            yield Note(
+                f"no better {figure} at {patience} ticks in a row: the training ends at {status.seen}"
+            )
+            self.ended = True
 
     def _crossed(self, seen: int, count: int) -> bool:
         """Whether one of ``count`` even marks up to the total lies in the last step."""

@@ -83,7 +83,7 @@ def train(
     with stop_signals() as stopped:
         for status in loop(training, batches, total):
             yield from recorder.record(status, stopped)
-            if stopped.is_set():
+            if stopped.is_set() or recorder.ended:
                 return
 
 

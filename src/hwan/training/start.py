@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from hwan import config as configs
 from hwan.config import Config, DiscriminatorConfig
 from hwan.errors import UsageError, require
-from hwan.inference.translate import find_generator, is_generator
+from hwan.inference.translate import find_generator, is_generator, located
 from hwan.interop import read_weights
 from hwan.interop.reference import load_discriminator
 from hwan.nets.folder import CONFIG, GeneratorSpec, load_generator
@@ -46,7 +46,8 @@ class Start:
 
 
 def read_start(sources: Sequence[Path]) -> Start:
-    """The networks in ``sources``: run folders, generator folders, what ``hwan import`` reads, folders of
+    """The networks in ``sources``: run folders, generator folders (also by the names of those that come
+    with hwan), what ``hwan import`` reads, folders of
     the reference code's checkpoints (latest_net_G_A.pth, latest_net_D_A.pth …). A later source does not
     replace what an earlier one has.
 
@@ -54,7 +55,7 @@ def read_start(sources: Sequence[Path]) -> Start:
     """
     generators: Generators = {}
     discriminators: Discriminators = {}
-    for source in sources:
+    for source in map(located, sources):
         some, others = _read(source)
         generators, discriminators = some | generators, others | discriminators
     kinds = [spec.generator for _, spec in generators.values()]
