@@ -87,7 +87,7 @@ def train(
     events = training.train(config, images, out, device, resume, first)
     events = record(events, out) if tensorboard else events
     stops = (event for event in events if isinstance(event, Interrupted))
-    if stop := watch(events) if progress else next(stops, None):
+    if stop := watch(events, config.first_results) if progress else next(stops, None):
         raise Stopped(stop.images, stop.total, out)
     report(out)
     return out

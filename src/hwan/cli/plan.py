@@ -56,4 +56,8 @@ def plan(args: list[str]) -> int:
     pace = f"{seconds:.3g} s a step of {batch} ({batch / seconds:.3g} images/s{scaled})"
     length = f"{images} images: {planning.words(images / batch * seconds)}"
     print(f"{fitting.options}: {pace}; {length}")
+    first = config.first_results
+    enough = "" if images >= first else f"; these {images} are too few"
+    time = planning.words(first / batch * seconds)
+    print(f"outputs are worth judging after about {first} images: {time}{enough}")
     return 0

@@ -36,6 +36,14 @@ class Config:
         """The directions the method trains generators for."""
         return self.record.directions
 
+    @property
+    def first_results(self) -> int:
+        """Images seen before which outputs are not worth judging: fewer of smaller ones, and of pairs,
+        which have a truth, about a quarter. A rule of thumb."""
+        least = min(family.first_results for family in self.discriminator.families)
+        needed = least * self.data.size // 256
+        return needed // 4 if self.record.draws_pairs else needed
+
     def __post_init__(self) -> None:
         check_options("", self)
         _check_method(self)

@@ -84,6 +84,9 @@ class DiscriminatorFamily:
     """Side of the smallest normalised layer at images of a side, pixels."""
     options: tuple[str, ...] = ()
     """The options that it reads and some other family does not."""
+    first_results: int = 20_000
+    """Images of unpaired training at 256 pixels before which outputs are not worth judging: a tenth of the
+    CycleGAN paper's schedule, or by what docs/log.md has measured at 96."""
     spectral: bool = False
     """It is normalised spectrally whatever ``norm`` says, so each forward pass moves an estimate."""
 
@@ -113,6 +116,7 @@ DISCRIMINATOR_FAMILIES: dict[DiscriminatorName, DiscriminatorFamily] = {
         lambda c: max(c.feature_strides),
         lambda c, size: size,
         ("feature_network", "feature_strides", "feature_filters"),
+        first_results=5_000,
         spectral=True,
     ),
 }

@@ -39,9 +39,12 @@ def quick() -> Config:
         data=DataConfig(size=96),
         generator=GeneratorConfig(filters=24, blocks=4, up="nearest", input_skip=True),
         discriminator=DiscriminatorConfig(name="features"),
-        loss=LossConfig(gan="hinge", diffaugment=("colour", "translation", "cutout")),
+        loss=LossConfig(
+            gan="hinge", diffaugment=("colour", "translation", "cutout"),
+            cycle_a=5.0, cycle_b=5.0, identity=1.0,
+        ),
         train=TrainConfig(epochs=4, ema=500),
-    )
+    )  # fmt: skip
 
 
 def cyclegan_keras() -> Config:

@@ -31,9 +31,10 @@ def _bar(console: Console) -> progress.Progress:
     )
 
 
-def watch(events: Iterable[Event]) -> Interrupted | None:
+def watch(events: Iterable[Event], first_results: int = 0) -> Interrupted | None:
     """Show a training until it ends; return ``Interrupted`` if it was stopped.
 
+    Before ``first_results`` images it says how far they are: health tells what is broken, not what is good.
     The bar shows the speed, the time left, each optimizer group's summed losses and the health in a few
     words; without a terminal, notes and one line a tick are printed. A health figure that is bad at two
     measurements in a row, or at the last one, gets one line with advice, and another line when it is
@@ -41,6 +42,7 @@ def watch(events: Iterable[Event]) -> Interrupted | None:
     """
     console = Console(file=sys.stderr)
     say = partial(console.print, markup=False, highlight=False)
+    seen = total = 0
     suspects: dict[str, Finding] = {}
     alarms: dict[str, Finding] = {}
     health: dict[str, float] = {}
@@ -53,9 +55,10 @@ def watch(events: Iterable[Event]) -> Interrupted | None:
                 say(event.text, style="dim")
                 continue
             seen, total, health = event.images, event.total, event.health or health
-            bar.update(task, completed=seen, total=total, figures=figures(event, health))
+            early = f"still early: {seen / first_results:.0%}  " if seen < first_results else ""
+            bar.update(task, completed=seen, total=total, figures=early + figures(event, health))
             if event.tick and not console.is_terminal:
-                line = f"{seen}/{total} images  {figures(event, event.health)}"
+                line = f"{seen}/{total} images  {early}{figures(event, event.health)}"
                 print(line, file=sys.stderr, flush=True)
             if event.health:
                 bad = {found.figure: found for found in warnings(event.health)}
@@ -63,6 +66,10 @@ def watch(events: Iterable[Event]) -> Interrupted | None:
                 for line in changes(alarms, lasting):
                     say(f"{line} (image {seen})", style="yellow", soft_wrap=True)
                 suspects, alarms = bad, lasting
+    if 0 < seen < first_results:
+        say(
+            f"still early: outputs are worth judging after about {first_results} images, not {seen}"
+        )
     return None
 
 
