@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, TypeVar
 
@@ -34,7 +34,7 @@ from hwan.training.plan import fitted
 from hwan.training.progress import track, watch
 from hwan.training.recorder import Interrupted
 from hwan.training.samples import measure_test_health
-from hwan.training.start import adopted, read_start
+from hwan.training.start import read_start
 from hwan.training.tensorboard import record
 from hwan.web.bundle import export_web
 
@@ -82,7 +82,7 @@ def train(
     first = read_start(_paths(start)) if start else None
     expected, fix = "--from or --resume", "give --resume alone to go on with a run"
     require(not (first and resume), expected, "both", fix)
-    config = adopted(config, first) if first else config
+    config = replace(config, generator=first.generator) if first else config
     config = fitted(config, images, minutes * 60, device) if minutes else config
     events = training.train(config, images, out, device, resume, first)
     events = record(events, out) if tensorboard else events

@@ -12,11 +12,12 @@ from torch import Tensor, nn
 import tiny
 from commands import say
 from hwan import api
+from hwan.config import Config
 from hwan.errors import UsageError
 from hwan.interop import export_reference
 from hwan.methods.cyclegan import CycleGAN
 from hwan.nets.folder import load_generator, read_spec, save_generator
-from hwan.training.start import WARMUP, adopted, begin_from, read_start
+from hwan.training.start import WARMUP, Start, begin_from, read_start
 from hwan.training.state import Training
 
 CPU = torch.device("cpu")
@@ -30,6 +31,10 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def run(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return api.train(tiny.config(), data, tmp_path_factory.mktemp("runs") / "first", "cpu")
+
+
+def adopted(config: Config, start: Start) -> Config:
+    return dataclasses.replace(config, generator=start.generator)
 
 
 def weights(net: nn.Module) -> dict[str, Tensor]:
@@ -46,9 +51,9 @@ def same(one: nn.Module, other: nn.Module) -> bool:
 def test_a_run_gives_its_generators_and_its_discriminators(run: Path) -> None:
     start = read_start([run])
     config = adopted(tiny.config(seed=5), start)
-    assert config.train.warmup == 0  # its discriminators fit
     training = Training(config, CPU)
     notes = begin_from(training, start)
+    assert training.warmup == 0  # its discriminators fit
     assert notes == [f"starting from {run}"]
     for name, net in training.method.generators.items():
         assert same(net, load_generator(run / name)[0])
@@ -70,9 +75,17 @@ def test_discriminators_of_other_options_are_new_and_warmed_up(
     start = read_start([run])
     wider = dataclasses.replace(tiny.config().discriminator, filters=6)
     config = adopted(dataclasses.replace(tiny.config(), discriminator=wider), start)
-    assert config.train.warmup == WARMUP
-    notes = begin_from(Training(config, CPU), start)
-    assert notes[1:] == ["the discriminator of B is new", "the discriminator of A is new"]
+    training = Training(config, CPU)
+    notes = begin_from(training, start)
+    assert training.warmup == WARMUP
+    assert notes[1:3] == ["the discriminator of B is new", "the discriminator of A is new"]
+    given = dataclasses.replace(config, train=dataclasses.replace(config.train, warmup=0))
+    training = Training(given, CPU)
+    begin_from(training, start)
+    assert training.warmup == 0  # as asked
+    begun = dataclasses.replace(tiny.config().discriminator, init="xavier", gain=1.0)
+    training = Training(dataclasses.replace(tiny.config(), discriminator=begun), CPU)
+    assert len(begin_from(training, start)) == 1  # how weights begin does not matter
     # 6 images, all of them within the warm-up: the generators stay, the discriminators move.
     again = api.train(
         dataclasses.replace(tiny.config(), discriminator=wider),
@@ -176,15 +189,16 @@ def test_what_is_no_start_is_refused(run: Path, data: Path, tmp_path: Path) -> N
     config = dataclasses.replace(
         tiny.config(), data=grey, loss=dataclasses.replace(tiny.config().loss, identity=0)
     )
-    with pytest.raises(UsageError, match="a generator of 1 to 3 channels") as error:
+    with pytest.raises(UsageError, match="a generator for channels A 1, B 3") as error:
         api.train(config, data, tmp_path / "grey", "cpu", start=run)
-    assert "give --data.channels_a and --data.channels_b as 3 and 3" in str(error.value)
+    assert "give --data.channels_a 3 --data.channels_b 3" in str(error.value)
     other = dataclasses.replace(tiny.config().generator, filters=3)
     made = CycleGAN(dataclasses.replace(tiny.config(), generator=other)).generator_ba
     spec = dataclasses.replace(read_spec(run / "generator_ba"), generator=other)
     save_generator(tmp_path / "unlike", made, spec)
-    with pytest.raises(UsageError, match="generators of the same options"):
+    with pytest.raises(UsageError, match="generators of the same options") as error:
         read_start([run / "generator_ab", tmp_path / "unlike"])
+    assert "received: other filters" in str(error.value)
 
 
 def test_on_the_command_line(

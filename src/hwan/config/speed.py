@@ -33,7 +33,7 @@ class SpeedConfig:
     C++ compiler on a CPU, Triton on a GPU."""
     cuda_graph: bool = False
     """CUDA only: record the whole step once and replay it, so that small images do not wait for
-    Python. Not with train.accumulate, cut, wgan-gp, diffaugment or whitening, which decide on the host
+    Python. Not with train.accumulate, cut, dcl, wgan-gp, diffaugment or whitening, which decide on the host
     within a step."""
     tf32: bool = True
     """CUDA only: ten bits of mantissa inside fp32 convolutions and products."""

@@ -19,7 +19,7 @@ class TrainConfig:
     batch: Count = 1
     """Images of each domain in one forward pass."""
     accumulate: Count = 1
-    """Batches whose gradients are summed before a step: the memory of one, the step of many."""
+    """Batches whose gradients are averaged in a step: the memory of one, the step of many."""
     lr: Annotated[float, Bound(above=0, below=1)] = 2e-4
     """Learning rate of Adam."""
     beta1: Share = 0.5
@@ -28,9 +28,9 @@ class TrainConfig:
     """Adam's decay of the squared gradient."""
     decay: Annotated[float, Bound(least=0, most=1)] = 0.5
     """Share of the training after which the learning rate falls linearly to 0 (1: never)."""
-    warmup: Whole = 0
-    """Images at the beginning in which the discriminators learn and the generators are held: for new
-    discriminators of generators that were trained before."""
+    warmup: Annotated[int, Bound(least=-1)] = -1
+    """Images at the beginning in which the discriminators learn and the generators are held; -1: 200 where
+    new discriminators meet generators that were trained before (--from), else none."""
     pool: Whole = 50
     """Generated images kept to show the discriminators again; 0 shows only fresh ones."""
     ema: Weight = 0.0

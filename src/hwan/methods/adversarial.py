@@ -55,9 +55,9 @@ class AdversarialLoss(nn.Module):
     def discriminator_loss(self, real: Tensor4, fake: Tensor4, domain: str) -> Losses:
         """The discriminator's losses, weighted: ``d_<domain>``, and ``gp_``, ``r1_`` where they are on.
 
-        The discriminator sees a mix of ``fake`` and the pool's images: once ``train.pool`` are kept, an
-        image of ``fake`` is with probability 1/2 exchanged for one of them, drawn at random. No gradient
-        reaches the images.
+        The discriminator sees a mix of ``fake`` and the pool's images: the first ``train.pool`` images pass
+        and are kept; from then on an image of ``fake`` is with probability 1/2 exchanged for one of them,
+        drawn at random. No gradient reaches the images.
         Penalties are taken on what the discriminator sees: with DiffAugment, on augmented images.
         """
         real = self._augmented(real.detach())

@@ -32,9 +32,9 @@ class Projections(nn.Module):
             for c in channels
         )
         for weight in self.parameters():
-            # The authors' code: N(0, 0.02), biases 0.
+            # As the authors' code: Xavier's with gain 0.02, biases 0.
             if weight.ndim == 2:
-                nn.init.normal_(weight, 0.0, 0.02, generator=self.random)
+                nn.init.xavier_normal_(weight, 0.02, generator=self.random)
             else:
                 nn.init.zeros_(weight)
 
@@ -80,17 +80,25 @@ def projections(
 
 
 def contrast(
-    source: Tensor, output: Tensor, keys: Encoder, queries: Encoder, mirrored: bool = False
+    source: Tensor, output: Tensor, of_source: Encoder, of_output: Encoder, mirrored: bool = False
 ) -> Tensor:
-    """PatchNCE (equations 3 and 4), averaged over the layers: each patch of ``output``, as ``queries``
-    sees it, against the patches of ``source``, as ``keys`` sees them. ``mirrored``: the output's are."""
-    of_output = features(queries.generator, output, queries.layers)
+    """PatchNCE (equations 3 and 4), averaged over the layers: each patch of ``output``, as its encoder sees
+    it, against the patches of ``source``, as theirs sees them. ``mirrored``: the output's are mirrored."""
+    queries = features(of_output.generator, output, of_output.layers)
     if mirrored:
-        of_output = [layer.flip(3) for layer in of_output]
-    with torch.no_grad():  # as in the authors' code no gradient runs into the keys
-        of_source = features(keys.generator, source, keys.layers)
-        places = keys.projections.draw(of_source)
-        positives = keys.projections(of_source, places)
-    found = queries.projections(of_output, places)
-    each = [patch_nce(q, k) for q, k in zip(found, positives, strict=True)]
-    return torch.stack(each).mean()
+        queries = [layer.flip(3) for layer in queries]
+    kind = source.device.type
+    # As in the authors' code no gradient runs into the keys. Older versions of torch would let autocast keep
+    # the weights it casts here, without their gradients, for what comes after.
+    cast = torch.autocast(
+        kind, torch.get_autocast_dtype(kind), torch.is_autocast_enabled(kind), cache_enabled=False
+    )
+    with torch.no_grad(), cast:
+        layers = features(of_source.generator, source, of_source.layers)
+        places = of_source.projections.draw(layers)
+        keys = of_source.projections(layers, places)
+    losses = [
+        patch_nce(query, key)
+        for query, key in zip(of_output.projections(queries, places), keys, strict=True)
+    ]
+    return torch.stack(losses).mean()

@@ -5,7 +5,8 @@ lambda_GAN (L_GAN(G, D_Y) + L_GAN(F, D_X)) + lambda_NCE (L_NCE_X(G) + L_NCE_Y(F)
 
 CUT sees input and output by one encoder; here that of G sees X and that of F sees Y, each with its own
 projections, since two domains need not look alike. The discriminators are updated first, as in the authors'
-code, which halves all of this; Adam does not notice.
+code. That halves the generators' objective (Adam does not notice), and updates the projections by an Adam of
+their own (1e-3, 0.9, 0.999); here they are updated with the generators.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from torch import Tensor
 
 from hwan.config import Config
 from hwan.methods.adversarial import OTHER, TwoWay
-from hwan.methods.base import Half, Images, Losses, OptimizerGroup, translated
+from hwan.methods.base import Half, Images, Losses, OptimizerGroup
 from hwan.methods.contrast import Encoder, contrast, projections
 from hwan.methods.losses import l1
 from hwan.nets.resnet import contrastive_layers
@@ -52,18 +53,14 @@ class DCL(TwoWay):
         domains: tuple[str, ...] = ("a", "b"),
     ) -> Images:
         """Of each of ``domains`` the translation, and while training what its own generator gives back."""
-        images: Images = {}
-        for domain, real in (("a", real_a), ("b", real_b)):
-            if domain not in domains:
-                continue
+        both = {"a": real_a, "b": real_b}
+        images = {f"real_{domain}": both[domain] for domain in domains}
+        for domain in domains:
             other = OTHER[domain]
-            images[f"real_{domain}"] = real
-            there, back = (
-                self.generators[f"generator_{d}"] for d in (domain + other, other + domain)
-            )
-            images |= translated(there, {f"fake_{other}": real}, self.batched)
+            there, back = f"generator_{domain}{other}", f"generator_{other}{domain}"
+            images[f"fake_{other}"] = self.generators[there](both[domain])
             if self.loss.identity and self.training:
-                images |= translated(back, {f"idt_{domain}": real}, self.batched)
+                images[f"idt_{domain}"] = self.generators[back](both[domain])
         return images
 
     def generators_half(self, domain: str) -> Half:

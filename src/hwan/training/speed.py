@@ -55,7 +55,7 @@ def _check(config: Config, device: torch.device, precision: str) -> None:
         require(
             config.train.accumulate == 1 and not (draws or whitens or scales),
             "a step that decides nothing on the host for speed.cuda_graph: not with train.accumulate, "
-            "cut, wgan-gp, diffaugment or whitening, and in fp16 only with speed.fused_adam",
+            "cut, dcl, wgan-gp, diffaugment or whitening, and in fp16 only with speed.fused_adam",
             f"{precision}, accumulate {config.train.accumulate}, method {config.method}, "
             f"loss.gan {loss.gan}, diffaugment {loss.diffaugment}, "
             f"norms {generator.norm} and {config.discriminator.norm}, fused {speed.fused_adam}",

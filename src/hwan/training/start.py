@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from hwan import config as configs
-from hwan.config import Config, DiscriminatorConfig
-from hwan.errors import UsageError, require
+from hwan.config import Config, DiscriminatorConfig, GeneratorConfig
+from hwan.errors import require
 from hwan.inference.translate import find_generator, is_generator, located
 from hwan.interop import read_weights
 from hwan.interop.reference import load_discriminator
@@ -39,6 +39,11 @@ class Start:
     sources: tuple[Path, ...]
 
     @property
+    def generator(self) -> GeneratorConfig:
+        """The options that its generators share."""
+        return next(iter(self.generators.values()))[1].generator
+
+    @property
     def trained_against(self) -> tuple[str, ...]:
         """The feature networks that its trainings saw by."""
         specs = [spec for _, spec in self.generators.values()]
@@ -46,10 +51,10 @@ class Start:
 
 
 def read_start(sources: Sequence[Path]) -> Start:
-    """The networks in ``sources``: run folders, generator folders (also by the names of those that come
-    with hwan), what ``hwan import`` reads, folders of
-    the reference code's checkpoints (latest_net_G_A.pth, latest_net_D_A.pth …). A later source does not
-    replace what an earlier one has.
+    """The networks in ``sources``: run folders, generator folders (also those that come with hwan, by their
+    names), files that ``hwan import`` reads, and folders of the reference code's checkpoints
+    (latest_net_G_A.pth, latest_net_D_A.pth and so on). A later source does not replace what an earlier one
+    has.
 
     Raises ``UsageError`` for a source without a generator, and for generators of unlike networks.
     """
@@ -58,10 +63,11 @@ def read_start(sources: Sequence[Path]) -> Start:
     for source in map(located, sources):
         some, others = _read(source)
         generators, discriminators = some | generators, others | discriminators
-    kinds = [spec.generator for _, spec in generators.values()]
-    received = " and ".join(f"{kind.name} of {kind.filters} filters" for kind in kinds)
-    alike = all(kind == kinds[0] for kind in kinds)
-    require(alike, "generators of the same options to start from", received, "give one of them")
+    first, *more = [vars(spec.generator) for _, spec in generators.values()]
+    unlike = [name for other in more for name in first if other[name] != first[name]]
+    received = f"other {', '.join(unlike)}"
+    expected = "generators of the same options to start from"
+    require(not unlike, expected, received, "give one of them")
     return Start(generators, discriminators, tuple(sources))
 
 
@@ -89,11 +95,10 @@ def _read(source: Path) -> tuple[Generators, Discriminators]:
 
 
 def _discriminators(run: Path, config: Config) -> Discriminators:
-    """Those in the state of ``run``; none where it holds no state."""
-    try:
-        method = load_state(run / "state", torch.device("cpu"))[0]["method"]
-    except UsageError:
+    """Those in the state of ``run``; none where it has no state. Raises ``UsageError`` for a damaged one."""
+    if not (run / "state").is_dir():
         return {}
+    method = load_state(run / "state", torch.device("cpu"))[0]["method"]
     found = {}
     for domain in _domains(config):
         prefix = f"adversarial_{domain}.discriminator."
@@ -102,71 +107,72 @@ def _discriminators(run: Path, config: Config) -> Discriminators:
     return found
 
 
-def adopted(config: Config, start: Start) -> Config:
-    """``config`` with the generator of ``start``, and with a warm-up where its discriminators are new."""
-    spec = next(iter(start.generators.values()))[1]
-    config = replace(config, generator=spec.generator)
-    known = all(domain in start.discriminators for domain in _domains(config))
-    fits = known and all(
-        shape == config.discriminator for shape, _ in start.discriminators.values()
-    )
-    if fits or config.train.warmup:
-        return config
-    return replace(config, train=replace(config.train, warmup=WARMUP))
-
-
 def _domains(config: Config) -> list[str]:
     """The domains that the method has discriminators of."""
     return [direction[1] for direction in config.directions]
 
 
 def begin_from(training: Training, start: Start) -> list[str]:
-    """Put the networks of ``start`` into a new ``training``; what each began as, in words.
+    """Put the networks of ``start`` into a new ``training``, whose generators have its options; what each
+    began as, in words.
 
     A direction that ``start`` has no generator for begins as a copy of the other one, which at least gives
-    back what it is given, where the channels allow it; else it is new. Discriminators are taken where
-    their options are the training's. Raises ``UsageError`` for generators of other channels.
+    back what it is given, where the channels allow it; else it is new. Discriminators are taken where they
+    compute the same; where one is new, the generators are held at first unless ``train.warmup`` says
+    otherwise. Raises ``UsageError`` for generators of other channels.
     """
     config, notes = training.config, []
+    channels = {"a": config.data.channels_a, "b": config.data.channels_b}
     for name, net in training.method.generators.items():
         direction = name.removeprefix("generator_")
-        source = start.generators.get(direction)
-        other = start.generators.get(direction[::-1])
-        if (
-            source is None
-            and other is not None
-            and config.data.channels_a == config.data.channels_b
-        ):
+        source, other = (start.generators.get(d) for d in (direction, direction[::-1]))
+        if source is None and other is not None and channels["a"] == channels["b"]:
             source = other
             notes.append(f"{name} begins as a copy of the other direction")
         if source is None:
             notes.append(f"{name} is new")
             continue
-        channels = {"a": config.data.channels_a, "b": config.data.channels_b}
         spec = source[1]
-        own, wanted = (spec.channels_in, spec.channels_out), tuple(channels[d] for d in direction)
-        fix = f"give --data.channels_a and --data.channels_b as {own[0]} and {own[1]}"
-        received = f"{own[0]} to {own[1]} channels, of {spec.direction}"
-        require(own == wanted, f"a generator of {wanted[0]} to {wanted[1]} channels", received, fix)
-        _load(net, source[0].state_dict())
-        if training.average:
-            _load(training.average.networks[name], source[0].state_dict())
+        own = dict(zip(direction, (spec.channels_in, spec.channels_out), strict=True))
+        fix = f"give --data.channels_a {own['a']} --data.channels_b {own['b']}"
+        received = f"A {own['a']}, B {own['b']}"
+        expected = f"a generator for channels A {channels['a']}, B {channels['b']}"
+        require(own == channels, expected, received, fix)
+        averaged = [training.average.networks[name]] if training.average else []
+        for target in (net, *averaged):
+            _load(target, source[0].state_dict())
+    new = []
     for domain in _domains(config):
         net = getattr(training.method, f"adversarial_{domain}").discriminator
         shape, state = start.discriminators.get(domain, (None, {}))
-        same = shape == config.discriminator and _shapes(state) == _shapes(net.state_dict())
-        if same:
+        if shape and _computes(shape) == _computes(config.discriminator) and _fits(net, state):
             net.load_state_dict(state)
         else:
-            notes.append(f"the discriminator of {domain.upper()} is new")
+            new.append(f"the discriminator of {domain.upper()} is new")
+    if new and config.train.warmup < 0:
+        training.warmup = WARMUP
+        new.append(f"the generators are held for {WARMUP} images (train.warmup)")
     training.trained_against = start.trained_against
-    return [f"starting from {', '.join(map(str, start.sources))}", *notes]
+    return [f"starting from {', '.join(map(str, start.sources))}", *notes, *new]
 
 
-def _load(net: nn.Module, state: dict[str, Any]) -> None:
-    # Whether batch statistics are averaged may differ; their averages then begin anew.
-    net.load_state_dict({k: state.get(k, v) for k, v in net.state_dict().items()})
+BEGINNING = ("init", "gain", "gamma_mean", "gamma_std")
+"""Options of a network that say how its weights begin, and nothing of what it computes."""
 
 
-def _shapes(state: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
-    return {name: tuple(tensor.shape) for name, tensor in state.items()}
+def _computes(config: DiscriminatorConfig) -> dict[str, Any]:
+    return {name: value for name, value in vars(config).items() if name not in BEGINNING}
+
+
+def _fits(net: nn.Module, state: Mapping[str, Tensor]) -> bool:
+    own = {name: tensor.shape for name, tensor in net.state_dict().items()}
+    return own == {name: tensor.shape for name, tensor in state.items()}
+
+
+def _load(net: nn.Module, state: dict[str, Tensor]) -> None:
+    """``state`` into ``net``. Whether batch statistics are averaged may differ: they are taken where both
+    have them."""
+    averages = ("running_mean", "running_var", "num_batches_tracked")
+    own = {k: v for k, v in net.state_dict().items() if k.endswith(averages)}
+    kept = {k: v for k, v in state.items() if not k.endswith(averages) or k in own}
+    net.load_state_dict(own | kept)

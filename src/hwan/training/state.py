@@ -26,6 +26,7 @@ class Training:
         seed_all(config.train.seed)  # dropout draws from torch's own generator
         self.config, self.device, self.seen = config, device, 0
         self.trained_against: tuple[str, ...] = ()  # what the networks it started from were
+        self.warmup = max(0, config.train.warmup)
         method: Any = METHODS[config.method](config)
         # (FakeTensorMode, which estimate.py uses, does not support a move within the CPU.)
         self.method = method if device.type == "cpu" else method.to(device)
@@ -52,6 +53,7 @@ class Training:
         return {
             "seen": self.seen,
             "trained_against": list(self.trained_against),
+            "warmup": self.warmup,
             "method": self.method.state_dict(),
             "optimizers": {name: one.state_dict() for name, one in self.optimizers.items()},
             "scaler": self.scaler.state_dict(),
@@ -62,7 +64,10 @@ class Training:
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         self.seen, size = state["seen"], self.config.data.size
-        self.trained_against = tuple(state.get("trained_against", ()))  # not in states of before
+        self.trained_against = tuple(
+            state.get("trained_against", ())
+        )  # both not in states of before
+        self.warmup = state.get("warmup", 0)
         self.method.load_state_dict(state["method"])
         for pool in self.pools:
             if pool.kept is not None and (saved := pool.kept.shape[-1]) != size:

@@ -58,9 +58,9 @@ def update(training: Training, micro: list[Batch]) -> GroupedLosses:
 
 
 def set_lr(training: Training, lr: float) -> None:
-    """Give every optimizer the learning rate ``lr``, in place where a CUDA graph reads it; during
-    ``train.warmup`` all but the discriminators' get 0."""
-    warming = training.seen < training.config.train.warmup
+    """Give every optimizer the learning rate ``lr``, in place where a CUDA graph reads it; during the
+    warm-up (``train.warmup``) all but the discriminators' get 0."""
+    warming = training.seen < training.warmup
     for name, optimizer in training.optimizers.items():
         rate = 0.0 if warming and name != "discriminators" else lr
         for group in optimizer.param_groups:
