@@ -132,24 +132,30 @@ def test_a_file_by_timms_names_is_the_same_network(tmp_path: Path) -> None:
     safetensors.torch.save_file({k: v.contiguous() for k, v in timm_names(state).items()}, file)
     net, image = load_efficientnet(str(file)), torch.rand(1, 3, 48, 48)
     assert torch.equal(net.classes(image), load_efficientnet("lite0").classes(image))
-    assert net.name.startswith("EfficientNet ")  # what its bytes are is not known
+    assert net.name == "lite0"  # its tensors are the published ones, whatever file they are in
     copy = tmp_path / "copy.pth"
     copy.write_bytes(packaged("lite0").read_bytes())
     assert load_efficientnet(str(copy)).name == "lite0"
+    state["_fc.bias"] = state["_fc.bias"] + 1
+    torch.save(state, copy)
+    assert load_efficientnet(str(copy)).name.startswith("EfficientNet ")  # nobody's that is known
 
 
 def test_other_files_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    wrong = tmp_path / "wrong.pth"
-    torch.save({"_conv_stem.weight": torch.zeros(1)}, wrong)
-    noise = tmp_path / "noise.pth"
-    noise.write_bytes(b"no weights")
+    torch.save({"_conv_stem.weight": torch.zeros(1)}, tmp_path / "wrong.pth")
+    (tmp_path / "noise.pth").write_bytes(b"no weights")
     half = {
         k: v
         for k, v in torch.load(packaged("lite0"), weights_only=True).items()
         if "_blocks.9" not in k
     }
     torch.save(half, tmp_path / "half.pth")
-    for path in (wrong, noise, tmp_path / "half.pth", tmp_path / "absent.pth"):
+    other = torch.load(
+        packaged("lite0"), weights_only=True
+    )  # EfficientNet-B0 has these blocks and more
+    torch.save({**other, "_blocks.0._se_reduce.weight": torch.zeros(1)}, tmp_path / "b0.pth")
+    names = ("wrong", "noise", "half", "b0", "absent")
+    for path in (tmp_path / f"{name}.pth" for name in names):
         with pytest.raises(
             UsageError, match="weights of EfficientNet-Lite: lite0, lite1, lite2 or a file"
         ):
