@@ -147,6 +147,11 @@ def begin_from(training: Training, start: Start) -> list[str]:
         fix = f"give --data.channels_a and --data.channels_b as {own[0]} and {own[1]}"
         received = f"{own[0]} to {own[1]} channels, of {spec.direction}"
         require(own == wanted, f"a generator of {wanted[0]} to {wanted[1]} channels", received, fix)
+        hints = config.data.hints > 0
+        expected = f"a generator {'with' if hints else 'without'} colour hints"
+        fix = f"{'leave out' if hints else 'add'} --data.hints, or start from another generator"
+        received = f"data.hints {config.data.hints}, and the generator's hints {spec.hints}"
+        require(spec.hints == hints, expected, received, fix)
         _load(net, source[0].state_dict())
         if training.average:
             _load(training.average.networks[name], source[0].state_dict())
