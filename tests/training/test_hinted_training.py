@@ -87,8 +87,10 @@ def test_a_resumed_training_is_the_same_bit_for_bit(tmp_path: Path) -> None:
 
 def test_hints_pull_colours_the_right_way(tmp_path: Path) -> None:
     loss = LossConfig(identity=0.0, adversarial=0.0)
-    small = config(loss, epochs=12, lr=1e-2, batch=4)
-    shape = GeneratorConfig(name="unet", filters=8, downs=2, norm="none")
+    small = config(loss, epochs=30, lr=3e-3, batch=4)
+    shape = GeneratorConfig(
+        filters=8, blocks=2, stem=3, up="nearest", norm="none", init="kaiming", gain=1.0
+    )
     small = dataclasses.replace(small, generator=shape)
     run = hwan.train(small, photos(tmp_path / "data", 40), tmp_path / "run", "cpu")
     assert read_spec(run / "generator_ab").hints

@@ -74,10 +74,8 @@ def batch(
         return torch.stack(found) if cache.resident else torch.from_numpy(np.stack(found))
 
     paired = batch(data.paired, config, seed, start, size, PAIRED) if data.paired else None
-    a, b = (
-        crops(DOMAIN_A, data.a, config.format_a),
-        crops(DOMAIN_B, data.b, config.format_b),
-    )
+    a = crops(DOMAIN_A, data.a, config.format_a)
+    b = crops(DOMAIN_B, data.b, config.format_b)
     if config.hints:
         hints = [_hints(truth, config, [seed, pairs, start + i, 2]) for i, truth in enumerate(b)]
         a = torch.cat([a, torch.stack(hints)], 3)
