@@ -106,7 +106,7 @@ def photos(tmp_path: Path) -> Path:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         hinted = name.startswith("hints")
         picture = spot(12, 10) if hinted else noise(12, 10)
-        Image.fromarray(picture).save(tmp_path / name, **({"lossless": True} if hinted else {}))
+        Image.fromarray(picture).save(tmp_path / name, lossless=hinted)
     return tmp_path / "photos"
 
 
@@ -117,7 +117,7 @@ def read(path: Path) -> Any:
 def test_a_file_with_its_hints(folder: Path, photos: Path, tmp_path: Path) -> None:
     hints, out = tmp_path / "hints" / "a.png", tmp_path / "out"
     hwan.translate(folder, photos / "a.jpg", out, hints=hints, format="png", device="cpu")
-    expected = load(folder, "cpu")(photos / "a.jpg", hints)
+    expected = load(folder, "cpu").array(photos / "a.jpg", hints)
     assert np.array_equal(read(out / "a.png"), expected)
 
 
@@ -126,9 +126,9 @@ def test_a_folder_with_hints_of_the_same_names(folder: Path, photos: Path, tmp_p
     hints, out = tmp_path / "hints", tmp_path / "out"
     hwan.translate(folder, photos, out, hints=hints, format="png", device="cpu", batch=3)
     translator: Translator = load(folder, "cpu")
-    expected = translator(photos / "in" / "b.png", hints / "in" / "b.webp")
+    expected = translator.array(photos / "in" / "b.png", hints / "in" / "b.webp")
     assert np.array_equal(read(out / "in" / "b.png"), expected)
-    assert np.array_equal(read(out / "alone.png"), translator(photos / "alone.png"))
+    assert np.array_equal(read(out / "alone.png"), translator.array(photos / "alone.png"))
 
 
 def test_wrong_hints_are_refused_before_anything_is_written(

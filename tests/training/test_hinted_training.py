@@ -17,6 +17,7 @@ import hwan
 import tiny
 from caches import cache_of
 from hwan.config import Config, DataConfig, GeneratorConfig, LossConfig
+from hwan.config.methods import MethodName
 from hwan.data.loader import NO_HINTS, batch
 from hwan.data.sets import TrainingSet, resident
 from hwan.errors import UsageError
@@ -117,7 +118,7 @@ def test_hints_pull_colours_the_right_way(tmp_path: Path) -> None:
         ("pix2pix", {"depth_b": "16"}, "8-bit images"),
     ],
 )
-def test_hints_need_a_truth_in_colour(method: str, data: dict[str, Any], rule: str) -> None:
+def test_hints_need_a_truth_in_colour(method: MethodName, data: dict[str, Any], rule: str) -> None:
     with pytest.raises(UsageError, match=rule):
         dataclasses.replace(
             config(), method=method, data=DataConfig(**{"size": 32, **COLOURISE, **data})
