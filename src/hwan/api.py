@@ -24,6 +24,7 @@ from hwan.exporting.parity import ExportPrecision
 from hwan.files import read_json
 from hwan.inference import video
 from hwan.inference.batch import FileResult, translate_files
+from hwan.inference.hint_files import match_hints
 from hwan.inference.model_card import export_folder
 from hwan.inference.outputs import plan_outputs, unfinished
 from hwan.inference.translate import find_generator, load
@@ -172,6 +173,7 @@ def translate(
     batch: int = 0,
     tile: int = 0,
     smooth: bool = False,
+    hints: AnyPath | None = None,
     device: str = "auto",
     precision: Precision = "fp32",
     engine: Engine = "torch",
@@ -201,11 +203,14 @@ def translate(
     images = []
     if stills or not videos:
         images = plan_outputs(stills, out, suffix, keep, translator.spec.format_out)
+    expected, fix = "pictures for --hints, which a video has none of", "leave the videos out"
+    require(hints is None or not videos, expected, f"{len(videos)} videos", fix)
+    given = match_hints(translator, Path(hints), images, out) if hints else None
     wanted = len(images) + len(videos)
     if resume:
         images, videos = unfinished(images), unfinished(videos)
     clips = [video.open_video(source, target) for source, target in videos]
-    made = translate_files(translator, images, batch)
+    made = translate_files(translator, images, batch, given)
     outcomes = list(_shown(made, len(images), "translating", progress and bool(images)))
     films = []
     for clip in clips:

@@ -87,8 +87,8 @@ def test_the_files_say_what_the_rows_say(tmp_path: Path, data: Path) -> None:
 
     with (tmp_path / "results" / "images.csv").open(newline="") as file:
         lines = list(csv.DictReader(file))
-    # Two directions of three images: four systems of three figures, and the cycle.
-    assert len(lines) == 2 * 3 * (4 * 3 + 1)
+    # Two directions of three images: four systems of four figures, and the cycle.
+    assert len(lines) == 2 * 3 * (4 * 4 + 1)
     values = {
         (r["direction"], r["name"], r["system"], r["metric"]): float(r["value"]) for r in lines
     }

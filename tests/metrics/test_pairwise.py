@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import Tensor
 from torchmetrics.functional.image import structural_similarity_index_measure
 
 from hwan.errors import UsageError
 from hwan.metrics.health import diversity
-from hwan.metrics.pairwise import l1, ms_ssim, psnr, ssim
+from hwan.metrics.pairwise import chroma, l1, ms_ssim, psnr, ssim
 
 
 def unchecked(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -68,6 +69,17 @@ def reference_ssim(a: np.ndarray, b: np.ndarray) -> float:
                     (2 * mp * mq + c1) * (2 * both + c2) / ((mp**2 + mq**2 + c1) * (vp + vq + c2))
                 )
     return float(np.mean(values))
+
+
+def test_chroma_is_pillow_s_cb_and_cr_whatever_the_brightness() -> None:
+    rng = np.random.default_rng(0)
+    pictures = rng.integers(0, 256, (2, 9, 7, 3), dtype=np.uint8)
+    parts = [np.asarray(Image.fromarray(p).convert("YCbCr"), float)[:, :, 1:] for p in pictures]
+    a, b = torch.from_numpy(pictures).permute(0, 3, 1, 2)[:, None] / 127.5 - 1
+    assert float(chroma(a, b)) == pytest.approx(np.abs(parts[0] - parts[1]).mean() / 255, abs=3e-3)
+    assert float(chroma(a, a + 0.3)) == pytest.approx(0, abs=1e-6)
+    blue, yellow = (torch.tensor(x)[None, :, None, None] for x in ([-1.0, -1, 1], [1.0, 1, -1]))
+    assert float(chroma(blue, yellow)) == pytest.approx((1 + 0.228 / 1.402) / 2, abs=1e-6)
 
 
 @pytest.mark.parametrize("shape", [(3, 16, 21), (1, 11, 11)])

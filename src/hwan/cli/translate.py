@@ -39,6 +39,9 @@ class Translate:
     pixels. The picture is the same but for rounding."""
     smooth: bool = False
     """For videos: less flicker, by statistics averaged over frames and by keeping what does not move."""
+    hints: Path | None = None
+    """Colour hints for a generator trained with data.hints: a picture with transparency (RGBA), of the size
+    of the one to translate, or a folder of them with the names of the pictures."""
     device: str = "auto"
     """auto, cpu, cuda or mps."""
     precision: Precision = "fp32"

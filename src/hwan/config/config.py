@@ -76,6 +76,11 @@ def _check_method(config: Config) -> None:
         expected = f"method {' or '.join(readers)} for {name}"
         received = f"method {config.method}, {name} {value}, which it does not read"
         require(harmless, expected, received, f"leave {name} out")
+    expected = (
+        "a method that learns from pairs (pix2pix), whose truth gives the hints, for data.hints"
+    )
+    hinted = record.draws_pairs or not config.data.hints
+    require(hinted, expected, f"method {config.method}", "leave data.hints out")
     identity = config.loss.identity > 0 and "identity" in record.loss_options
     for needed, reader, fix in (
         (record.same_channels, f"method {config.method}", "take another method"),

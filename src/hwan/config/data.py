@@ -11,6 +11,8 @@ from hwan.errors import Bound, Count, Share, Weight, Whole, check_options, requi
 Depth = Literal["8", "16", "float"]
 ValueRange = tuple[float, float]
 UNIT: ValueRange = (0.0, 1.0)
+HINT_CHANNELS = 4
+"""Of colour hints beside a picture: red, green, blue, and where a hint is."""
 Pairing = Literal["none", "names", "sides", "self"]
 
 
@@ -78,6 +80,9 @@ class DataConfig:
     pairs: Pairing = "none"
     """How A and B belong together. none: not at all; names: by their files' names; sides: side by side in
     one file; self: each image is both (grey to colour)."""
+    hints: Whole = 0
+    """Most colour hints that a training image is given: small squares of its truth's colour, beside the image
+    itself (pix2pix, colourise). The generator then takes hints from its user; 0: none."""
     swap: bool = False
     """Exchange A and B."""
     val: Share = 0.0
@@ -93,6 +98,10 @@ class DataConfig:
         require(self.resized >= self.size, "data.resize of at least data.size", received, fix)
         _check_range("data.range_a", self.depth_a, self.range_a)
         _check_range("data.range_b", self.depth_b, self.range_b)
+        kinds = f"A of depth {self.depth_a}, B {self.format_b}"
+        fits = self.depth_a == self.depth_b == "8" and self.channels_b == 3
+        expected = "8-bit images, B in colour, for data.hints"
+        require(fits or not self.hints, expected, kinds, "leave data.hints out")
 
     @property
     def format_a(self) -> PixelFormat:
@@ -103,6 +112,11 @@ class DataConfig:
     def format_b(self) -> PixelFormat:
         """What domain B's pixels are."""
         return PixelFormat(self.channels_b, self.depth_b, self.range_b)
+
+    @property
+    def inputs_a(self) -> int:
+        """Channels that a training's generator reads of an image of A: its own, and its hints."""
+        return self.channels_a + (HINT_CHANNELS if self.hints else 0)
 
     @property
     def resized(self) -> int:

@@ -23,13 +23,16 @@ from hwan.config import DataConfig, PixelFormat
 from hwan.data.augment import augment
 from hwan.data.cache import Cache
 from hwan.data.sets import TrainingSet
+from hwan.imaging.hints import hints_of
 
 DOMAIN_A, DOMAIN_B, PAIRS, PAIRED = 0, 1, 2, 3  # each is drawn in an order of its own
+NO_HINTS = 0.25  # share of images that are given none
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Crops of both domains, (B, H, W, C) in their own depths: pairs, or drawn independently.
+    """Crops of both domains, (B, H, W, C) in their own depths: pairs, or drawn independently. With
+    ``data.hints`` those of A have four channels more, their hints.
     ``paired`` are the pairs of semi-paired training."""
 
     a: Shaped[Tensor, "b h w c"]
@@ -72,7 +75,18 @@ def batch(
 
     paired = batch(data.paired, config, seed, start, size, PAIRED) if data.paired else None
     a = crops(DOMAIN_A, data.a, config.format_a)
-    return Batch(a, crops(DOMAIN_B, data.b, config.format_b), paired)
+    b = crops(DOMAIN_B, data.b, config.format_b)
+    if config.hints:
+        hints = [_hints(truth, config, [seed, pairs, start + i, 2]) for i, truth in enumerate(b)]
+        a = torch.cat([a, torch.stack(hints)], 3)
+    return Batch(a, b, paired)
+
+
+def _hints(truth: Tensor, config: DataConfig, seeds: list[int]) -> Tensor:
+    """The hints of one crop: none, or 1 to ``config.hints`` of them."""
+    rng = np.random.default_rng(seeds)
+    count = 0 if rng.random() < NO_HINTS else int(rng.integers(1, config.hints + 1))
+    return hints_of(truth, count, config.size, rng)
 
 
 def stream(

@@ -15,7 +15,7 @@ from pydantic import TypeAdapter
 from hwan.data.folders import evenly, list_images, locate
 from hwan.errors import require
 from hwan.evaluation.images import displayed, translation_path
-from hwan.evaluation.results import BEST, CHOICE, OURS, REAL, WORDS, Summary, columns, flat
+from hwan.evaluation.results import BEST, CHOICE, HINTED, OURS, REAL, WORDS, Summary, columns, flat
 from hwan.evaluation.source import EvaluationSource, GeneratorSource, direction_data, known_options
 from hwan.files import write_csv, write_json
 from hwan.imaging.pixels import grid, resize
@@ -95,6 +95,8 @@ def figures(named: Mapping[str, Sequence[Entry]]) -> Figures:
         titles = {OURS: name, BEST: f"{name}, best checkpoint"}
         for direction, summary in (pair for one in runs for pair in one.summaries.items()):
             for system, metric, value in flat(summary):
+                if system == HINTED:  # it was told some of the truth
+                    continue
                 place = direction, titles.get(system, system), metric
                 values.setdefault(place, []).append(value)
     found: Figures = {}

@@ -13,11 +13,12 @@ from hwan.config import PixelFormat
 from hwan.data.folders import Layout, list_images
 from hwan.errors import require
 from hwan.evaluation.images import baselines_of, fit_truth, readable_images, translation_path
-from hwan.evaluation.results import BEST, CHOICE, OURS, ImageRow
+from hwan.evaluation.results import BEST, CHOICE, HINTED, HINTS, OURS, ImageRow
 from hwan.evaluation.source import EvaluationSource, direction_data, read_source
 from hwan.files import read_json
+from hwan.imaging.hints import hints_of
 from hwan.imaging.pixels import Pixels, resize, save, to_tensor
-from hwan.inference.translate import is_generator, load
+from hwan.inference.translate import Translator, is_generator, load
 from hwan.metrics.labels import confusion, label_figures
 from hwan.metrics.metric import Measure
 from hwan.metrics.pairwise import l1
@@ -46,7 +47,8 @@ def evaluate(
     metrics with a ``measure`` (SSIM, MS-SSIM, PSNR, L1) and, with ``perceptual``, LPIPS are taken
     where the truth is known (``truthB/NAME`` for testA/NAME, or its partner in a set of pairs), on
     pictures of the original size and depth, for hwan and for three baselines: the input itself, the
-    mean training picture of the target domain, and Reinhard colour transfer to that domain. Pixels
+    mean training picture of the target domain, and Reinhard colour transfer to that domain. A generator that
+    takes colour hints is also measured with ``HINTS`` of them, from the truth (``evaluation/hints``). Pixels
     are counted by class where ``palettes[direction]`` has the colours of label maps. ``cycle_l1`` is
     the error there and back, nan without a way back. Both L1 are shares of the range, 0 to 1.
     Unreadable files are passed over.
@@ -68,12 +70,15 @@ def evaluate(
         require(some, "a readable image in every test folder", none, "`hwan data check` names them")
         for name, image in readable_images(data.test, data.format_in):
             outputs = {system: translator.pixels(image) for system, translator in ours.items()}
-            for system, picture in outputs.items():
-                save(picture, translation_path(run, data, name, system))
             truth = data.truth_of(name)
-            figures, tables = {}, {}
             if truth is not None:
                 truth = fit_truth(truth, name, outputs[OURS], source.data.fit)
+                if there.spec.hints:
+                    outputs[HINTED] = with_true_hints(there, image, truth, name)
+            for system, picture in outputs.items():
+                save(picture, translation_path(run, data, name, system))
+            figures, tables = {}, {}
+            if truth is not None:
                 made = {name: make(image) for name, make in baselines_of(data, source).items()}
                 for system, picture in (outputs | made).items():
                     figures[system] = measure_pair(measures, picture, truth, data.format_out)
@@ -96,6 +101,13 @@ def evaluate(
                 tables,
                 there.spec.images,
             )
+
+
+def with_true_hints(translator: Translator, image: Pixels, truth: Pixels, name: Path) -> Pixels:
+    """The translation with ``HINTS`` colour hints of ``truth``, always the same for an image of this name."""
+    rng = np.random.default_rng(list(name.as_posix().encode()))
+    hints = hints_of(torch.from_numpy(truth), HINTS, min(translator.spec.size), rng)
+    return translator.pixels(image, hints.numpy())
 
 
 def describe_best(run: Path) -> dict[str, str]:

@@ -12,7 +12,7 @@ from hwan.config import PixelFormat
 from hwan.data.cache import open_cache
 from hwan.data.folders import ImageFolder, evenly, list_images
 from hwan.errors import UsageError, require
-from hwan.evaluation.results import BEST, OURS
+from hwan.evaluation.results import BEST, HINTED, OURS
 from hwan.evaluation.source import DirectionData, EvaluationSource
 from hwan.imaging.pixels import Pixels, decode, for_display, from_unit, resize, suffix_for, to_unit
 from hwan.metrics.baselines import lab_statistics, mean_image, reinhard, with_channels
@@ -41,7 +41,8 @@ def translation_path(run: Path, data: DirectionData, name: Path, system: str = O
     """Where the test writes its translation of image ``name``, without loss: "a.jpg" as "a.jpg.png"."""
     suffix = suffix_for(data.format_out)
     written = name if name.suffix == suffix else name.with_name(name.name + suffix)
-    return run / "evaluation" / ("best" if system == BEST else "") / data.direction / written
+    place = {BEST: "best", HINTED: "hints"}.get(system, "")
+    return run / "evaluation" / place / data.direction / written
 
 
 def translation(run: Path, data: DirectionData, name: Path, system: str = OURS) -> Pixels:

@@ -13,7 +13,7 @@ from hwan import config as configs
 from hwan.config.methods import record_of
 from hwan.data.folders import Layout
 from hwan.evaluation.images import displayed
-from hwan.evaluation.results import OURS, REAL, WORDS, ImageRow, Summary, columns, shown
+from hwan.evaluation.results import HINTED, OURS, REAL, WORDS, ImageRow, Summary, columns, shown
 from hwan.evaluation.source import (
     DirectionData,
     EvaluationSource,
@@ -123,7 +123,7 @@ def _table(name: str, systems: Mapping[str, Mapping[str, float]], note: str) -> 
     decimals = {title(m): f.decimals for m, f in known.items()}
     meanings = {title(m): f.meaning for m, f in known.items() if f.meaning}
     heads = ("system", *map(title, metrics))
-    return Table(name, heads, rows, note, better, decimals, meanings, aside=(REAL,))
+    return Table(name, heads, rows, note, better, decimals, meanings, aside=(HINTED, REAL))
 
 
 def _samples(run: Path, config: EvaluationSource) -> Frames:

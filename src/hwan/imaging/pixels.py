@@ -66,7 +66,7 @@ def decode(
     outside 0..1 for 8 or 16 bit, integers of another width there, values far outside the range.
     """
     name = str(source) if isinstance(source, Path) else "the image"
-    decoded = _read(source, pixel_format.channels, name)
+    decoded = read_any(source, pixel_format.channels, name)
     values, noted = with_channels(decoded, pixel_format, name)
     pixels, deep = with_depth(values, decoded.mode, pixel_format, name)
     return Picture(pixels, decoded.mode, (*decoded.notes, *noted, *deep))
@@ -78,7 +78,7 @@ def inspect(source: Path) -> tuple[Picture, PixelFormat]:
     8-bit grey and colour come as RGB. The range of floats is the picture's own. Raises
     ``UsageError`` for a file that is missing, broken or no image.
     """
-    decoded = _read(source, 3, str(source))
+    decoded = read_any(source, 3, str(source))
     values, notes = decoded.values, list[str]()
     low, high = UNIT
     if values.dtype == np.uint8 and values.shape[2] == 1:  # not by Pillow
@@ -91,7 +91,11 @@ def inspect(source: Path) -> tuple[Picture, PixelFormat]:
     return Picture(values, decoded.mode, (*decoded.notes, *notes)), found
 
 
-def _read(source: Path | bytes | Image.Image | np.ndarray, channels: int, name: str) -> DecodedFile:
+def read_any(
+    source: Path | bytes | Image.Image | np.ndarray, channels: int, name: str
+) -> DecodedFile:
+    """What ``source`` holds, as ``codecs.read`` gives it. Raises ``UsageError``, which calls it ``name``,
+    for one that is missing, broken or no image."""
     try:
         return read(source.read_bytes() if isinstance(source, Path) else source, channels)
     except Exception as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from itertools import groupby, islice
@@ -12,7 +12,6 @@ from typing import TypeVar
 
 import torch
 
-from hwan.config import PixelFormat
 from hwan.errors import UsageError
 from hwan.imaging.metadata import NO_METADATA, Metadata, read_metadata
 from hwan.imaging.pixels import Pixels, decode, save
@@ -34,14 +33,17 @@ class FileResult:
 
 
 def translate_files(
-    translator: Translator, pairs: Iterable[tuple[Path, Path]], batch: int = 1
+    translator: Translator,
+    pairs: Iterable[tuple[Path, Path]],
+    batch: int = 1,
+    hints: Mapping[Path, Path] | None = None,
 ) -> Iterator[FileResult]:
     """Translate every pair, in order; a broken file is reported and does not stop the rest.
 
     While the network runs, files ahead are decoded and those done encoded, in threads. ``batch`` equal
     sized images in a row go through the network together, where that does not mix their statistics.
     On several cores of a CPU each core has images of its own, and need not wait for the others in every
-    layer. EXIF and ICC go with the image.
+    layer. EXIF and ICC go with the image. ``hints`` names the colour hints of a source, where it has any.
     """
     if translator.spec.generator.test_batch_statistics:
         batch = 1
@@ -52,7 +54,7 @@ def translate_files(
     # Threads start at their first task, so without lanes there are none.
     pool = ThreadPoolExecutor(lanes or 1, "hwan-lanes", torch.set_num_threads, (own,))
     try:
-        reading = (files.submit(_read, translator.spec.format_in, *pair) for pair in pairs)
+        reading = (files.submit(_read, translator, hints or {}, *pair) for pair in pairs)
         groups = _same_size(_in_order(reading, lanes * (1 + batch) or 4 + batch), batch)
         if lanes:
             writing = _on_lanes(translator, groups, pool, own)
@@ -114,12 +116,14 @@ class _File:
     tags: Metadata = NO_METADATA
 
 
-def _read(pixel_format: PixelFormat, source: Path, target: Path) -> _File:
+def _read(translator: Translator, hints: Mapping[Path, Path], source: Path, target: Path) -> _File:
     try:
         data = source.read_bytes()
-        image = decode(data, pixel_format)
+        image = decode(data, translator.spec.format_in)
+        own, pixels = hints.get(source), image.pixels
         result = FileResult(source, target, notes=image.notes)
-        return _File(result, image.pixels, read_metadata(data))
+        pixels = translator.hinted(pixels, own) if own else pixels
+        return _File(result, pixels, read_metadata(data))
     except (UsageError, OSError) as error:
         return _failed(source, target, error)
 

@@ -75,7 +75,8 @@ def model_card(
         f"tags: [{tags}]\n{f'license: {licence}{chr(10)}' if licence else ''}---",
         f"# {title or name}\nA {spec.generator.name} generator that "
         f"translates images of domain {spec.domain_in} to domain {spec.domain_out}. It reads "
-        f"{_pixels(spec.format_in)} and writes {_pixels(spec.format_out)}, of any size.",
+        f"{_pixels(spec.format_in)}{', and colour hints,' * spec.hints} and writes "
+        f"{_pixels(spec.format_out)}, of any size.",
         f'```python\nimport hwan\n\ntranslator = hwan.Translator.from_pretrained("{name}")\n'
         'translator("image.jpg").save("translation.png")\n```',
         "Of a folder on this machine `hwan.load(FOLDER)` gives the same translator, and "

@@ -14,10 +14,12 @@ from PIL import Image
 from torch import Tensor, nn
 
 from hwan.config import Precision
+from hwan.config.data import HINT_CHANNELS
 from hwan.config.methods import record_of
 from hwan.errors import require
 from hwan.files import read_json
 from hwan.imaging.codecs import to_pil
+from hwan.imaging.hints import read_hints, with_hints
 from hwan.imaging.pixels import DTYPES, Pixels, decode, to_pixels, to_tensor
 from hwan.inference import hub
 from hwan.inference.padding import crop_pixels, crop_to, margins, pad_pixels, pad_to, places
@@ -28,6 +30,8 @@ from hwan.runtime import AUTOCAST, keep_freed_memory, pick_device, pick_precisio
 
 WHOLE = 2**21  # pixels, a little more than 1920 x 1080: about 2.5 GB at 64 filters
 TILE = 512
+Source: TypeAlias = Path | str | bytes | Image.Image | np.ndarray
+"""A picture: a path, a file's bytes, a Pillow image, or pixels (H, W, C)."""
 Engine: TypeAlias = Callable[[nn.Module, GeneratorSpec], Callable[[Tensor], Tensor]]
 """Makes what runs in place of a network on the CPU: ``hwan.exporting.onnx_engine``."""
 
@@ -67,33 +71,49 @@ class Translator:
         require(fits, "an engine on the CPU in fp32", received, fix)
         self.engine = engine(self.generator, spec) if engine else None
 
-    def __call__(self, source: Path | str | bytes | Image.Image | np.ndarray) -> Image.Image:
+    def __call__(self, source: Source, hints: Source | None = None) -> Image.Image:
         """Translate one image: a path, a file's bytes, a Pillow image, or pixels (H, W, C) of just
-        what the generator reads.
+        what the generator reads. ``hints``: as ``hinted`` takes them.
 
         Raises ``UsageError`` for an image that is not that, and where Pillow cannot hold the
         translation: ``array`` gives any.
         """
-        return to_pil(self.array(source))
+        return to_pil(self.array(source, hints))
 
-    def array(self, source: Path | str | bytes | Image.Image | np.ndarray) -> Pixels:
+    def array(self, source: Source, hints: Source | None = None) -> Pixels:
         """The translation of one image as pixels (H, W, channels_out), in the depth and range that
         the generator writes."""
         if isinstance(source, np.ndarray):
             self._check(source)
-            return self.pixels(source)
+            return self.pixels(source, hints)
         source = Path(source) if isinstance(source, str) else source
-        return self.pixels(decode(source, self.spec.format_in).pixels)
+        return self.pixels(decode(source, self.spec.format_in).pixels, hints)
 
-    def pixels(self, pixels: Pixels) -> Pixels:
+    def pixels(self, pixels: Pixels, hints: Source | None = None) -> Pixels:
         """Pixels (H, W, C) of the spec's ``format_in`` to pixels (H, W, C') of its ``format_out``.
 
-        Raises ``UsageError`` for another number of channels, or another depth.
+        Raises ``UsageError`` for another number of channels, or another depth, and as ``hinted``.
         """
-        return self.batch([pixels])[0]
+        return self.batch([pixels if hints is None else self.hinted(pixels, hints)])[0]
+
+    def hinted(self, pixels: Pixels, hints: Source) -> Pixels:
+        """Pixels (H, W, C) of the spec's ``format_in`` with colour hints, as ``batch`` takes them: hints are
+        a picture with transparency (RGBA) of the same size, opaque where it says a colour.
+
+        Raises ``UsageError`` for hints that are not that, for a generator that takes none, and with an
+        engine, which was made for pictures without hints.
+        """
+        expected = "a generator that was trained with data.hints, for colour hints"
+        received = f"one of method {self.spec.method} without them"
+        require(self.spec.hints, expected, received, "leave the hints out, or train one")
+        expected, fix = "no engine for colour hints", "leave --engine (or --hints) out"
+        require(self.engine is None, expected, "an engine", fix)
+        hints = Path(hints) if isinstance(hints, str) else hints
+        return with_hints(pixels, read_hints(hints, *pixels.shape[:2]))
 
     def batch(self, pictures: Sequence[Pixels]) -> list[Pixels]:
-        """``pixels`` of several of one size, in one batch unless they go in strips."""
+        """``pixels`` of several of one size, in one batch unless they go in strips. All of them may be
+        ``hinted``."""
         for pixels in pictures:
             self._check(pixels)
         height, width, _ = pictures[0].shape
@@ -111,7 +131,9 @@ class Translator:
 
     def _check(self, pixels: np.ndarray) -> None:
         wanted = self.spec.format_in
-        fits = pixels.shape[2:] == (wanted.channels,) and pixels.dtype == DTYPES[wanted.depth]
+        channels = {wanted.channels, wanted.channels + HINT_CHANNELS * self.spec.hints}
+        known = pixels.ndim == 3 and pixels.shape[2] in channels
+        fits = known and pixels.dtype == DTYPES[wanted.depth]
         finite = pixels.dtype.kind != "f" or bool(np.isfinite(pixels).all())
         expected = f"pixels (H, W, {wanted.channels}) of {DTYPES[wanted.depth]}, {wanted.limits}"
         received = f"{pixels.dtype} {pixels.shape}" + ("" if finite else ", with nan or infinity")
@@ -127,6 +149,9 @@ class Translator:
     def _in_strips(self, pixels: Pixels, tile: int) -> Pixels:
         """What ``pixels`` gives, but for the rounding of sums, in memory that does not grow."""
         height, width, channels = pixels.shape
+        if self.spec.hints and channels == self.spec.channels_in:
+            pixels = with_hints(pixels, np.zeros((height, width, HINT_CHANNELS), np.uint8))
+            channels = pixels.shape[2]
         rows, columns = (places(side, self.multiple, self.least) for side in (height, width))
         top, left = (margins(side, self.multiple, self.least)[0] for side in (height, width))
 

@@ -34,7 +34,7 @@ def export_reference(source: Path, out: Path) -> Exported:
     """
     net, spec = folder.load_generator(source)
     config = spec.generator
-    _refuse(source, _foreign(config))
+    _refuse(source, _foreign(config) + ["it takes colour hints"] * spec.hints)
     own = net.state_dict()
     if config.norm == "none":  # the reference has no biases then, but in the last convolution
         biases = [key for key in own if key.endswith(".bias")][:-1]

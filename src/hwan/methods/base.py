@@ -139,6 +139,7 @@ def translated(net: nn.Module, inputs: Images, batched: bool) -> Images:
 def new_generator(config: Config, direction: str, weights: torch.Generator) -> nn.Module:
     """The generator of ``direction`` ("ab" or "ba"), its first weights drawn from ``weights``."""
     channels = {"a": config.data.channels_a, "b": config.data.channels_b}
-    net = build_generator(config.generator, channels[direction[0]], channels[direction[1]])
+    read, written = (channels[domain] for domain in direction)
+    net = build_generator(config.generator, read, written, config.data.hints > 0)
     initialise(net, config.generator, weights)
     return net

@@ -18,10 +18,11 @@ from hwan.methods.losses import l1
 
 
 class Pix2Pix(OneWay):
-    """``generator_ab``, and ``adversarial_b`` on A and B stacked: (B, channels of A + B, H, W)."""
+    """``generator_ab``, and ``adversarial_b`` on A and B stacked: (B, channels of A + B, H, W). With
+    ``data.hints`` those of A are followed by its hints' four."""
 
     def __init__(self, config: Config) -> None:
-        super().__init__(config, condition=config.data.channels_a)
+        super().__init__(config, condition=config.data.inputs_a)
         generators = OptimizerGroup("generators", (self.generator_ab,), self.generator_loss)
         self.groups = (self.discriminators, generators)
 

@@ -101,6 +101,16 @@ def l1(a: Float[Tensor, "b c h w"], b: Float[Tensor, "b c h w"]) -> Float[Tensor
     return ((a - b).abs().mean(dim=(1, 2, 3)) / RANGE).float()
 
 
+def chroma(a: Float[Tensor, "b 3 h w"], b: Float[Tensor, "b 3 h w"]) -> Float[Tensor, " b"]:
+    """Mean absolute difference of colour per image, whatever the brightness, as a share of the range: of Cb
+    and Cr (Rec. 601), each of which reaches over all of it. Raises ``UsageError`` where the shapes differ."""
+    a, b = _alike(a, b)
+    red, green, blue = (a - b).unbind(1)
+    luma = 0.299 * red + 0.587 * green + 0.114 * blue
+    parts = torch.stack([(blue - luma) / 1.772, (red - luma) / 1.402])
+    return (parts.abs().mean(dim=(0, 2, 3)) / RANGE).float()
+
+
 def _alike(a: Tensor, b: Tensor, least: int = 1) -> tuple[Tensor, Tensor]:
     """Both in double: SSIM subtracts nearly equal moments, and a GPU may convolve float32 in TF32,
     whose ten bits are too few for that. Apple's GPUs have no double. ``least``: of their sides."""

@@ -8,7 +8,7 @@ with ``_self`` that is hwan's own network.
 from __future__ import annotations
 
 from hwan.metrics.metric import Metric
-from hwan.metrics.pairwise import COARSEST, WINDOW, l1, ms_ssim, psnr, ssim
+from hwan.metrics.pairwise import COARSEST, WINDOW, chroma, l1, ms_ssim, psnr, ssim
 
 METRICS: dict[str, Metric] = {
     "ssim": Metric(
@@ -30,6 +30,11 @@ METRICS: dict[str, Metric] = {
         "L1", "low", 3,
         "Mean absolute pixel error, as a share of the range. It favours blur too.",
         l1, needs_truth=True, chooses_best=True,
+    ),
+    "chroma": Metric(
+        "chroma error", "low", 3,
+        "Mean absolute error of colour alone (Cb and Cr), brightness left out. It favours greyish colours.",
+        chroma, needs_truth=True, channels=(3,),
     ),
     "lpips": Metric(
         "LPIPS", "low", 3,

@@ -57,6 +57,8 @@ class GeneratorSpec:
     range_in: ValueRange = UNIT
     """What -1 and 1 mean, where the depth is float."""
     range_out: ValueRange = UNIT
+    hints: bool = False
+    """It takes colour hints beside a picture, in four channels that ``channels_in`` does not count."""
     domain_in: str = ""
     """Name of the domain it reads; "A" or "B" by its direction, if not said."""
     domain_out: str = ""
@@ -129,7 +131,7 @@ def load_generator(folder: Path) -> tuple[nn.Module, GeneratorSpec]:
         for name, tensor in tensors.items():
             if not torch.isfinite(tensor).all():
                 raise ValueError(f"{name} has a value that is not a finite number")
-        net = build_generator(spec.generator, spec.channels_in, spec.channels_out)
+        net = build_generator(spec.generator, spec.channels_in, spec.channels_out, spec.hints)
         net.load_state_dict(tensors)
     return net.eval().requires_grad_(False), spec
 

@@ -16,6 +16,7 @@ from torch.nn.utils.parametrize import type_before_parametrizations
 
 from hwan.nets import blocks
 from hwan.nets.fast.convs import PaddedConv2d
+from hwan.nets.hints import HintInputs, WithHints
 from hwan.nets.norms import InstanceNorm2d
 from hwan.nets.resnet import BesideInput, ResidualBlock, Resnet
 from hwan.nets.unet import Level, UNet
@@ -114,6 +115,8 @@ STRIPS: dict[type[nn.Module], Callable[[Any], Strips]] = {
     BesideInput: lambda chain: Chain(tuple(chain), "stack"),
     Level: lambda level: Chain((level.down, level.inner, level.up), "stack" if level.skip else ""),
     UNet: lambda net: Chain((net.levels, nn.Tanh())),
+    HintInputs: lambda layer: Local(),
+    WithHints: lambda hinted: Chain((hinted.inputs, hinted.net)),  # of a picture that has them
 }
 """By the exact class: what a subclass does in its own ``forward`` is not known."""
 

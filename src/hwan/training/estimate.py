@@ -87,7 +87,7 @@ def trial_batches(config: Config) -> list[Batch]:
     """Black images for one step of ``config``."""
     data, train = config.data, config.train
     shape = train.batch, data.size, data.size
-    a = torch.zeros(*shape, data.channels_a, dtype=torch.uint8)
+    a = torch.zeros(*shape, data.inputs_a, dtype=torch.uint8)
     b = torch.zeros(*shape, data.channels_b, dtype=torch.uint8)
     return [Batch(a, b, Batch(a, b) if config.loss.paired else None)] * train.accumulate
 

@@ -224,6 +224,7 @@ def save_generators(training: Training, out: Path, only: Collection[str] = ("ab"
                 images=training.seen,
                 method=config.method,
                 trained_against=against,
+                hints=config.data.hints > 0,
                 **pixels,
             )
             save_generator(out / name, net, spec)

@@ -138,6 +138,11 @@ def begin_from(training: Training, start: Start) -> list[str]:
         received = f"A {own['a']}, B {own['b']}"
         expected = f"a generator for channels A {channels['a']}, B {channels['b']}"
         require(own == channels, expected, received, fix)
+        hints = config.data.hints > 0
+        expected = f"a generator {'with' if hints else 'without'} colour hints"
+        fix = f"{'leave out' if hints else 'add'} --data.hints, or start from another generator"
+        received = f"data.hints {config.data.hints}, and the generator's hints {spec.hints}"
+        require(spec.hints == hints, expected, received, fix)
         averaged = [training.average.networks[name]] if training.average else []
         for target in (net, *averaged):
             _load(target, source[0].state_dict())
