@@ -67,9 +67,11 @@ def _check_method(config: Config) -> None:
         received = f"method {config.method}, {name} {value}, which it does not read"
         require(harmless, expected, received, f"leave {name} out")
     identity = config.loss.identity > 0 and "identity" in record.loss_options
+    outside = config.loss.outside > 0 and "outside" in record.loss_options
     for needed, reader, fix in (
         (record.same_channels, f"method {config.method}", "take another method"),
         (identity, "the identity loss", "give --loss.identity 0"),
+        (outside, "the loss outside masks", "give --loss.outside 0"),
     ):
         expected = f"as many channels in A as in B for {reader}"
         require(not needed or a == b, expected, f"A {a}, B {b}", fix)
