@@ -66,7 +66,7 @@ def test_an_image_and_its_mask_have_one_geometry(
 
     def cached(pixels: np.ndarray, mask: Cache | None = None) -> Cache:
         shape = pixels.shape[1:]
-        index = Index([shape] * 3, ["0", "1", "2"], [])  # type: ignore[list-item]
+        index = Index([shape] * 3, ["0", "1", "2"], [])
         return Cache(pixels.reshape(-1), [i * int(np.prod(shape)) for i in range(3)], index, mask)
 
     domain = cached(masks.repeat(3, axis=3), cached(masks))
