@@ -147,7 +147,7 @@ def test_from_masks_to_figures(tmp_path: Path, capsys: pytest.CaptureFixture[str
         assert said.code == 0, said.all
         for words in (
             "change outside the mask",
-            "change inside over outside",
+            "inside over outside",
             "5 of 8 test images",
         ):
             assert words in said.all

@@ -42,7 +42,7 @@ MASK_METRICS = {
         "The same where the mask is white. High only says that much was changed, not that it is right.",
     ),
     "inside_over_outside": Metric(
-        "change inside over outside", "high", 2,
+        "inside over outside", "high", 2,
         "The one over the other. 1 is a translator that does not know the place; unknown where nothing "
         "changed outside.",
     ),
