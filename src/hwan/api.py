@@ -142,6 +142,11 @@ def evaluate(
     left_out = [text for text in (no_network, no_lpips if paired else "") if text]
     if unread := total - len(rows):
         left_out.append(f"{unread} unreadable test images left out; `hwan data check` names them")
+    unmasked = sum(not row.changed for row in rows)
+    if 0 < unmasked < len(rows):
+        left_out.append(
+            f"{unmasked} of {len(rows)} test images have no mask that could be compared by"
+        )
     protocol = testing.describe_best(run)
     if weights and paired:
         protocol["LPIPS, SHA-256 of AlexNet"] = weights

@@ -47,7 +47,8 @@ def test_a_method_reads_the_losses_that_its_record_names_and_no_other(name: str)
     method: Any = METHODS[name](config)
     batch = [torch.rand(1, 3, 32, 32) * 2 - 1 for _ in range(4 if config.loss.paired else 2)]
     read.discard("paired")
-    images = method.train()(*batch)
+    masks = {f"mask_{domain}": torch.ones(1, 1, 32, 32) for domain in "ab"}  # by the step
+    images = method.train()(*batch) | masks
     for group in method.groups:
         group.losses(images)
     known = {option.name for option in fields(LossConfig)}

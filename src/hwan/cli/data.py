@@ -8,7 +8,7 @@ from pathlib import Path
 from tyro.conf import Positional
 
 from hwan.cli.options import HELP, parse
-from hwan.config import Pairing
+from hwan.config import DataConfig, Pairing
 from hwan.errors import require
 
 
@@ -20,6 +20,10 @@ class Check:
     """A folder with trainA and trainB, or the two folders A B."""
     pairs: Pairing = "none"
     """How A and B belong together, as in --data.pairs of a training."""
+    mask_a: str = ""
+    """Folder of masks of A's training images, as --data.mask-a of a training."""
+    mask_b: str = ""
+    """Folder of masks of B's training images."""
 
 
 def data(args: list[str]) -> int:
@@ -28,7 +32,9 @@ def data(args: list[str]) -> int:
     given = parse(Check, "data check", args if word in HELP else args[1:])
     from hwan.data.check import check, describe
     from hwan.data.folders import locate
+    from hwan.data.masks import with_masks
 
-    findings = check(locate(given.data, given.pairs))
+    masks = DataConfig(mask_a=given.mask_a, mask_b=given.mask_b)
+    findings = check(with_masks(locate(given.data, given.pairs), masks))
     print(describe(findings))
     return 0 if findings.clean else 1

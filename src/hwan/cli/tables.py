@@ -16,7 +16,11 @@ def print_summaries(summaries: Mapping[str, Summary]) -> None:
     from hwan.metrics.records import METRICS
 
     for direction, summary in summaries.items():
-        parts = ((summary.systems, "against the truth"), (summary.distribution, "as a set"))
+        parts = (
+            (summary.systems, "against the truth"),
+            (summary.changed, "what was changed, by the masks"),
+            (summary.distribution, "as a set"),
+        )
         for systems, kind in parts:
             texts = {k: {m: shown(m, v) for m, v in f.items()} for k, f in systems.items()}
             print_table(f"{WORDS[direction]}, {kind}", texts)

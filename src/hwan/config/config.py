@@ -82,9 +82,11 @@ def _check_method(config: Config) -> None:
     hinted = record.draws_pairs or not config.data.hints
     require(hinted, expected, f"method {config.method}", "leave data.hints out")
     identity = config.loss.identity > 0 and "identity" in record.loss_options
+    outside = config.loss.outside > 0 and "outside" in record.loss_options
     for needed, reader, fix in (
         (record.same_channels, f"method {config.method}", "take another method"),
         (identity, "the identity loss", "give --loss.identity 0"),
+        (outside, "the loss outside masks", "give --loss.outside 0"),
     ):
         expected = f"as many channels in A as in B for {reader}"
         require(not needed or a == b, expected, f"A {a}, B {b}", fix)

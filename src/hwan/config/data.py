@@ -88,6 +88,10 @@ class DataConfig:
     val: Share = 0.0
     """Share of the training images, chosen by their names, that is set aside to choose the best generators
     by (train.best); 0: the folders valA and valB (val where both images of a pair are in one file)."""
+    mask_a: str = ""
+    """Folder of masks of domain A's training images: white is what may change; "": trainA_mask."""
+    mask_b: str = ""
+    """Folder of masks of domain B's training images; "": trainB_mask."""
     strict: bool = False
     """Fail on the first broken image file, instead of skipping and counting it."""
 

@@ -43,6 +43,8 @@ class LossConfig:
     paired: float = 0.0
     """Weight of the L1 distance on pairs (pairedA, pairedB) that are seen beside the unpaired images; 0:
     none."""
+    outside: float = 0.0
+    """Weight of the L1 distance between an image and its translation outside its mask; 0: none."""
     nce: float = 1.0
     """Weight of the contrastive loss between patches of input and output (cut, dcl)."""
     nce_identity: bool = True
@@ -98,10 +100,10 @@ GENERAL_LOSS_OPTIONS = ("gan", "gp", "r1", "diffaugment")
 METHOD_RECORDS: dict[str, MethodRecord] = {
     "cyclegan": MethodRecord(
         directions=("ab", "ba"),
-        loss_options=("cycle_a", "cycle_b", "identity", "paired", "partial_cycle"),
+        loss_options=("cycle_a", "cycle_b", "identity", "paired", "partial_cycle", "outside"),
         recipes=("cyclegan", "quick", "small", "cyclegan-keras", "demo-webtoon", "demo-daynight"),
     ),
-    "gan": MethodRecord(loss_options=("cycle_b", "identity"), recipes=("gan",)),
+    "gan": MethodRecord(loss_options=("cycle_b", "identity", "outside"), recipes=("gan",)),
     "pix2pix": MethodRecord(
         loss_options=("adversarial", "l1"),
         recipes=("pix2pix", "colourise"),
@@ -110,7 +112,7 @@ METHOD_RECORDS: dict[str, MethodRecord] = {
         reference_names=("G", "G"),
     ),
     "cut": MethodRecord(
-        loss_options=("nce", "nce_identity", "nce_patches", "flip_equivariance"),
+        loss_options=("nce", "nce_identity", "nce_patches", "flip_equivariance", "outside"),
         recipes=("cut", "fastcut"),
         decides_on_host=True,
         same_channels=True,
@@ -118,7 +120,7 @@ METHOD_RECORDS: dict[str, MethodRecord] = {
     ),
     "dcl": MethodRecord(
         directions=("ab", "ba"),
-        loss_options=("nce", "nce_patches", "identity"),
+        loss_options=("nce", "nce_patches", "identity", "outside"),
         recipes=("dcl",),
         decides_on_host=True,
         needs_features=True,

@@ -20,18 +20,18 @@ from hwan.imaging.pixels import LUMA, Pixels, from_unit, resize, to_unit
 Crop = TypeVar("Crop", np.ndarray, Tensor)
 
 
-def cover(pixels: Pixels, side: int) -> Pixels:
-    """Resize so that the shorter side has ``side`` pixels; small images grow."""
+def cover(pixels: Pixels, side: int, area: bool = False) -> Pixels:
+    """Resize so that the shorter side has ``side`` pixels; small images grow. ``area`` as in ``resize``."""
     height, width, _ = pixels.shape
     scale = side / min(height, width)
-    return resize(pixels, max(side, round(height * scale)), max(side, round(width * scale)))
+    return resize(pixels, max(side, round(height * scale)), max(side, round(width * scale)), area)
 
 
-def fit(pixels: Pixels, config: DataConfig) -> Pixels:
+def fit(pixels: Pixels, config: DataConfig, area: bool = False) -> Pixels:
     """Resize to ``config.resized``: the shorter side (cover), or both sides (stretch)."""
     if config.fit == "stretch":
-        return resize(pixels, config.resized, config.resized)
-    return cover(pixels, config.resized)
+        return resize(pixels, config.resized, config.resized, area)
+    return cover(pixels, config.resized, area)
 
 
 def centre_crop(pixels: Pixels, size: int) -> Pixels:

@@ -11,7 +11,7 @@ import os
 import shutil
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
@@ -31,6 +31,8 @@ from hwan.errors import UsageError, require
 from hwan.files import cache_root, digest, read_json
 from hwan.imaging.pixels import DTYPES, Picture
 
+Read = Callable[[Path], tuple[Picture, bool]]
+"""A file as the picture to store, and whether it was enlarged; raises ``UsageError`` for a broken one."""
 VERSION = 2  # raise when the bytes written for the same images and settings would change
 
 
@@ -51,11 +53,13 @@ class Index:
 @dataclass(frozen=True)
 class Cache:
     """The decoded images of one domain: ``cache[i]`` is an image's pixels (H, W, C), not copied; a
-    tensor where the domain is ``resident`` on a device."""
+    tensor where the domain is ``resident`` on a device. ``masks`` has the images' masks by their numbers,
+    where the training reads them."""
 
     flat: np.ndarray | Tensor
     offsets: Sequence[int]
     index: Index
+    masks: Cache | None = None
 
     def __len__(self) -> int:
         return len(self.index.shapes)
@@ -69,16 +73,23 @@ class Cache:
         """Whether the images lie on a device, as tensors."""
         return isinstance(self.flat, Tensor)
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the images and their masks."""
+        return self.flat.nbytes + (self.masks.nbytes if self.masks else 0)
+
     def on(self, device: torch.device) -> Cache:
         """The same domain, copied to ``device``."""
-        return replace(self, flat=torch.from_numpy(np.array(self.flat)).to(device))
+        masks = self.masks.on(device) if self.masks else None
+        return replace(self, flat=torch.from_numpy(np.array(self.flat)).to(device), masks=masks)
 
     def subset(self, numbers: Sequence[int]) -> Cache:
         """Some of the images, not copied."""
         shapes = [self.index.shapes[i] for i in numbers]
         names = [self.index.names[i] for i in numbers]
         index = replace(self.index, shapes=shapes, names=names)
-        return Cache(self.flat, [self.offsets[i] for i in numbers], index)
+        masks = self.masks.subset(numbers) if self.masks else None
+        return Cache(self.flat, [self.offsets[i] for i in numbers], index, masks)
 
 
 def open_cache(source: ImageFolder, config: DataConfig, pixel_format: PixelFormat) -> Cache:
@@ -99,12 +110,15 @@ def open_cache(source: ImageFolder, config: DataConfig, pixel_format: PixelForma
     )
     folder, kind = str(source.folder.resolve()), asdict(pixel_format)
     settings = (VERSION, folder, source.view, config.resized, config.fit, kind)
-    place = cache_root() / digest([settings, stamps(source.folder, files)])[:32]
-    if not place.is_dir():
-        _make(place, source, files, config, pixel_format)
-        delete_unused(place.parent, keep=place)
-    (place / "index.json").touch()  # the time of its last use, for ``delete_unused``
-    index = Index(**read_json(place / "index.json"))
+
+    def read(file: Path) -> tuple[Picture, bool]:
+        picture = source.read(file, pixel_format)
+        small = min(picture.pixels.shape[:2]) < config.resized
+        return replace(picture, pixels=fit(picture.pixels, config)), small
+
+    key = [settings, stamps(source.folder, files)]
+    cache = stored(key, source.folder, files, read, DTYPES[pixel_format.depth].name)
+    index = cache.index
     if config.strict and index.broken:
         raise UsageError(
             "no broken image, with data.strict",
@@ -118,27 +132,33 @@ def open_cache(source: ImageFolder, config: DataConfig, pixel_format: PixelForma
             "replace them, or set --data.channels_a, depth_a, range_a (or _b) to what they hold; "
             "`hwan data check` says what that is",
         )
-    ends = np.cumsum([int(np.prod(shape)) for shape in index.shapes]).tolist()
-    flat = np.memmap(place / "pixels.bin", index.dtype, mode="r", shape=(ends[-1],))
-    return Cache(flat, [0, *ends[:-1]], index)
+    return cache
 
 
-def _make(
-    place: Path,
-    source: ImageFolder,
-    files: Sequence[Path],
-    config: DataConfig,
-    pixel_format: PixelFormat,
-) -> None:
+def stored(key: Any, folder: Path, files: Sequence[Path], read: Read, dtype: str) -> Cache:
+    """What ``read`` makes of ``files`` in ``folder``, pixels of ``dtype``; made on first use under a hash of
+    ``key``. Broken files are listed in ``index.broken`` and skipped; there may be no image left."""
+    place = cache_root() / digest(key)[:32]
+    if not place.is_dir():
+        _make(place, folder, files, read, dtype)
+        delete_unused(place.parent, keep=place)
+    (place / "index.json").touch()  # the time of its last use, for ``delete_unused``
+    index = Index(**read_json(place / "index.json"))
+    ends = np.cumsum([0, *(int(np.prod(shape)) for shape in index.shapes)]).tolist()
+    empty = np.empty(0, index.dtype)  # no file of no bytes can be mapped
+    path, shape = place / "pixels.bin", (ends[-1],)
+    flat = np.memmap(path, index.dtype, mode="r", shape=shape) if index.shapes else empty
+    return Cache(flat, ends[:-1], index)
+
+
+def _make(place: Path, folder: Path, files: Sequence[Path], read: Read, dtype: str) -> None:
     """Decode ``files`` in threads into a temporary folder, then rename it to ``place``."""
 
-    def read(file: Path) -> tuple[Picture, bool] | UsageError:
+    def read_or_refused(file: Path) -> tuple[Picture, bool] | UsageError:
         try:
-            picture = source.read(file, pixel_format)
+            return read(file)
         except UsageError as error:
             return error
-        small = min(picture.pixels.shape[:2]) < config.resized
-        return replace(picture, pixels=fit(picture.pixels, config)), small
 
     place.parent.mkdir(parents=True, exist_ok=True)
     index, enlarged, notes = Index([], [], []), 0, Counter[str]()
@@ -146,8 +166,8 @@ def _make(
         part = Path(made)
         with ThreadPoolExecutor() as pool, (part / "pixels.bin").open("wb") as out:
             # Pillow lets other threads run while it decodes and resizes.
-            for file, result in zip(files, pool.map(read, files), strict=True):
-                name = str(file.relative_to(source.folder))
+            for file, result in zip(files, pool.map(read_or_refused, files), strict=True):
+                name = str(file.relative_to(folder))
                 if isinstance(result, UsageError):
                     index.broken.append(f"{name}: {result.received}")
                     continue
@@ -157,7 +177,6 @@ def _make(
                 index.shapes.append(picture.pixels.shape)
                 index.names.append(name)
                 out.write(np.ascontiguousarray(picture.pixels).data)
-        dtype = DTYPES[pixel_format.depth].name
         whole = replace(index, enlarged=enlarged, dtype=dtype, notes=dict(notes))
         (part / "index.json").write_text(json.dumps(asdict(whole)), encoding="utf-8")
         try:

@@ -13,6 +13,7 @@ from statistics import median
 
 from hwan.config import PixelFormat
 from hwan.data.folders import ImageFolder, Layout, list_images
+from hwan.data.masks import FIX, MaskCheck, check_masks
 from hwan.errors import UsageError
 from hwan.imaging.pixels import inspect
 
@@ -78,12 +79,13 @@ class Folder:
 class Findings:
     """What ``check`` found. ``leaks`` are groups of one image both among the training images and among those
     for validation, test or truth; ``crossed`` of one image in A and in B; ``unmatched`` are truths without
-    a test image."""
+    a test image; ``masks`` has the folders of masks."""
 
     folders: tuple[Folder, ...]
     leaks: tuple[Group, ...]
     crossed: tuple[Group, ...]
     unmatched: Group
+    masks: tuple[MaskCheck, ...] = ()
 
     @property
     def problems(self) -> tuple[str, ...]:
@@ -120,6 +122,12 @@ class Findings:
                 f"{_count(len(self.unmatched), 'truth file')} without a test image of that name; truthB/NAME "
                 "belongs to testA/NAME, truthA/NAME to testB/NAME."
             )
+        for masks in self.masks:
+            if masks.unfit:
+                yield f"{_count(len(masks.unfit), 'mask')} of {masks.role} cannot be used; {FIX}."
+            if masks.single:
+                single = _count(len(masks.single), "mask")
+                yield f"{single} of {masks.role} without an image; name each as its image."
 
     @property
     def clean(self) -> bool:
@@ -135,7 +143,7 @@ def check(layout: Layout) -> Findings:
     Broken files are reported, not raised; a folder that is missing counts as empty.
     """
     one = layout.train_a.folder == layout.train_b.folder  # A and B in one file
-    folders = dict[Path, Folder]()
+    folders, masks = dict[Path, Folder](), list[MaskCheck]()
     holders = defaultdict[bytes, list[tuple[str, str, Path]]](list)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for name, source in vars(layout).items():
@@ -148,6 +156,9 @@ def check(layout: Layout) -> Findings:
             broken = tuple(look for look in looks if isinstance(look, Broken))
             ignored = sum(file.is_file() for file in path.rglob("*")) - len(looks)
             folders[path] = Folder(f"{kind} {side}".strip(), path, readable, broken, ignored)
+            sizes = {look.path: look.size for look in readable}
+            if found := check_masks(folders[path].role, source, sizes):
+                masks.append(found)
             for look in readable:
                 holders[look.digest].append((kind, side, look.path))
     leaks, crossed = [], []
@@ -159,7 +170,8 @@ def check(layout: Layout) -> Findings:
             crossed.append(group)
     pairs = ((layout.truth_b, layout.test_a), (layout.truth_a, layout.test_b))
     unmatched = tuple(path for truth, test in pairs for path in _unmatched(truth, test))
-    return Findings(tuple(folders.values()), tuple(leaks), tuple(crossed), unmatched)
+    every = tuple(folders.values()), tuple(leaks), tuple(crossed)
+    return Findings(*every, unmatched, tuple(masks))
 
 
 def _look(path: Path) -> Look | Broken:
@@ -186,6 +198,7 @@ def _unmatched(truth: ImageFolder | None, test: ImageFolder | None) -> Group:
 def describe(findings: Findings) -> str:
     """The findings as text for a person, the problems last."""
     lines = [line for folder in findings.folders for line in _describe_folder(folder)]
+    lines += [line for masks in findings.masks for line in _describe_masks(masks)]
     for title, groups in (
         ("the same image in training and in validation, test or truth", findings.leaks),
         ("the same image in A and in B", findings.crossed),
@@ -223,6 +236,18 @@ def _describe_folder(folder: Folder) -> Iterator[str]:
         yield f"  duplicates: {redundant}, in {_count(groups, 'group')} of equal pixels"
         named = ([path.relative_to(folder.path) for path in group] for group in duplicates)
         yield from _listed(map(_equal, named), "    ")
+
+
+def _describe_masks(masks: MaskCheck) -> Iterator[str]:
+    yield f"{masks.role}: {_count(masks.matched, 'mask')} of its images in {masks.path}"
+    for title, items in (
+        ("images without a mask, which may change everywhere", masks.missing),
+        ("masks without an image", masks.single),
+        ("masks that cannot be used", masks.unfit),
+    ):
+        if items:
+            yield f"  {title}: {len(items)}"
+            yield from _listed(map(str, items), "    ")
 
 
 def _histogram(values: Iterable[str]) -> str:

@@ -19,14 +19,18 @@ View = Literal["whole", "left", "right"]
 
 ROLES = ("train", "test", "truth", "paired", "val")
 """What the folders of a data set are for: ``trainA`` is ``Layout.train_a``, and so on."""
+MASKED = ("train", "test")
+"""The roles whose images may have masks, in ``trainA_mask`` and so on."""
 
 
 @dataclass(frozen=True)
 class ImageFolder:
-    """Images of one domain: a folder, and the part of each file that belongs to the domain."""
+    """Images of one domain: a folder, the part of each file that belongs to the domain, and the folder of
+    the images' masks (data/masks.py)."""
 
     folder: Path
     view: View = "whole"
+    mask: Path | None = None
 
     def read(self, file: Path, pixel_format: PixelFormat) -> Picture:
         """Decode ``file`` and take this domain's part of it. Raises ``UsageError`` as ``decode``."""
@@ -62,11 +66,11 @@ def locate(data: Sequence[Path], pairs: Pairing = "none", swap: bool = False) ->
     """The folders that ``--data`` means.
 
     With ``pairs`` "none" and "names": one folder with ``trainA`` and ``trainB`` (and ``testA testB``,
-    ``truthA truthB``, ``pairedA pairedB``, ``valA valB``), or any two folders A B; with "names" files of
-    one name are a pair. With "sides": a folder with ``train`` (and ``test`` and ``val``; ``val`` alone is
-    the test), or a folder of images, each with A on its left and B on its right. With "self": the same,
-    but each whole image is both A and B (which then differ in their channels: grey to colour). ``swap``
-    exchanges A and B.
+    ``truthA truthB``, ``pairedA pairedB``, ``valA valB``, ``trainA_mask`` …), or any two folders A B; with
+    "names" files of one name are a pair. With "sides": a folder with ``train`` (and ``test`` and ``val``;
+    ``val`` alone is the test), or a folder of images, each with A on its left and B on its right. With
+    "self": the same, but each whole image is both A and B (which then differ in their channels: grey to
+    colour). ``swap`` exchanges A and B.
 
     Raises ``UsageError`` for a missing folder, a wrong number of them, or one folder as A and as B.
     """
@@ -132,10 +136,13 @@ def _one_folder(root: Path, paired: bool) -> Layout:
                 "file add --data.pairs sides (for data check and evaluate: --pairs sides)",
             )
     found: dict[str, Any] = {
-        f"{role}_{side.lower()}": ImageFolder(folder)
+        f"{role}_{side.lower()}": ImageFolder(
+            folder, mask=mask if role in MASKED and mask.is_dir() else None
+        )
         for role in ROLES
         for side in "AB"
-        if (folder := root / f"{role}{side}").is_dir()
+        for folder, mask in [(root / f"{role}{side}", root / f"{role}{side}_mask")]
+        if folder.is_dir()
     }
     if paired:
         found = {"truth_a": found.get("test_a"), "truth_b": found.get("test_b"), **found}
@@ -152,6 +159,19 @@ def list_images(folder: Path) -> tuple[Path, ...]:
         and path.is_file()
     )
     return tuple(sorted(found, key=lambda path: path.relative_to(folder).parts))
+
+
+def by_name(folder: Path) -> dict[Path, Path]:
+    """Every image file under ``folder`` by its path there without the suffix.
+
+    Raises ``UsageError`` for two files of one name.
+    """
+    found = dict[Path, Path]()
+    for path in list_images(folder):
+        first = found.setdefault(path.relative_to(folder).with_suffix(""), path)
+        expected = f"files of different names, suffix aside, in {folder}"
+        require(first == path, expected, f"{first.name} and {path.name}", "rename one")
+    return found
 
 
 def stamps(folder: Path, files: Iterable[Path]) -> list[tuple[str, int, int]]:

@@ -11,17 +11,18 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
 import torch
-from jaxtyping import Shaped
+from jaxtyping import Shaped, UInt8
 from torch import Tensor
 
 from hwan.config import DataConfig, PixelFormat
 from hwan.data.augment import augment
 from hwan.data.cache import Cache
+from hwan.data.masks import GREY
 from hwan.data.sets import TrainingSet
 from hwan.imaging.hints import hints_of
 
@@ -32,17 +33,20 @@ NO_HINTS = 0.25  # share of images that are given none
 @dataclass(frozen=True)
 class Batch:
     """Crops of both domains, (B, H, W, C) in their own depths: pairs, or drawn independently. With
-    ``data.hints`` those of A have four channels more, their hints.
-    ``paired`` are the pairs of semi-paired training."""
+    ``data.hints`` those of A have four channels more, their hints. ``paired`` are the pairs of semi-paired
+    training, ``mask_a`` and ``mask_b`` the crops' masks, uint8."""
 
     a: Shaped[Tensor, "b h w c"]
     b: Shaped[Tensor, "b h w c"]
     paired: Batch | None = None
+    mask_a: UInt8[Tensor, "b h w 1"] | None = None
+    mask_b: UInt8[Tensor, "b h w 1"] | None = None
 
     def mapped(self, change: Callable[[Tensor], Tensor]) -> Batch:
         """A batch of what ``change`` makes of every tensor."""
         paired = self.paired.mapped(change) if self.paired else None
-        return Batch(change(self.a), change(self.b), paired)
+        masks = [None if mask is None else change(mask) for mask in (self.mask_a, self.mask_b)]
+        return Batch(change(self.a), change(self.b), paired, *masks)
 
 
 @lru_cache(maxsize=8)
@@ -61,10 +65,11 @@ def batch(
 ) -> Batch:
     """Images ``start`` to ``start + size``; without pairs those of A and of B are drawn independently.
 
-    Both images of a pair are numbered and cropped by one seed, that of ``pairs``.
+    Both images of a pair are numbered and cropped by one seed, that of ``pairs``, and a mask by that of its
+    image.
     """
 
-    def crops(side: int, cache: Cache, pixel_format: PixelFormat) -> Tensor:
+    def crops(side: int, cache: Cache, config: DataConfig, pixel_format: PixelFormat) -> Tensor:
         domain, found = pairs if data.match else side, []
         for n in range(start, start + size):
             i = _pick(seed, domain, n, len(data.match or cache))
@@ -74,12 +79,17 @@ def batch(
         return torch.stack(found) if cache.resident else torch.from_numpy(np.stack(found))
 
     paired = batch(data.paired, config, seed, start, size, PAIRED) if data.paired else None
-    a = crops(DOMAIN_A, data.a, config.format_a)
-    b = crops(DOMAIN_B, data.b, config.format_b)
+    a = crops(DOMAIN_A, data.a, config, config.format_a)
+    b = crops(DOMAIN_B, data.b, config, config.format_b)
     if config.hints:
         hints = [_hints(truth, config, [seed, pairs, start + i, 2]) for i, truth in enumerate(b)]
         a = torch.cat([a, torch.stack(hints)], 3)
-    return Batch(a, b, paired)
+    still = replace(config, jitter=0.0)  # drawn after the geometry, and no matter of a mask
+    masks = [
+        crops(side, cache.masks, still, GREY) if cache.masks else None
+        for side, cache in ((DOMAIN_A, data.a), (DOMAIN_B, data.b))
+    ]
+    return Batch(a, b, paired, *masks)
 
 
 def _hints(truth: Tensor, config: DataConfig, seeds: list[int]) -> Tensor:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 
-from hwan.config import Config
+from hwan.config import Config, PixelFormat
 from hwan.data.cache import Cache, open_cache
 from hwan.data.folders import ImageFolder, Layout
+from hwan.data.masks import open_masks
 from hwan.errors import UsageError, require
 
 Match = tuple[tuple[int, int], ...]
@@ -57,7 +58,7 @@ def to_device(data: TrainingSet, config: Config, device: torch.device) -> Traini
         f"depths {config.data.depth_a} and {config.data.depth_b}",
         "give --speed.data host",
     )
-    size = sum(cache.flat.nbytes for cache in data.caches.values())
+    size = sum(cache.nbytes for cache in data.caches.values())
     return resident(data, device) if possible and has_room(device, config, size) else data
 
 
@@ -84,9 +85,18 @@ def resident(data: TrainingSet, device: torch.device) -> TrainingSet:
 def open_set(layout: Layout, config: Config) -> TrainingSet:
     """Open (and on first use make) the caches a training needs.
 
-    Raises ``UsageError`` for an empty domain, a paired method without pairs, pairs of two shapes, and
-    ``loss.paired`` without pairedA and pairedB.
+    Raises ``UsageError`` for an empty domain, a paired method without pairs, pairs of two shapes,
+    ``loss.paired`` without pairedA and pairedB, and ``loss.outside`` without masks.
     """
+    sources = {"a": layout.train_a, "b": layout.train_b}
+    begin = [direction[0] for direction in config.directions]
+    require(
+        not config.loss.outside or any(sources[domain].mask for domain in begin),
+        f"masks in {' or '.join(f'train{domain.upper()}_mask' for domain in begin)}, for loss.outside",
+        "none",
+        "make the folder beside the images, each mask under its image's name, or name it: "
+        "--data.mask-a DIR",
+    )
     a, b = _share(_open(layout.train_a, layout.train_b, config), config, held_out=False)
     match = None
     if config.record.draws_pairs:
@@ -127,8 +137,13 @@ def open_validation(layout: Layout, config: Config) -> TrainingSet:
 
 
 def _open(a: ImageFolder, b: ImageFolder, config: Config) -> tuple[Cache, Cache]:
-    data = config.data
-    return open_cache(a, data, data.format_a), open_cache(b, data, data.format_b)
+    def opened(source: ImageFolder, pixel_format: PixelFormat) -> Cache:
+        cache = open_cache(source, config.data, pixel_format)
+        if not config.loss.outside or source.mask is None:
+            return cache
+        return replace(cache, masks=open_masks(source, cache, config.data, pixel_format))
+
+    return opened(a, config.data.format_a), opened(b, config.data.format_b)
 
 
 def _share(domains: tuple[Cache, Cache], config: Config, held_out: bool) -> tuple[Cache, Cache]:
@@ -205,6 +220,8 @@ def remarks(data: TrainingSet, config: Config) -> Iterator[str]:
                 f"{config.data.resized} pixels and were enlarged"
             )
         for note, times in index.notes.items():
+            yield f"{times} images in {domain}: {note}"
+        for note, times in cache.masks.index.notes.items() if cache.masks else ():
             yield f"{times} images in {domain}: {note}"
         if len(cache) == 1:
             yield f"domain {domain} has one image: the training sees only crops of it"

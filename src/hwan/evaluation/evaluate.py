@@ -12,7 +12,13 @@ import torch
 from hwan.config import PixelFormat
 from hwan.data.folders import Layout, list_images
 from hwan.errors import require
-from hwan.evaluation.images import baselines_of, fit_truth, readable_images, translation_path
+from hwan.evaluation.images import (
+    baselines_of,
+    changed_by,
+    fit_truth,
+    readable_images,
+    translation_path,
+)
 from hwan.evaluation.results import BEST, CHOICE, HINTED, HINTS, OURS, ImageRow
 from hwan.evaluation.source import EvaluationSource, direction_data, read_source
 from hwan.files import read_json
@@ -51,9 +57,10 @@ def evaluate(
     takes colour hints is also measured with ``HINTS`` of them, from the truth (``evaluation/hints``). Pixels
     are counted by class where ``palettes[direction]`` has the colours of label maps. ``cycle_l1`` is
     the error there and back, nan without a way back. Both L1 are shares of the range, 0 to 1.
+    How much changed inside and outside the mask is taken of every test image that has one (``testA_mask``).
     Unreadable files are passed over.
 
-    Raises ``UsageError`` for a folder that is neither, and data without test folders.
+    Raises ``UsageError`` for a folder that is neither, data without test folders, and masks that do not fit.
     """
     source = read_source(run)
     both = direction_data(layout, source)
@@ -77,10 +84,13 @@ def evaluate(
                     outputs[HINTED] = with_true_hints(there, image, truth, name)
             for system, picture in outputs.items():
                 save(picture, translation_path(run, data, name, system))
-            figures, tables = {}, {}
+            figures, tables, systems = {}, {}, outputs
+            if truth is not None or data.test.mask is not None:
+                made = {k: make(image) for k, make in baselines_of(data, source).items()}
+                systems = outputs | made
+            changed = changed_by(data, name, systems) if data.test.mask is not None else {}
             if truth is not None:
-                made = {name: make(image) for name, make in baselines_of(data, source).items()}
-                for system, picture in (outputs | made).items():
+                for system, picture in systems.items():
                     figures[system] = measure_pair(measures, picture, truth, data.format_out)
                     if palette is not None:
                         tables[system] = confusion(picture, truth, palette)
@@ -100,6 +110,7 @@ def evaluate(
                 made_small,
                 tables,
                 there.spec.images,
+                changed,
             )
 
 

@@ -3,7 +3,7 @@ baseline makes of an image."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
@@ -11,14 +11,18 @@ from pathlib import Path
 from hwan.config import PixelFormat
 from hwan.data.cache import open_cache
 from hwan.data.folders import ImageFolder, evenly, list_images
+from hwan.data.masks import mask_of, masks_in
 from hwan.errors import UsageError, require
 from hwan.evaluation.results import BEST, HINTED, OURS
 from hwan.evaluation.source import DirectionData, EvaluationSource
 from hwan.imaging.pixels import Pixels, decode, for_display, from_unit, resize, suffix_for, to_unit
 from hwan.metrics.baselines import lab_statistics, mean_image, reinhard, with_channels
+from hwan.metrics.masks import changes
 
 Baseline = Callable[[Pixels], Pixels]
 """What a baseline makes of an input image, in the same size."""
+AS_IS = "input as it is"
+"""The baseline that translates nothing."""
 
 
 def readable_images(
@@ -72,6 +76,27 @@ def fit_truth(truth: Pixels, name: Path, output: Pixels, fit: str) -> Pixels:
 
 
 @lru_cache(maxsize=4)
+def _masks(data: DirectionData) -> dict[Path, Path]:
+    return masks_in(data.test)
+
+
+def changed_by(
+    data: DirectionData, name: Path, systems: Mapping[str, Pixels]
+) -> dict[str, dict[str, float]]:
+    """How much each of ``systems`` changed test image ``name`` inside its mask and outside, measured from
+    ``AS_IS``; empty where the image has no mask, or cannot be shown in the outputs' channels.
+
+    Raises ``UsageError`` as ``masks_in`` and ``mask_of`` do.
+    """
+    before = systems.get(AS_IS)
+    mask = None if before is None else mask_of(_masks(data), name, before.shape)
+    if before is None or mask is None:
+        return {}
+    unit = {system: to_unit(pixels, data.format_out) for system, pixels in systems.items()}
+    return {system: changes(unit[AS_IS], pixels, mask) for system, pixels in unit.items()}
+
+
+@lru_cache(maxsize=4)
 def baselines_of(data: DirectionData, source: EvaluationSource) -> dict[str, Baseline]:
     """Every baseline by its name, from the training images of the target domain."""
     cache, out = open_cache(data.trained, source.data, data.format_out), data.format_out
@@ -83,7 +108,7 @@ def baselines_of(data: DirectionData, source: EvaluationSource) -> dict[str, Bas
         "Reinhard": lambda image: reinhard(image, statistics, data.format_in, out),
     }
     if data.format_in.channels in (1, out.channels):  # grey can be shown in any number of channels
-        found["input as it is"] = lambda image: with_channels(
+        found[AS_IS] = lambda image: with_channels(
             from_unit(to_unit(image, data.format_in), out), out.channels
         )
     return found

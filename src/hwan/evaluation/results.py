@@ -19,6 +19,7 @@ from hwan.files import write_csv, write_json
 from hwan.imaging.pixels import Pixels, to_tensor
 from hwan.metrics.health import diversity
 from hwan.metrics.labels import label_figures
+from hwan.metrics.masks import with_ratio
 from hwan.metrics.records import METRICS, leading_metrics
 
 OURS = "hwan"
@@ -37,7 +38,8 @@ WORDS = {"ab": "A to B", "ba": "B to A"}
 class ImageRow:
     """One test image. ``figures[system][metric]`` is empty where no truth is known; so is
     ``confusion[system]``, of label maps: pixels of true class i taken as j at (i, j). ``images_seen``:
-    the state of the generator, in images seen in training."""
+    the state of the generator, in images seen in training. ``changed[system]``: how much was changed inside
+    the image's mask and outside; empty without a mask."""
 
     direction: str
     name: str
@@ -47,6 +49,7 @@ class ImageRow:
     output_small: Pixels
     confusion: Mapping[str, np.ndarray] = field(default_factory=dict)
     images_seen: int = 0
+    changed: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -67,7 +70,8 @@ class Summary:
     system and metric, taken as ``protocol`` says. ``left_out``: sentences on what was not measured.
     ``words``: sentences on whether hwan beats the baselines. ``health``: the figures of
     ``hwan.metrics.health_limits`` for this direction. ``images_seen``: how many images the generator
-    had seen in training when it was tested (of the best generator ``protocol`` says it)."""
+    had seen in training when it was tested (of the best generator ``protocol`` says it). ``changed``: means
+    of what was changed inside the masks and outside, over the images that have one, by system and metric."""
 
     images: int
     systems: dict[str, dict[str, float]]
@@ -80,6 +84,7 @@ class Summary:
     words: tuple[str, ...] = ()
     health: dict[str, float] = field(default_factory=dict)
     images_seen: int = 0
+    changed: dict[str, dict[str, float]] = field(default_factory=dict)
 
     @property
     def alone(self) -> dict[str, float]:
@@ -119,6 +124,7 @@ def summarise(
             _words(direction, systems) + _words(direction, sets.figures),
             {k: v for k, v in (health or {}).items() if k.endswith(f"_{direction}")},
             here[0].images_seen,
+            {k: with_ratio(m) for k, m in _means([r.changed for r in here if r.changed]).items()},
         )
     return found
 
@@ -129,13 +135,19 @@ def baselines(systems: Mapping[str, object]) -> list[str]:
 
 
 def _systems(known: Sequence[ImageRow]) -> dict[str, dict[str, float]]:
+    found = _means([row.figures for row in known])
+    for system in found if known and known[0].confusion else ():
+        found[system] |= label_figures(np.sum([row.confusion[system] for row in known], axis=0))
+    return found
+
+
+def _means(rows: Sequence[Mapping[str, Mapping[str, float]]]) -> dict[str, dict[str, float]]:
+    """The mean of each figure of each system over ``rows``."""
     found = {}
-    for system in known[0].figures if known else ():
-        figures = [row.figures[system] for row in known]
+    for system in rows[0] if rows else ():
+        figures = [row[system] for row in rows]
         names = dict.fromkeys(name for figure in figures for name in figure)
         found[system] = {k: mean_known([f.get(k, math.nan) for f in figures]) for k in names}
-        if known[0].confusion:
-            found[system] |= label_figures(np.sum([row.confusion[system] for row in known], axis=0))
     return found
 
 
@@ -185,7 +197,11 @@ def write_results(rows: Sequence[ImageRow], summaries: Mapping[str, Summary], fo
     images = [
         (row.direction, row.name, system, *figure)
         for row in rows
-        for system, figures in ((OURS, {"cycle_l1": row.cycle_l1}), *row.figures.items())
+        for system, figures in (
+            (OURS, {"cycle_l1": row.cycle_l1}),
+            *row.figures.items(),
+            *row.changed.items(),
+        )
         for figure in figures.items()
     ]
     write_csv(folder / "images.csv", [("direction", "name", "system", "metric", "value"), *images])
@@ -206,7 +222,12 @@ def flat(summary: Summary) -> list[tuple[str, str, float]]:
     """Every figure of a summary as (system, metric, value)."""
     return [
         (system, metric, value)
-        for systems in (summary.systems, summary.distribution, {OURS: summary.alone})
+        for systems in (
+            summary.systems,
+            summary.changed,
+            summary.distribution,
+            {OURS: summary.alone},
+        )
         for system, figures in systems.items()
         for metric, value in figures.items()
     ]

@@ -58,6 +58,11 @@ def write_run_report(
         protocol = "; ".join(f"{name}: {value}" for name, value in summary.protocol.items())
         if summary.systems:
             sections.append(_table(f"{arrow}, against the truth", summary.systems, means))
+        if summary.changed:
+            note = "Means over the test images that have a mask."
+            sections.append(
+                _table(f"{arrow}, what was changed, by the masks", summary.changed, note)
+            )
         if summary.distribution:
             sections.append(
                 _table(f"{arrow}, as a set of pictures", summary.distribution, protocol)
@@ -210,8 +215,10 @@ def _tested(folder: Path) -> list[str]:
         return []
     lines = ["", f"tested (`hwan evaluate`, {folder / 'report.html'}):"]
     for direction, found in read_json(path).items():
-        parts = [found.get(part, {}).get(OURS, {}) for part in ("systems", "distribution")]
-        ours = {**parts[0], **parts[1], **found}
+        parts = [
+            found.get(part, {}).get(OURS, {}) for part in ("systems", "changed", "distribution")
+        ]
+        ours = {**parts[0], **parts[1], **parts[2], **found}
         texts = [f"{title(m)} {shown(m, ours[m])}" for m in METRICS if ours.get(m) is not None]
         lines.append(f"  {WORDS[direction]}, {found.get('images')} images: {', '.join(texts)}")
         lines += [f"  {sentence}" for sentence in found.get("words", ())]

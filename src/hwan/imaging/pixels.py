@@ -115,19 +115,20 @@ def save(pixels: Pixels, path: Path, tags: Metadata = NO_METADATA) -> None:
     write_atomic(path, encode(pixels, path.suffix, tags))
 
 
-def resize(pixels: Pixels, height: int, width: int) -> Pixels:
-    """Bicubic, antialiased (Pillow's), as the reference code resizes.
+def resize(pixels: Pixels, height: int, width: int, area: bool = False) -> Pixels:
+    """Bicubic, antialiased (Pillow's), as the reference code resizes. With ``area`` a smaller image has the
+    means of the areas that its pixels cover, a larger one the nearest pixels: for masks.
 
     Other than 8-bit grey and RGB are resized channel by channel in float; floats stay within the
     picture's own extremes, so that no overshoot leaves their range.
     """
     if pixels.shape[:2] == (height, width):
         return pixels
-    size, cubic = (width, height), Image.Resampling.BICUBIC
+    size, way = (width, height), Image.Resampling.BOX if area else Image.Resampling.BICUBIC
     if pixels.dtype == np.uint8 and pixels.shape[2] in (1, 3):
-        return np.atleast_3d(np.array(to_pil(pixels).resize(size, cubic)))
+        return np.atleast_3d(np.array(to_pil(pixels).resize(size, way)))
     planes = np.ascontiguousarray(np.moveaxis(pixels, 2, 0), np.float32)
-    values = np.stack([np.array(Image.fromarray(plane).resize(size, cubic)) for plane in planes], 2)
+    values = np.stack([np.array(Image.fromarray(plane).resize(size, way)) for plane in planes], 2)
     ends = (0, FULL[pixels.dtype]) if pixels.dtype in FULL else (pixels.min(), pixels.max())
     return rounded(values.clip(*ends), pixels.dtype)
 

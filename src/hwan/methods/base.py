@@ -15,7 +15,8 @@ from hwan.nets import build_generator
 from hwan.nets.initial import initialise
 
 Images = dict[str, Tensor]
-"""One forward pass by the glossary's names: real_a, fake_b, rec_a, idt_a and the mirror."""
+"""One forward pass by the glossary's names: real_a, fake_b, rec_a, idt_a and the mirror. The step adds mask_a
+and mask_b, (B, 1, H, W) from 0 (stays) to 1 (may change), where ``loss.outside`` is on."""
 Losses = dict[str, Tensor]
 """Weighted scalars by name; the optimizer minimises their sum."""
 GroupedLosses = dict[str, Losses]

@@ -16,6 +16,7 @@ from hwan.config import Config
 from hwan.methods.adversarial import OneWay
 from hwan.methods.base import Images, Losses, OptimizerGroup, translated
 from hwan.methods.contrast import Encoder, contrast, projections
+from hwan.methods.losses import outside
 from hwan.nets.resnet import contrastive_layers
 
 
@@ -57,6 +58,10 @@ class CUT(OneWay):
         }
         if self.loss.nce_identity:
             losses["nce_b"] = share * self.contrast(images["real_b"], images["idt_b"])
+        if self.loss.outside:
+            fake = images["fake_b"].flip(3) if mirrored else images["fake_b"]
+            changed = outside(fake, images["real_a"], images["mask_a"])
+            losses["outside_a"] = self.loss.outside * changed
         return losses
 
     def contrast(self, source: Tensor, output: Tensor, mirrored: bool = False) -> Tensor:

@@ -18,7 +18,7 @@ from torch import Tensor
 from hwan.config import Config
 from hwan.methods.adversarial import OTHER, TwoWay
 from hwan.methods.base import Half, Images, Losses, OptimizerGroup, translated
-from hwan.methods.losses import l1
+from hwan.methods.losses import l1, outside
 
 
 class CycleGAN(TwoWay):
@@ -73,6 +73,7 @@ class CycleGAN(TwoWay):
         images = [f"real_{domain}", f"fake_{other}", f"rec_{domain}"]
         images += [f"idt_{domain}"] if loss.identity else []
         images += [f"paired_fake_{other}", f"paired_real_{other}"] if loss.paired else []
+        images += [f"mask_{domain}"] if loss.outside else []
         return Half(tuple(images), partial(self.generator_loss, domain))
 
     def generator_loss(self, domain: str, images: Images) -> Losses:
@@ -87,4 +88,7 @@ class CycleGAN(TwoWay):
         if loss.paired:
             error = l1(images[f"paired_fake_{other}"], images[f"paired_real_{other}"])
             losses[f"paired_{other}"] = loss.paired * error
+        if loss.outside:
+            changed = outside(fake, real, images[f"mask_{domain}"])
+            losses[f"outside_{domain}"] = loss.outside * changed
         return losses

@@ -20,7 +20,7 @@ from hwan.config import Config
 from hwan.methods.adversarial import OTHER, TwoWay
 from hwan.methods.base import Half, Images, Losses, OptimizerGroup
 from hwan.methods.contrast import Encoder, contrast, projections
-from hwan.methods.losses import l1
+from hwan.methods.losses import l1, outside
 from hwan.nets.resnet import contrastive_layers
 
 
@@ -67,6 +67,7 @@ class DCL(TwoWay):
         """The generators' objective for the images that begin in ``domain``."""
         images = [f"real_{domain}", f"fake_{OTHER[domain]}"]
         images += [f"idt_{domain}"] if self.loss.identity else []
+        images += [f"mask_{domain}"] if self.loss.outside else []
         return Half(tuple(images), partial(self.generator_loss, domain))
 
     def generator_loss(self, domain: str, images: Images) -> Losses:
@@ -80,4 +81,7 @@ class DCL(TwoWay):
         }
         if self.loss.identity:
             losses[f"identity_{domain}"] = self.loss.identity * l1(images[f"idt_{domain}"], real)
+        if self.loss.outside:
+            changed = outside(fake, real, images[f"mask_{domain}"])
+            losses[f"outside_{domain}"] = self.loss.outside * changed
         return losses

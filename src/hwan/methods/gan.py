@@ -11,7 +11,7 @@ from torch import Tensor
 from hwan.config import Config
 from hwan.methods.adversarial import OneWay
 from hwan.methods.base import Images, Losses, OptimizerGroup, translated
-from hwan.methods.losses import l1
+from hwan.methods.losses import l1, outside
 
 
 class GAN(OneWay):
@@ -38,4 +38,7 @@ class GAN(OneWay):
         if self.loss.identity:
             weight = self.loss.identity * self.loss.cycle_b
             losses["identity_b"] = weight * l1(images["idt_b"], images["real_b"])
+        if self.loss.outside:
+            changed = outside(images["fake_b"], images["real_a"], images["mask_a"])
+            losses["outside_a"] = self.loss.outside * changed
         return losses

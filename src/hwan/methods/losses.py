@@ -160,6 +160,11 @@ def l1(a: Tensor4, b: Tensor4) -> Scalar:
     return torch.mean(torch.abs(a.float() - b.float()))
 
 
+def outside(a: Tensor4, b: Tensor4, mask: Float[Tensor, "b 1 h w"]) -> Scalar:
+    """Mean of (1 - mask) |a - b| over all pixels: those that ``mask`` (0 to 1) lets change count as equal."""
+    return torch.mean((1 - mask) * torch.abs(a.float() - b.float()))
+
+
 def patch_nce(
     query: Float[Tensor, "b n c"], key: Float[Tensor, "b n c"], temperature: float = 0.07
 ) -> Scalar:

@@ -7,6 +7,7 @@ with ``_self`` that is hwan's own network.
 
 from __future__ import annotations
 
+from hwan.metrics.masks import MASK_METRICS
 from hwan.metrics.metric import Metric
 from hwan.metrics.pairwise import COARSEST, WINDOW, chroma, l1, ms_ssim, psnr, ssim
 
@@ -126,6 +127,7 @@ METRICS: dict[str, Metric] = {
         "Error there and back, as a share of the range. Low says little alone: see hidden messages "
         "under Health.",
     ),
+    **MASK_METRICS,
     "diversity": Metric(
         "diversity", "high", 2,
         "How much outputs differ from one another over how much real pictures do; near 0 is mode "

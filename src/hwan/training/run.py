@@ -12,12 +12,14 @@ import signal
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from hwan import config as configs
 from hwan.config import Config
 from hwan.data.folders import locate
 from hwan.data.loader import stream
+from hwan.data.masks import absolute, untrained, with_masks
 from hwan.data.sets import open_set, open_validation, remarks, to_device
 from hwan.errors import require
 from hwan.files import write_json
@@ -51,7 +53,8 @@ def train(
     """
     if not resume:
         _refuse_used(out)
-    layout = locate(data, config.data.pairs, config.data.swap)
+    config = replace(config, data=absolute(config.data))
+    layout = with_masks(locate(data, config.data.pairs, config.data.swap), config.data)
     images, samples = open_set(layout, config), Samples(layout, config)
     validation = open_validation(layout, config) if config.train.best else None
     validate = ValidationFigures(validation, config) if validation else None
@@ -66,6 +69,7 @@ def train(
         f"{counts['a']} images in A, {counts['b']} in B; {machine}",
         *begun,
         *remarks(images, config),
+        *untrained(layout, config),
     ]
     if resume:
         state, note = load_state(out / "state", on)

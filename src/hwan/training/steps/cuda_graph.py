@@ -69,6 +69,10 @@ def copy_into(memory: Batch, batch: Batch) -> None:
     """Copy ``batch`` into the tensors of ``memory``."""
     memory.a.copy_(batch.a, non_blocking=True)
     memory.b.copy_(batch.b, non_blocking=True)
+    masks = (memory.mask_a, batch.mask_a), (memory.mask_b, batch.mask_b)
+    for place, mask in masks:
+        if place is not None and mask is not None:
+            place.copy_(mask, non_blocking=True)
     if memory.paired and batch.paired:
         copy_into(memory.paired, batch.paired)
 

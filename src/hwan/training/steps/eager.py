@@ -75,7 +75,7 @@ def forward(training: Training, batch: Batch) -> Images:
     real = floats(training, batch)
     with autocast(training):
         images: Images = training.method(*real)
-    return images
+    return images | masks(training, batch)
 
 
 def floats(training: Training, batch: Batch) -> list[Tensor]:
@@ -85,6 +85,20 @@ def floats(training: Training, batch: Batch) -> list[Tensor]:
     sides = ((batch.a, data.range_a), (batch.b, data.range_b))
     real = [to_tensor(x.to(on, non_blocking=True), limits) for x, limits in sides]
     return real + (floats(training, batch.paired) if batch.paired else [])
+
+
+def masks(training: Training, batch: Batch) -> Images:
+    """The batch's masks as floats (B, 1, H, W) from 0 to 1 on the device, where the objective reads them. A
+    domain without masks may change everywhere."""
+    if not training.config.loss.outside:
+        return {}
+    found: Images = {}
+    for name, image, mask in (("mask_a", batch.a, batch.mask_a), ("mask_b", batch.b, batch.mask_b)):
+        if mask is None:
+            found[name] = torch.ones(len(image), 1, *image.shape[1:3], device=training.device)
+        else:
+            found[name] = (to_tensor(mask.to(training.device, non_blocking=True)) + 1) / 2
+    return found
 
 
 def freeze(training: Training, trained: OptimizerGroup | None) -> None:

@@ -19,7 +19,15 @@ from hwan.data.loader import Batch
 from hwan.errors import require
 from hwan.methods.base import GroupedLosses, Images, Losses, OptimizerGroup, summed
 from hwan.training.state import Training
-from hwan.training.steps.eager import Step, autocast, floats, freeze, set_lr, through_generators
+from hwan.training.steps.eager import (
+    Step,
+    autocast,
+    floats,
+    freeze,
+    masks,
+    set_lr,
+    through_generators,
+)
 
 InBothThreads = Callable[[Callable[[int], Any]], list[Any]]
 
@@ -58,15 +66,17 @@ def parallel_step(training: Training) -> Step:
             set_lr(training, lr)
             real = floats(training, micro[0])
             made = in_both(lambda n: half_forward(real, "ab"[n]))
-            found = {group.name: update(group, made) for group in method.groups}
+            mask = masks(training, micro[0])
+            found = {group.name: update(group, made, mask) for group in method.groups}
         finally:
             torch.set_num_threads(cores)
         freeze(training, None)
         return found
 
-    def update(group: OptimizerGroup, made: list[Images]) -> Losses:
+    def update(group: OptimizerGroup, made: list[Images], mask: Images) -> Losses:
         freeze(training, group)
-        weights, images = training.weights[group.name], group.images_of_halves(made[0] | made[1])
+        weights = training.weights[group.name]
+        images = group.images_of_halves(made[0] | made[1] | mask)
         if through_generators(training, group):
             _check_own(group, images, made)
 
