@@ -15,7 +15,13 @@ from hwan.config.applicability import warn_unread
 from hwan.errors import Stopped, UsageError, check_known, require
 from hwan.evaluation import evaluate as testing
 from hwan.evaluation.distributions import distributions
-from hwan.evaluation.feature_networks import find_lpips, find_palettes, parse_class, pick_features
+from hwan.evaluation.feature_networks import (
+    LITE,
+    find_lpips,
+    find_palettes,
+    parse_class,
+    pick_features,
+)
 from hwan.evaluation.results import Summary, summarise, write_results
 from hwan.evaluation.run_page import write_run_report
 from hwan.evaluation.source import data_folders, read_source, run_data, trained_against
@@ -128,7 +134,7 @@ def evaluate(
     # What may be refused comes before what takes minutes.
     place = str(pick_device(device))
     palettes = find_palettes(labels, layout, source)
-    against = trained_against(run, source)
+    against = trained_against(run, source) if features in LITE else set()
     shown_as = parse_class(recognise) if recognise else None
     networks, no_network = pick_features(features, layout, source, resizing, place, against)
     classifies = shown_as is None or any(network.classify for network in networks)

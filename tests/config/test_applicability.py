@@ -34,7 +34,7 @@ def test_the_table_is_of_options_and_no_recipe_offends() -> None:
 @pytest.mark.parametrize(
     ("recipe", "given", "of"),
     [
-        ("pix2pix", ["--loss.identity", "0.5"], "method cyclegan or gan for loss.identity"),
+        ("pix2pix", ["--loss.identity", "0.5"], "method cyclegan or gan or dcl for loss.identity"),
         ("cyclegan", ["--loss.l1", "10"], "method pix2pix for loss.l1"),
         # turning off what is not there changes nothing, though it was meant to
         ("cyclegan", ["--loss.adversarial", "0"], "method pix2pix for loss.adversarial"),

@@ -134,7 +134,7 @@ def test_all_defaults_together_keep_the_losses(method: str) -> None:
     """Two at a time can go wrong where each alone does not: fused Adam takes gradients as they lie."""
     with two_threads():
         training = Training(config(SpeedConfig(), method), CPU)
-        assert has_parallel_halves(training) == (method == "cyclegan")
+        assert has_parallel_halves(training) == (method in ("cyclegan", "dcl"))
         close(curve(config(SpeedConfig(), method)), curve(config(PLAIN, method)))
 
 

@@ -120,14 +120,17 @@ def _check_sizes(config: Config) -> None:
     generator, discriminator = config.generator, config.discriminator
     size, (multiple, least) = config.data.size, generator.sizes
     numbers = ((name, vars(generator)[name]) for name in generator.family.options)
-    shape = ", ".join(f"{name} {value}" for name, value in numbers if isinstance(value, int))
+    shape = ", ".join(f"{name} {value}" for name, value in numbers if type(value) is int)
     network = f"with this {generator.name} ({shape})"
     expected = f"a data.size of at least {least}, a multiple of {multiple}, {network}"
     fix = f"give --data.size {max(8, least, round(size / multiple) * multiple)}"
     require(size % multiple == 0 and size >= least, expected, size, fix)
     least, layers = discriminator.least, discriminator.layers
-    network = f"a discriminator {' + '.join(discriminator.names)} of {layers} layers"
-    fix = f"give a larger size or --discriminator.layers {layers - 1}"
+    layered = any("layers" in family.options for family in discriminator.families)
+    network = (
+        f"a {' and '.join(discriminator.names)} discriminator" + f" of {layers} layers" * layered
+    )
+    fix = "give a larger size" + f" or --discriminator.layers {layers - 1}" * layered
     require(size >= least, f"a data.size of at least {least} for {network}", size, fix)
     for section, net in (("generator", generator), ("discriminator", discriminator)):
         samples, channels = config.train.batch * net.normed_side(size) ** 2, net.whitening_channels

@@ -39,6 +39,7 @@ from hwan.nets.efficientnet_lite import DIGESTS
 
 PICTURES = 1000  # of each domain that the network of hwan's own learns from
 SETS = "FID, KID, precision, recall, density and coverage"
+LITE = tuple(DIGESTS)
 MAPS = 100  # training pictures whose colours are counted
 
 
@@ -61,7 +62,7 @@ def pick_features(
     """
     if wanted == "self":
         return [_self(layout, config.data)], ""
-    if wanted in DIGESTS:
+    if wanted in LITE:
         received = f"{wanted}, which the generator's training saw by"
         others = [name for name in ("lite2", "lite1", "lite0") if name not in trained_against]
         fix = f"give --features {' or '.join((*others, 'self'))}"
