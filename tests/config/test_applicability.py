@@ -36,7 +36,7 @@ def test_the_table_is_of_options_and_no_recipe_offends() -> None:
     [
         ("pix2pix", ["--loss.identity", "0.5"], "method cyclegan or gan or dcl for loss.identity"),
         ("cyclegan", ["--loss.l1", "10"], "method pix2pix for loss.l1"),
-        # turning off what is not there changes nothing, though it was meant to
+        # what nothing reads is refused also where it is turned off
         ("cyclegan", ["--loss.adversarial", "0"], "method pix2pix for loss.adversarial"),
         ("cyclegan", ["--loss.no-nce-identity"], "method cut for loss.nce_identity"),
         ("cut", ["--loss.cycle-a", "5"], "method cyclegan for loss.cycle_a"),

@@ -19,9 +19,10 @@ from hwan.imaging.pixels import decode, to_tensor
 from hwan.metrics.features import clean_resize
 from hwan.nets import efficientnet_lite
 from hwan.nets.efficientnet_lite import load_efficientnet
+from shared import SHARED
 
 NETWORKS = ["lite0", "lite2"]
-ZEBRAS = Path(__file__).parents[3] / "shared/data/horse2zebra/testB"
+ZEBRAS = SHARED / "data/horse2zebra/testB"
 
 
 def packaged(network: str) -> Path:
