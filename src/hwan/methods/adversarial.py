@@ -56,8 +56,9 @@ class AdversarialLoss(nn.Module):
         """The discriminator's losses, weighted: ``d_<domain>``, and ``gp_``, ``r1_`` where they are on.
 
         The discriminator sees a mix of ``fake`` and the pool's images: the first ``train.pool`` images pass
-        and are kept; from then on an image of ``fake`` is with probability 1/2 exchanged for one of them,
-        drawn at random. No gradient reaches the images.
+        and are kept; from then on, with probability 1/2, one of those drawn at random is shown instead and
+        the fresh image takes its place; otherwise the fresh one is shown and not kept. No gradient reaches
+        the images.
         Penalties are taken on what the discriminator sees: with DiffAugment, on augmented images.
         """
         real = self._augmented(real.detach())
@@ -98,7 +99,9 @@ class OneWay(nn.Module):
         self.generators = {"generator_ab": self.generator_ab}
         self.adversarial_b = AdversarialLoss(config, channels, seed, weights, condition)
         networks = (self.adversarial_b.discriminator,)
-        self.discriminators = OptimizerGroup("discriminators", networks, self.discriminator_loss)
+        self.discriminators_group = OptimizerGroup(
+            "discriminators", networks, self.discriminator_loss
+        )
 
     def discriminator_loss(self, images: Images) -> Losses:
         """The discriminator's objective."""
@@ -129,7 +132,7 @@ class TwoWay(nn.Module):
         self.adversarial = {"a": self.adversarial_a, "b": self.adversarial_b}
         networks = self.adversarial_a.discriminator, self.adversarial_b.discriminator
         halves = self.discriminators_half("a"), self.discriminators_half("b")
-        self.discriminators = OptimizerGroup("discriminators", networks, halves)
+        self.discriminators_group = OptimizerGroup("discriminators", networks, halves)
 
     def discriminators_half(self, domain: str) -> Half:
         """The objective of the discriminator of ``domain``."""

@@ -31,7 +31,7 @@ class CUT(OneWay):
         self.encoder = Encoder(self.generator_ab, layers, self.projections)
         networks = (self.generator_ab, self.projections)
         generators = OptimizerGroup("generators", networks, self.generator_loss)
-        self.groups = (self.discriminators, generators)
+        self.groups = (self.discriminators_group, generators)
 
     def forward(
         self, real_a: Float[Tensor, "b ca h w"], real_b: Float[Tensor, "b cb h w"]

@@ -28,7 +28,8 @@ class CycleGAN(TwoWay):
         super().__init__(config)
         halves = self.generators_half("a"), self.generators_half("b")
         networks = self.generator_ab, self.generator_ba
-        self.groups = OptimizerGroup("generators", networks, halves), self.discriminators
+        # An Adam each, in this order.
+        self.groups = OptimizerGroup("generators", networks, halves), self.discriminators_group
 
     def forward(
         self,

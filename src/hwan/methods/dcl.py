@@ -44,7 +44,7 @@ class DCL(TwoWay):
         }
         networks = self.generator_ab, self.generator_ba, self.projections_a, self.projections_b
         halves = self.generators_half("a"), self.generators_half("b")
-        self.groups = self.discriminators, OptimizerGroup("generators", networks, halves)
+        self.groups = self.discriminators_group, OptimizerGroup("generators", networks, halves)
 
     def forward(
         self,

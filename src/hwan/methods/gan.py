@@ -20,7 +20,7 @@ class GAN(OneWay):
     def __init__(self, config: Config) -> None:
         super().__init__(config)
         generators = OptimizerGroup("generators", (self.generator_ab,), self.generator_loss)
-        self.groups = (generators, self.discriminators)
+        self.groups = (generators, self.discriminators_group)
 
     def forward(
         self, real_a: Float[Tensor, "b ca h w"], real_b: Float[Tensor, "b cb h w"]

@@ -24,7 +24,7 @@ class Pix2Pix(OneWay):
     def __init__(self, config: Config) -> None:
         super().__init__(config, condition=config.data.inputs_a)
         generators = OptimizerGroup("generators", (self.generator_ab,), self.generator_loss)
-        self.groups = (self.discriminators, generators)
+        self.groups = (self.discriminators_group, generators)
 
     def forward(
         self, real_a: Float[Tensor, "b ca h w"], real_b: Float[Tensor, "b cb h w"]

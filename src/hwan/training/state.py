@@ -31,6 +31,7 @@ class Training:
         # (FakeTensorMode, which estimate.py uses, does not support a move within the CPU.)
         self.method = method if device.type == "cpu" else method.to(device)
         self.precision = pick_precision(config.train.precision, device)
+        # The same functions, faster: no result changes but by rounding.
         apply_speed(self.method, config, device, self.precision)
         self.weights = {group.name: group.parameters for group in self.method.groups}
         self.optimizers = {

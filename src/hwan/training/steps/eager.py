@@ -28,8 +28,9 @@ def step(training: Training, micro: list[Batch], lr: float) -> GroupedLosses:
 
 
 def update(training: Training, micro: list[Batch]) -> GroupedLosses:
-    """One step of Adam for every optimizer group, in the method's order, each down the gradient of the sum
-    of its own losses: scalars, times their weights, that the group's objective computes from the images.
+    """For each optimizer group, in the order of ``method.groups`` (CycleGAN: both generators, then both
+    discriminators): the sum of the weighted losses that its objective returns, one backward pass, one step
+    of the group's own Adam. The weights of all other groups are frozen meanwhile.
 
     ``micro`` is one batch, and its images are generated once, before the first group's step. Of several
     batches (``train.accumulate``) the losses are averaged. Returns the losses. (Adam's betas are
