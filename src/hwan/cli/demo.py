@@ -80,5 +80,5 @@ what next
   longer      hwan demo --minutes 20
   your image  hwan translate {run} IMAGE --out DIR
   your data   hwan data check DIR        (DIR holds trainA trainB testA testB)
-              hwan train small --data DIR --out runs/first""")
+              hwan train quick --data DIR --out runs/first --minutes 20""")
     return 0
