@@ -6,7 +6,7 @@ They are computed from the translations that ``evaluate`` has written, so from w
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from statistics import fmean
@@ -42,14 +42,23 @@ def sample(
     networks: Sequence[Features],
     side: int,
 ) -> Sample:
-    """The features and patches of the ``count`` images that ``images`` reads one by one; none is kept.
-    ``side``: the finest side of the patches' pyramid, pixels; 0 leaves patches out."""
-    features = [network.of(images(), pixel_format) for network in networks]
-    if not side:
-        return features, {}
+    """The features and patches of the ``count`` images that ``images`` reads one by one, once more for each
+    further network; none is kept. ``side``: the finest side of the patches' pyramid, pixels; 0 leaves
+    patches out."""
+    parts: list[Patches] = []
     probe = Features("", "", torch.nn.Identity(), side, pixel_format.channels)
-    squares = (probe.square(picture, pixel_format) for picture in images())
-    return features, join([patches(square, i, count) for i, square in enumerate(squares)])
+
+    def cut() -> Iterator[Pixels]:
+        for picture in images():
+            if side:
+                parts.append(patches(probe.square(picture, pixel_format), len(parts), count))
+            yield picture
+
+    read = cut()
+    features = [net.of(images() if i else read, pixel_format) for i, net in enumerate(networks)]
+    for _ in read:  # without a network nothing has read them yet
+        pass
+    return features, join(parts) if parts else {}
 
 
 def distributions(

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from hwan.data.folders import list_images
+from hwan.data.folders import by_name
 from hwan.errors import UsageError, require
 from hwan.imaging.pixels import Pixels, decode
 from hwan.inference.translate import Translator
@@ -19,24 +19,20 @@ def match_hints(
     names of the translations in ``out``, suffix aside; ``planned`` are (source, target).
 
     All are read, so that nothing is written where one is wrong. Raises ``UsageError`` for that, for hints
-    without a picture, and for one file of hints for several pictures.
+    without a picture, for two of one name, and for one file of hints for several pictures.
     """
     require(
         hints.exists(), "a picture or a folder at --hints", f"{hints}: not there", "check the path"
     )
     if hints.is_dir():
         names = {target.relative_to(out).with_suffix(""): source for source, target in planned}
-        files = {file: file.relative_to(hints).with_suffix("") for file in list_images(hints)}
-        require(
-            bool(files),
-            "pictures of hints in the folder at --hints",
-            f"{hints}: none",
-            "paint some",
-        )
-        for file, name in files.items():
+        files = by_name(hints)
+        expected = "pictures of hints in the folder at --hints"
+        require(bool(files), expected, f"{hints}: none", "paint some")
+        for name, file in files.items():
             expected = "hints of the name of their picture, suffix aside"
             require(name in names, expected, f"{file}, without a picture", "rename or remove it")
-        found = {names[name]: file for file, name in files.items()}
+        found = {names[name]: file for name, file in files.items()}
     else:
         expected = "one picture to translate for one file of hints"
         fix = "give a folder of hints, named as the pictures"
